@@ -1,0 +1,1 @@
+// The room of Dialects; its files follow in the next commits.

@@ -1,0 +1,1 @@
+// The room of GGUF; its files follow in the next commits.

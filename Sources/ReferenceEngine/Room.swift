@@ -1,0 +1,1 @@
+// The room of ReferenceEngine; its files follow in the next commits.

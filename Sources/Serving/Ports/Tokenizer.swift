@@ -1,0 +1,83 @@
+package import Vocabulary
+
+/// Turns requests into tokens and tokens into text; implemented over the entry stage's vocabulary.
+package protocol Tokenizer {
+    /// Number of tokens in the vocabulary; ids are `0 ..< vocabularySize`.
+    var vocabularySize: Int { get }
+
+    /// Tokens of a text. `special` lets control tokens written in the text count as such.
+    ///
+    /// **Throws:** `GenerationError.invalidField` when the text is longer than the limit.
+    func tokens(of text: String, special: Bool) throws(GenerationError) -> [Token]
+
+    /// Bytes a token contributes to the answer, not always whole UTF-8; empty for control tokens.
+    func bytes(of token: Token) -> [UInt8]
+
+    /// Whether the token ends an answer.
+    func endsGeneration(_ token: Token) -> Bool
+}
+
+/// A request after templating: what is prefilled and how the answer is read.
+package struct PreparedPrompt: Sendable {
+    /// The prompt.
+    package var tokens: [Token]
+    /// Grammar demanded by tools, tool choice or response format.
+    package var grammar: LaneGrammar?
+    /// Stop texts the template adds.
+    package var stop: [String]
+    /// Opaque description of how to split the answer into text, reasoning and tool calls; nil means plain text.
+    package var format: AnswerFormat?
+
+    /// Makes a prepared prompt.
+    package init(tokens: [Token], grammar: LaneGrammar? = nil, stop: [String] = [], format: AnswerFormat? = nil) {
+        self.tokens = tokens
+        self.grammar = grammar
+        self.stop = stop
+        self.format = format
+    }
+}
+
+/// How an answer is split; made by a `PromptRenderer`, understood by the same renderer's `parse`.
+package struct AnswerFormat: Hashable, Sendable, Codable {
+    /// The renderer's own notation.
+    package var notation: String
+    /// Tools were offered: look for calls.
+    package var parsesTools: Bool
+
+    /// Makes a format.
+    package init(notation: String, parsesTools: Bool) {
+        self.notation = notation
+        self.parsesTools = parsesTools
+    }
+}
+
+/// An answer (or the part that exists so far) split into its kinds.
+package struct ParsedAnswer: Hashable, Sendable {
+    /// Answer text.
+    package var text: String
+    /// Reasoning text.
+    package var reasoning: String
+    /// Tool calls, in order; ids may be empty, the serving side then gives them one.
+    package var toolCalls: [ToolCall]
+
+    /// Makes a split answer.
+    package init(text: String = "", reasoning: String = "", toolCalls: [ToolCall] = []) {
+        self.text = text
+        self.reasoning = reasoning
+        self.toolCalls = toolCalls
+    }
+}
+
+/// Applies the model's chat template and reads its answers back.
+package protocol PromptRenderer {
+    /// Renders and tokenises a request's prompt.
+    ///
+    /// **Throws:** `invalidField` for messages, tools or schemas the template or the grammar compiler refuses;
+    /// `unsupported` when the template cannot express the request.
+    func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt
+
+    /// Splits the answer text so far. `isPartial` keeps back what may still become something else.
+    ///
+    /// Total: text that cannot be parsed comes back as plain text.
+    func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer
+}

@@ -1,0 +1,78 @@
+/// A request for generated text, in the one form every dialect is translated into.
+package struct GenerationRequest: Sendable, Codable {
+    /// What the model is asked.
+    package enum Prompt: Sendable, Codable {
+        /// A conversation, rendered by the model's own chat template.
+        case chat([Message])
+        /// Text, tokenised as it is.
+        case text(String)
+        /// Tokens, used as they are.
+        case tokens([Token])
+    }
+
+    /// How reasoning ("thinking") is treated.
+    package struct Reasoning: Hashable, Sendable, Codable {
+        /// Ask the template to think or not; nil leaves it to the template.
+        package var enabled: Bool?
+        /// Upper bound of reasoning tokens; nil is unbounded.
+        package var budget: Int?
+
+        /// Makes a setting; nothing is fixed by default.
+        package init(enabled: Bool? = nil, budget: Int? = nil) {
+            self.enabled = enabled
+            self.budget = budget
+        }
+    }
+
+    /// Identity in every stage, log line and trace.
+    package var id: RequestID
+    /// The model as the client named it.
+    package var model: String
+    /// What the model is asked.
+    package var prompt: Prompt
+    /// How tokens are chosen.
+    package var sampling = SamplingParameters()
+    /// Upper bound of generated tokens; nil means up to the context window.
+    package var maxOutputTokens: Int?
+    /// Texts that end the answer; they are not part of it.
+    package var stop: [String] = []
+    /// Number of answers to the same prompt, at least 1.
+    package var choiceCount = 1
+    /// Number of alternatives reported per token; nil reports no log-probabilities.
+    package var topLogprobs: Int?
+    /// Tools the model may call.
+    package var tools: [Tool] = []
+    /// Whether tools may, must or must not be called.
+    package var toolChoice = ToolChoice.auto
+    /// Whether several tools may be called in one answer.
+    package var parallelToolCalls = true
+    /// The form the answer must have.
+    package var responseFormat = ResponseFormat.text
+    /// How reasoning is treated.
+    package var reasoning = Reasoning()
+    /// Extra variables of the chat template, name to JSON text, sorted by name.
+    package var templateArguments: [TemplateArgument] = []
+    /// Repeat the prompt at the start of the answer (completions).
+    package var echo = false
+
+    /// Makes a request with default settings.
+    package init(id: RequestID, model: String, prompt: Prompt) {
+        self.id = id
+        self.model = model
+        self.prompt = prompt
+    }
+}
+
+/// A variable handed to the chat template.
+package struct TemplateArgument: Hashable, Sendable, Codable {
+    /// The variable's name.
+    package var name: String
+    /// Its value as JSON text.
+    package var value: String
+
+    /// Makes a variable.
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}

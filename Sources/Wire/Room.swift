@@ -1,0 +1,1 @@
+// The room of Wire; its files follow in the next commits.
