@@ -40,4 +40,34 @@ let core: [Target] = [
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
-let package = Package(name: "skein", targets: core)
+/// A target that talks to the world; each hides one heavy dependency.
+func shell(_ name: String, _ dependencies: [Target.Dependency], extra: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings + extra)
+}
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+
+let shells: [Target] = [
+    .systemLibrary(name: "CLlama", pkgConfig: "skein-llama"),
+    .target(name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
+    shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
+]
+
+let dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+]
+
+let coreOnly = Context.environment["CORE_ONLY"] != nil
+let package = Package(
+    name: "skein",
+    dependencies: coreOnly ? [] : dependencies,
+    targets: coreOnly ? core : core + shells,
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,2 @@
+import CLlama
+import CLlamaExtras
