@@ -1,2 +1,0 @@
-import CLlama
-import CLlamaExtras
