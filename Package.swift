@@ -51,6 +51,28 @@ let shells: [Target] = [
     .systemLibrary(name: "CLlama", pkgConfig: "skein-llama"),
     .target(name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
     shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
+    shell("ModelStore", ["Vocabulary", "GGUF", .product(name: "SystemPackage", package: "swift-system")]),
+    shell(
+        "Transport",
+        ["Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl")]),
+    shell(
+        "Runner",
+        ["Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore", nio("NIOCore"),
+            nio("NIOPosix")]),
+    shell("Gateway", ["Vocabulary", "Dialects", .product(name: "Hummingbird", package: "hummingbird"), nio("NIOCore")]),
+    shell("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+    shell(
+        "Node",
+        ["Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
+            "Telemetry", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "Subprocess", package: "swift-subprocess"),
+            .product(name: "SystemPackage", package: "swift-system")]),
+    .executableTarget(
+        name: "skein",
+        dependencies: ["Vocabulary", "Node", "Telemetry", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        swiftSettings: settings),
 ]
 
 let dependencies: [Package.Dependency] = [
