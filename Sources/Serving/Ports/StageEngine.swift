@@ -49,8 +49,9 @@ package protocol StageEngine: ~Copyable {
     /// Fixed facts about the stage.
     var shape: StageShape { get }
 
-    /// Applies a sequence operation. The caller MUST apply operations and microbatches in the same order on every stage.
+    /// Applies a sequence operation.
     ///
+    /// The caller MUST apply operations and microbatches in the same order on every stage.
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
     mutating func apply(_ operation: SequenceOperation) throws(EngineError)
 
