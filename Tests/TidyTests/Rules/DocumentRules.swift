@@ -25,23 +25,22 @@ enum DocumentRules {
     /// Every relative link of a Markdown file leads somewhere.
     static func brokenLinks(_ file: SourceFile, exists: (String) -> Bool) -> [Finding] {
         guard file.fileExtension == "md" else { return [] }
-        let folder = file.path.split(separator: "/").dropLast()
         var findings: [Finding] = []
         for (index, line) in file.lines.enumerated() where line.contains("](") {
             for tail in line.split(separator: "](").dropFirst() {
                 let link = tail.prefix { $0 != ")" && $0 != "#" && $0 != " " }
                 guard !link.isEmpty, !link.contains(":"), tail.contains(")") else { continue }
-                guard !exists(resolve(link, from: folder)) else { continue }
+                guard !exists(resolve(link, from: file.folders)) else { continue }
                 findings.append(Finding(path: file.path, line: index + 1, problem: "the link \(link) leads nowhere"))
             }
         }
         return findings
     }
 
-    private static func resolve(_ link: Substring, from folder: ArraySlice<Substring>) -> String {
-        var parts = Array(folder)
+    private static func resolve(_ link: Substring, from folders: [String]) -> String {
+        var parts = folders
         for part in link.split(separator: "/") where part != "." {
-            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+            if part == ".." { _ = parts.popLast() } else { parts.append(String(part)) }
         }
         return parts.joined(separator: "/")
     }

@@ -19,7 +19,7 @@ enum NamingRules {
 
     static func emptyNames(_ file: SourceFile) -> [Finding] {
         guard file.isInSources || file.isInTests, !file.isData else { return [] }
-        let parts = file.path.split(separator: "/").dropFirst(2).dropLast().map(String.init) + [file.stem]
+        let parts = file.folders.dropFirst(2) + [file.stem]
         return parts.compactMap { part in
             let named = part.split(separator: "+").flatMap { words(of: String($0)) }
             guard let word = named.first(where: emptyWords.contains) else { return nil }

@@ -9,10 +9,10 @@ enum SizeRules {
     private static func isOurs(_ file: SourceFile) -> Bool { !file.isGenerated && !file.isData }
 
     static func longFiles(_ file: SourceFile) -> [Finding] {
-        guard codeExtensions.contains(file.fileExtension), isOurs(file), file.lines.count > fileLineLimit else {
+        guard codeExtensions.contains(file.fileExtension), isOurs(file), file.lineRanges.count > fileLineLimit else {
             return []
         }
-        let problem = "the file has \(file.lines.count) lines, the limit is \(fileLineLimit)"
+        let problem = "the file has \(file.lineRanges.count) lines, the limit is \(fileLineLimit)"
         return [Finding(path: file.path, line: fileLineLimit + 1, problem: problem)]
     }
 
@@ -36,9 +36,10 @@ enum SizeRules {
         guard codeExtensions.contains(file.fileExtension) || isMarkdown, isOurs(file) else { return [] }
         var isFenced = false
         var findings: [Finding] = []
-        for (index, line) in file.lines.enumerated() {
+        for (index, range) in file.lineRanges.enumerated() where isMarkdown || range.count > columnLimit {
+            let line = file.line(index)
             if isMarkdown, line.hasPrefix("```") { isFenced.toggle() }
-            guard line.utf8.count > columnLimit, line.count > columnLimit else { continue }
+            guard line.count > columnLimit else { continue }
             if isMarkdown, isFenced || line.hasPrefix("|") || line.contains("://") { continue }
             let problem = "the line has \(line.count) columns, the limit is \(columnLimit)"
             findings.append(Finding(path: file.path, line: index + 1, problem: problem))
