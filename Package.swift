@@ -64,7 +64,10 @@ let shells: [Target] = [
         "Runner",
         ["Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore", nio("NIOCore"),
             nio("NIOPosix")]),
-    shell("Gateway", ["Vocabulary", "Dialects", .product(name: "Hummingbird", package: "hummingbird"), nio("NIOCore")]),
+    shell(
+        "Gateway",
+        ["Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log")]),
     shell("Telemetry", [.product(name: "Logging", package: "swift-log")]),
     shell(
         "Node",
@@ -82,6 +85,7 @@ let shells: [Target] = [
 let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),

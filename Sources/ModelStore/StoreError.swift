@@ -9,6 +9,8 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case unwritable(path: String, reason: String)
     /// A model file is malformed.
     case malformed(path: String, error: GGUFError)
+    /// A model file is well formed but holds something the engine would not survive.
+    case unsound(path: String, finding: String)
     /// A model cannot be cut as asked.
     case illegalCut(path: String, error: CutError)
     /// The disk has less room than a stage file needs.
@@ -23,6 +25,8 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "Cannot write \(path): \(reason); check the folder, its permissions and the disk."
         case .malformed(let path, let error):
             "\(path) is not a sound GGUF file: \(error)"
+        case .unsound(let path, let finding):
+            "\(path) is refused: \(finding)"
         case .illegalCut(let path, let error):
             "\(path) cannot be cut this way: \(error)"
         case .diskFull(let path, let needed, let free):

@@ -1,3 +1,0 @@
-import Gateway
-import Subprocess
-import ServiceLifecycle
