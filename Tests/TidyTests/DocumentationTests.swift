@@ -75,6 +75,25 @@ import Testing
         #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [3, 11, 12, 13, 17])
     }
 
+    @Test func `plain cases may share a comment, line by line`() {
+        let text = """
+            /// E.
+            package enum E: UInt8 {
+                /// Formats.
+                case a = 0
+                case b = 1
+                case payload(Int)
+                case behindPayload
+
+                /// More.
+                case c
+
+                case behindGap
+            }
+            """
+        #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [6, 7, 12])
+    }
+
     @Test(arguments: ["throws", "throws(WireError)", "async throws(WireError) -> Int", "throws -> Int where T: P"])
     func `a doc comment that hides an error is found`(effects: String) {
         let signature = "package func f(body: () throws -> Void) \(effects) {}"

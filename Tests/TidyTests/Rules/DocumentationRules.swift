@@ -3,7 +3,8 @@ enum DocumentationRules {
     /// Whether a caller in another target can see the declaration.
     ///
     /// Besides what says `package` itself: the cases of package enums, the requirements of package protocols and the
-    /// members of package extensions are visible without saying so, so they owe a comment too.
+    /// members of package extensions are visible without saying so, so they owe a comment too. Cases without payload
+    /// that follow each other line by line may share the comment of the first: names of formats need no sentence each.
     static func isVisible(_ declaration: Declaration, in swift: SwiftSource) -> Bool {
         if declaration.keyword == "import" { return false }
         if declaration.modifiers.contains("package") { return true }
@@ -27,9 +28,17 @@ enum DocumentationRules {
     }
 
     static func missingComments(_ file: SourceFile) -> [Finding] {
-        visible(file).compactMap { declaration, _ in
+        var coveredCase: (enclosing: Int?, line: Int)?
+        return visible(file).compactMap { declaration, swift in
+            let isPlainCase =
+                declaration.keyword == "case" && !swift.code[declaration.signature].contains { $0.isSymbol("(") }
             let text = declaration.documentation ?? ""
-            guard text.allSatisfy(\.isWhitespace) else { return nil }
+            let continuesRun =
+                isPlainCase && coveredCase?.enclosing == declaration.enclosing
+                && coveredCase?.line == declaration.line - 1
+            let isDocumented = !text.allSatisfy(\.isWhitespace) || continuesRun
+            if isPlainCase, isDocumented { coveredCase = (declaration.enclosing, declaration.line) }
+            guard !isDocumented else { return nil }
             let problem = "\(title(declaration)) is visible to other targets and has no doc comment directly above it"
             return Finding(path: file.path, line: declaration.line, problem: problem)
         }
