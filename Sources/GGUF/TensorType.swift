@@ -41,7 +41,7 @@ package enum TensorType: UInt32, Hashable, Sendable, CaseIterable, CustomStringC
     case q2_0 = 42
 
     /// The name llama.cpp prints: `q8_0`, `q4_K`.
-    package var description: String { String(describing: traits.name) }
+    package var description: String { "\(traits.name)" }
 
     /// Elements per block.
     package var blockElementCount: UInt64 { traits.elements }

@@ -8,7 +8,7 @@ import SystemPackage
 #endif
 
 /// SHA-256 of model files, remembered per file identity so that a large file is read once.
-package struct ModelDigest: Sendable {
+package struct DigestCache: Sendable {
     private let folder: String
 
     /// Remembers digests in `folder`.
