@@ -52,7 +52,10 @@ let shells: [Target] = [
     .systemLibrary(name: "CLlama", pkgConfig: "skein-llama"),
     .target(name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
     shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
-    shell("ModelStore", ["Vocabulary", "GGUF", .product(name: "SystemPackage", package: "swift-system")]),
+    shell(
+        "ModelStore",
+        ["Vocabulary", "GGUF", .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SystemPackage", package: "swift-system")]),
     shell(
         "Transport",
         ["Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
@@ -78,6 +81,7 @@ let shells: [Target] = [
 
 let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),

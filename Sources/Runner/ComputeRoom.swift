@@ -23,6 +23,8 @@ struct ComputeJob: Sendable {
         case frame(StepLayout, ByteBuffer)
         /// Nothing: a stage before failed, only the operations count here.
         case skip(StageFailure)
+        /// Nothing: the microbatch has operations only.
+        case operationsOnly
     }
 }
 
@@ -67,24 +69,10 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Sendable {
     }
 
     /// The stage's counters so far.
-    var counters: ComputeCounters { state.withLock { $0.counters } }
+    var statistics: StageStatistics { state.withLock { $0.statistics } }
 
     /// Ends the thread after the jobs that run.
     func stop() { thread.shutdownGracefully { _ in } }
-}
-
-/// Where a stage's time went. **Units:** nanoseconds, summed over all jobs.
-struct ComputeCounters: Sendable {
-    /// Jobs done.
-    var steps: UInt64 = 0
-    /// Rows run.
-    var rows: UInt64 = 0
-    /// In the engine.
-    var computeNanoseconds: UInt64 = 0
-    /// Encoding frames for the next stage.
-    var encodeNanoseconds: UInt64 = 0
-    /// From arrival to the start of the job.
-    var waitNanoseconds: UInt64 = 0
 }
 
 /// What the compute thread owns; buffers are refilled job after job.
@@ -96,23 +84,24 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var output = StageOutput()
     private var rows: [StageRow] = []
     private var scratch: [Float] = []
-    var counters = ComputeCounters()
+    var statistics = StageStatistics()
 
     init(_ engine: consuming Engine, stageIndex: Int, format: WireFormat) {
         self.engine = engine
         self.stageIndex = stageIndex
         self.format = format
+        statistics.stage = stageIndex
     }
 
     mutating func run(_ job: ComputeJob, arrived: ContinuousClock.Instant) -> ComputeOutcome {
         let started = ContinuousClock.now
-        counters.waitNanoseconds += Self.nanoseconds(started - arrived)
+        statistics.waitNanoseconds += Self.nanoseconds(started - arrived)
         let failure = compute(job)
         let computed = ContinuousClock.now
-        counters.computeNanoseconds += Self.nanoseconds(computed - started)
-        counters.steps += 1
+        statistics.computeNanoseconds += Self.nanoseconds(computed - started)
+        statistics.steps += 1
         let outcome = outcome(of: job, failure)
-        counters.encodeNanoseconds += Self.nanoseconds(ContinuousClock.now - computed)
+        statistics.encodeNanoseconds += Self.nanoseconds(ContinuousClock.now - computed)
         return outcome
     }
 
@@ -123,6 +112,9 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             switch job.work {
             case .skip(let failure):
                 return failure
+            case .operationsOnly:
+                output.samples.removeAll(keepingCapacity: true)
+                return nil
             case .rows(let own):
                 rows = own
                 try engine.execute(own, activations: [Float]().span, into: &output)
@@ -133,7 +125,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                     try engine.execute(rows, activations: floats, into: &output)
                 }
             }
-            counters.rows += UInt64(rows.count)
+            statistics.rows += UInt64(rows.count)
             return nil
         } catch {
             return StageFailure(stage: stageIndex, error)
@@ -150,8 +142,14 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 return .failed(failure, forward: writer.takeBuffer())
             }
             guard !isLast else { return .sampled(output.samples) }
-            try writer.step(
-                job.step, rows: rows, activations: output.activations.span, width: engine.shape.width, format: format)
+            if case .operationsOnly = job.work {
+                // There is no step frame without rows: the skip tells the next stage that the operations are complete.
+                try writer.cancel(from: job.step, count: 1)
+            } else {
+                try writer.step(
+                    job.step, rows: rows, activations: output.activations.span, width: engine.shape.width,
+                    format: format)
+            }
             return .forward(writer.takeBuffer())
         } catch {
             writer.removeAll()

@@ -1,7 +1,7 @@
 package import Vocabulary
 
 /// Numbers of the sequence operations on the wire.
-enum OperationCode: UInt8, CaseIterable {
+package enum OperationCode: UInt8, CaseIterable {
     case open = 1
     case trim = 2
     case copy = 3

@@ -188,7 +188,9 @@ extension ByteReader {
             let text = try text(bytes, count: length, "sampling.grammarText")
             sampling.grammar = LaneGrammar(text: text)
         case .grammarTriggers:
-            guard sampling.grammar != nil else { throw .fieldCount(field: "sampling.grammarText", value: 0, expected: 1) }
+            guard sampling.grammar != nil else {
+                throw .fieldCount(field: "sampling.grammarText", value: 0, expected: 1)
+            }
             sampling.grammar?.triggers = try triggers(bytes)
         }
     }

@@ -42,4 +42,8 @@ package enum Limits {
     package static let choices = 1024
     /// Most tool-call parts, and most token log-probabilities, of one event.
     package static let eventParts = 65_536
+    /// Longest text of an error; a longer one is cut. **Units:** UTF-8 bytes.
+    package static let errorTextBytes = 16 << 10
+    /// Most model names an error lists; more are cut.
+    package static let listedModels = 64
 }

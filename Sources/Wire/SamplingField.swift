@@ -3,7 +3,7 @@
 ///
 /// A later protocol version may add fields: a receiver passes over unknown tags from 0x80 on and refuses unknown tags
 /// below, so nothing that changes an answer is ever ignored.
-enum SamplingField: UInt8, CaseIterable {
+package enum SamplingField: UInt8, CaseIterable {
     case promptLength = 1
     case topLogprobs = 2
     case seed = 3
@@ -35,10 +35,10 @@ enum SamplingField: UInt8, CaseIterable {
     case grammarTriggers = 29
 
     /// First tag a receiver may pass over without knowing it.
-    static let firstOptionalTag: UInt8 = 0x80
+    package static let firstOptionalTag: UInt8 = 0x80
 
     /// Whether every `open` carries the field; the others are absent for nil.
-    var isRequired: Bool {
+    package var isRequired: Bool {
         switch self {
         case .topLogprobs, .seed, .grammarText, .grammarTriggers: false
         default: true

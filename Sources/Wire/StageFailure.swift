@@ -51,7 +51,7 @@ package struct StageFailure: Error, Hashable, Sendable, CustomStringConvertible 
 }
 
 /// Numbers of the failure causes on the wire.
-enum FailureCode: UInt8, CaseIterable {
+package enum FailureCode: UInt8, CaseIterable {
     case outOfCells = 1
     case invalidRow = 2
     case cancelled = 3

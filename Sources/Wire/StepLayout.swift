@@ -3,8 +3,8 @@ package import Vocabulary
 /// Where the parts of a checked step body lie. The body stays where it was received; rows and activations are read out
 /// of it on demand.
 ///
-/// **Units/encoding:** u16 row count, u8 activation encoding, u8 reserved; per row u16 lane, u16 flags (bit 0: samples),
-/// i32 position, i32 token; then the activations. The step id is the header's stream.
+/// **Units/encoding:** u16 row count, u8 activation encoding, u8 reserved; per row u16 lane, u16 flags (bit 0:
+/// samples), i32 position, i32 token; then the activations. The step id is the header's stream.
 /// **Source:** docs/protocols/stage-frames.md.
 package struct StepLayout: Hashable, Sendable {
     /// Bytes before the rows.

@@ -31,7 +31,7 @@ package enum WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case .limitExceeded(let field, let value, let limit):
             "\(field) is \(value), above the limit \(limit); send less at once or raise the link's budget."
         case .truncated(let field, let offset, let needed, let available):
-            "\(field) at byte \(offset) needs \(needed) bytes but \(available) are left; the sender's encoder is broken."
+            "\(field) at byte \(offset) needs \(needed) bytes, \(available) are left; the sender's encoder is broken."
         case .lengthMismatch(let field, let value, let expected):
             "\(field) is \(value) bytes long but its contents need \(expected); the sender's encoder is broken."
         case .invalidValue(let field, let offset, let value, let allowed):
