@@ -75,13 +75,13 @@ import Testing
         #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [3, 11, 12, 13, 17])
     }
 
-    @Test func `plain cases may share a comment, line by line`() {
+    @Test func `plain cases may share a comment, line by line, and numbers are covered by their enum`() {
         let text = """
             /// E.
             package enum E: UInt8 {
                 /// Formats.
-                case a = 0
-                case b = 1
+                case a
+                case b
                 case payload(Int)
                 case behindPayload
 
@@ -90,8 +90,15 @@ import Testing
 
                 case behindGap
             }
+            /// Numbers on the wire.
+            package enum N: UInt8 {
+                case a = 1
+                case b = 2, c = 3
+                case text = "d"
+                case payload(Int)
+            }
             """
-        #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [6, 7, 12])
+        #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [6, 7, 12, 19])
     }
 
     @Test(arguments: ["throws", "throws(WireError)", "async throws(WireError) -> Int", "throws -> Int where T: P"])
