@@ -127,7 +127,7 @@ package struct GGUFLayout: Sendable {
 extension [UInt8] {
     /// Appends an integer, the least significant byte first.
     mutating func append(littleEndian value: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+        for shift in stride(from: 0, to: value.bitWidth, by: 8) { append(UInt8(truncatingIfNeeded: value >> shift)) }
     }
 
     /// Appends a length of 64 bits and the bytes.

@@ -75,6 +75,32 @@ import Testing
         #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [3, 11, 12, 13, 17])
     }
 
+    @Test func `plain cases may share a comment, line by line, and numbers are covered by their enum`() {
+        let text = """
+            /// E.
+            package enum E: UInt8 {
+                /// Formats.
+                case a
+                case b
+                case payload(Int)
+                case behindPayload
+
+                /// More.
+                case c
+
+                case behindGap
+            }
+            /// Numbers on the wire.
+            package enum N: UInt8 {
+                case a = 1
+                case b = 2, c = 3
+                case text = "d"
+                case payload(Int)
+            }
+            """
+        #expect(DocumentationRules.missingComments(Self.file(text)).map(\.line) == [6, 7, 12, 19])
+    }
+
     @Test(arguments: ["throws", "throws(WireError)", "async throws(WireError) -> Int", "throws -> Int where T: P"])
     func `a doc comment that hides an error is found`(effects: String) {
         let signature = "package func f(body: () throws -> Void) \(effects) {}"

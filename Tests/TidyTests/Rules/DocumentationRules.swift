@@ -3,7 +3,9 @@ enum DocumentationRules {
     /// Whether a caller in another target can see the declaration.
     ///
     /// Besides what says `package` itself: the cases of package enums, the requirements of package protocols and the
-    /// members of package extensions are visible without saying so, so they owe a comment too.
+    /// members of package extensions are visible without saying so, so they owe a comment too. Two kinds of cases may
+    /// do without: a name with its number (the enum's own comment says whose numbers they are), and a name without
+    /// payload on the line below one that has a comment, which they then share.
     static func isVisible(_ declaration: Declaration, in swift: SwiftSource) -> Bool {
         if declaration.keyword == "import" { return false }
         if declaration.modifiers.contains("package") { return true }
@@ -27,12 +29,35 @@ enum DocumentationRules {
     }
 
     static func missingComments(_ file: SourceFile) -> [Finding] {
-        visible(file).compactMap { declaration, _ in
-            let text = declaration.documentation ?? ""
-            guard text.allSatisfy(\.isWhitespace) else { return nil }
+        var covered: (enclosing: Int?, line: Int)?
+        return visible(file).compactMap { declaration, swift in
+            let form = caseForm(of: declaration, in: swift)
+            let continuesRun = covered?.enclosing == declaration.enclosing && covered?.line == declaration.line - 1
+            let hasComment = !(declaration.documentation ?? "").allSatisfy(\.isWhitespace)
+            let isCovered = hasComment || form == .numbered || (form == .plain && continuesRun)
+            if form != .other, isCovered { covered = (declaration.enclosing, declaration.line) }
+            guard !isCovered else { return nil }
             let problem = "\(title(declaration)) is visible to other targets and has no doc comment directly above it"
             return Finding(path: file.path, line: declaration.line, problem: problem)
         }
+    }
+
+    private enum CaseForm {
+        /// A name with a number of its own, as on the wire or in a file.
+        case numbered
+        /// A name alone.
+        case plain
+        /// A case with payload, or no case at all.
+        case other
+    }
+
+    private static func caseForm(of declaration: Declaration, in swift: SwiftSource) -> CaseForm {
+        let end = declaration.signature.upperBound
+        guard declaration.keyword == "case", !swift.code[declaration.signature].contains(where: { $0.isSymbol("(") })
+        else { return .other }
+        let isNumbered =
+            end + 1 < swift.code.count && swift.code[end].isSymbol("=") && swift.code[end + 1].kind == .number
+        return isNumbered ? .numbered : .plain
     }
 
     static func unmentionedErrors(_ file: SourceFile) -> [Finding] {
