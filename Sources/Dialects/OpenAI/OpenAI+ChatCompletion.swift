@@ -37,7 +37,7 @@ extension OpenAI {
             },
             FieldRule("top_logprobs", .honoured, "0 … 20; needs logprobs") { (draft, field) throws(DialectError) in
                 let count = try field.integer(in: 0...Int64(Limits.topLogprobs))
-                draft.topLogprobs = .init(field: field.name, value: Int(count))
+                draft.topLogprobs.append(.init(field: field.name, value: Int(count)))
             },
             FieldRule("response_format", .honoured, "text, json_object, json_schema") {
                 (draft, field) throws(DialectError) in
