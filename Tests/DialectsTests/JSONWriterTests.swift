@@ -36,6 +36,11 @@ import Vocabulary
     @Test func `line separators of every kind are escaped`() {
         var out: [UInt8] = []
         JSONWriter.append("a\u{85}\u{2028}\u{2029}\r\n\u{0B}\u{1C}“é”…", to: &out)
+        for (separator, escape) in [("\u{85}", #"\u0085"#), ("\u{2028}", #"\u2028"#), ("\u{2029}", #"\u2029"#)] {
+            var alone: [UInt8] = []
+            JSONWriter.append(separator, to: &alone)
+            #expect(text(alone) == "\"\(escape)\"")
+        }
         #expect(text(out) == #""a\u0085\u2028\u2029\r\n\u000b\u001c“é”…""#)
     }
 
