@@ -168,3 +168,34 @@ import Vocabulary
         }
     }
 }
+
+@Suite struct `Warnings` {
+    @Test func `members that nobody reads are named at every depth`() throws {
+        let decoded = try decodeChat(
+            bytes(
+                #"""
+                {"model":"m","messages":[
+                {"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral"}}]},
+                {"role":"assistant","tool_calls":[{"id":"c","index":0,"type":"function","extra":1,
+                "function":{"name":"f","arguments":"{}","x":1}}]},{"role":"tool","tool_call_id":"c","content":"r"}],
+                "tools":[{"type":"function","note":1,"function":{"name":"f","title":"F"}}],
+                "tool_choice":{"type":"function","why":1,"function":{"name":"f","y":1}}}
+                """#))
+        #expect(
+            decoded.warnings.map { $0.prefix { $0 != " " } } == [
+                "'messages[].content[].cache_control'", "'messages[].tool_calls[].extra'",
+                "'messages[].tool_calls[].function.x'", "'tools[].function.title'", "'tools[].note'",
+                "'tool_choice.why'", "'tool_choice.function.y'",
+            ])
+    }
+
+    @Test func `the header is short printable ASCII`() throws {
+        #expect(try decodeChat("").warningHeader == nil)
+        #expect(
+            try decodeChat(#""a\r\nX: é":1,"b":2"#).warningHeader
+                == "'a??X: ?' is not a known parameter and has no effect. "
+                + "'b' is not a known parameter and has no effect.")
+        let many = (0..<32).map { #""\#(String(repeating: "x", count: 60))\#($0)":1"# }.joined(separator: ",")
+        #expect(try decodeChat(many).warningHeader?.utf8.count == 2048)
+    }
+}

@@ -1,5 +1,5 @@
-import Foundation
 import Dialects
+import Foundation
 import Testing
 import Vocabulary
 

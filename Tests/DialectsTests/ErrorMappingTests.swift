@@ -3,24 +3,25 @@ import Testing
 import Vocabulary
 
 @Suite struct `Error mapping` {
-    @Test(arguments: [
-        (DialectError.bodyTooLarge(bytes: 9, limit: 8), 413, "request_too_large", nil),
-        (.malformedJSON(.invalidUTF8(offset: 1)), 400, "invalid_json", nil),
-        (.missingField("model"), 400, "missing_required_parameter", "model"),
-        (.wrongType(field: "n", expected: "an integer", actual: "a string"), 400, "invalid_type", "n"),
-        (.belowMinimum(field: "n", value: "0", minimum: "1", kind: .integer), 400, "integer_below_min_value", "n"),
-        (
-            .aboveMaximum(field: "top_p", value: "2", maximum: "1", kind: .decimal), 400, "decimal_above_max_value",
-            "top_p"
-        ),
-        (.tooMany(field: "stop", count: 17, limit: 16), 400, "array_above_max_length", "stop"),
-        (.tooFew(field: "messages", count: 0, minimum: 1), 400, "array_below_min_length", "messages"),
-        (.tooLong(field: "model", bytes: 300, limit: 256), 400, "string_above_max_length", "model"),
-        (.invalidValue(field: "x", value: "'y'", expected: "'z'"), 400, "invalid_value", "x"),
-        (.unsupportedField(field: "audio", remedy: "r"), 400, "unsupported_parameter", "audio"),
-        (.unsupportedValue(field: "x", value: "'y'", remedy: "r"), 400, "unsupported_value", "x"),
-        (.conflict(field: "grammar", reason: "r"), 400, "conflicting_parameters", "grammar"),
-    ] as [(DialectError, Int, String, String?)])
+    @Test(
+        arguments: [
+            (DialectError.bodyTooLarge(bytes: 9, limit: 8), 413, "request_too_large", nil),
+            (.malformedJSON(.invalidUTF8(offset: 1)), 400, "invalid_json", nil),
+            (.missingField("model"), 400, "missing_required_parameter", "model"),
+            (.wrongType(field: "n", expected: "an integer", actual: "a string"), 400, "invalid_type", "n"),
+            (.belowMinimum(field: "n", value: "0", minimum: "1", kind: .integer), 400, "integer_below_min_value", "n"),
+            (
+                .aboveMaximum(field: "top_p", value: "2", maximum: "1", kind: .decimal), 400, "decimal_above_max_value",
+                "top_p"
+            ),
+            (.tooMany(field: "stop", count: 17, limit: 16), 400, "array_above_max_length", "stop"),
+            (.tooFew(field: "messages", count: 0, minimum: 1), 400, "array_below_min_length", "messages"),
+            (.tooLong(field: "model", bytes: 300, limit: 256), 400, "string_above_max_length", "model"),
+            (.invalidValue(field: "x", value: "'y'", expected: "'z'"), 400, "invalid_value", "x"),
+            (.unsupportedField(field: "audio", remedy: "r"), 400, "unsupported_parameter", "audio"),
+            (.unsupportedValue(field: "x", value: "'y'", remedy: "r"), 400, "unsupported_value", "x"),
+            (.conflict(field: "grammar", reason: "r"), 400, "conflicting_parameters", "grammar"),
+        ] as [(DialectError, Int, String, String?)])
     func `a request that cannot be decoded`(error: DialectError, status: Int, code: String, param: String?) {
         let report = ErrorReport(error)
         #expect(report.status == status && report.code == code && report.param == param)
@@ -29,20 +30,21 @@ import Vocabulary
         if let param { #expect(report.message.contains("'\(param)'")) }
     }
 
-    @Test(arguments: [
-        (GenerationError.invalidField(name: "n", value: "9", limit: "at most 4"), 400, "invalid_value", "n", nil),
-        (.unsupported(feature: "f", remedy: "r"), 400, "unsupported_value", nil, nil),
-        (
-            .contextLengthExceeded(promptTokens: 9, outputTokens: 1, window: 8), 400, "context_length_exceeded",
-            "messages", nil
-        ),
-        (.modelNotFound(name: "x", available: ["m"]), 404, "model_not_found", "model", nil),
-        (.modelNotReady(name: "m", reason: "loading", retryAfterSeconds: 7), 503, "model_not_ready", "model", 7),
-        (.overloaded(queued: 5, limit: 5, retryAfterSeconds: 0), 503, "overloaded", nil, 1),
-        (.stageLost(stage: 1, reason: "x"), 503, "stage_lost", nil, 1),
-        (.deadlineExceeded(seconds: 3), 504, "deadline_exceeded", nil, nil),
-        (.cancelled, 499, "cancelled", nil, nil), (.engineFailed(reason: "x"), 500, "engine_failed", nil, nil),
-    ] as [(GenerationError, Int, String, String?, Int?)])
+    @Test(
+        arguments: [
+            (GenerationError.invalidField(name: "n", value: "9", limit: "at most 4"), 400, "invalid_value", "n", nil),
+            (.unsupported(feature: "f", remedy: "r"), 400, "unsupported_value", nil, nil),
+            (
+                .contextLengthExceeded(promptTokens: 9, outputTokens: 1, window: 8), 400, "context_length_exceeded",
+                "messages", nil
+            ),
+            (.modelNotFound(name: "x", available: ["m"]), 404, "model_not_found", "model", nil),
+            (.modelNotReady(name: "m", reason: "loading", retryAfterSeconds: 7), 503, "model_not_ready", "model", 7),
+            (.overloaded(queued: 5, limit: 5, retryAfterSeconds: 0), 503, "overloaded", nil, 1),
+            (.stageLost(stage: 1, reason: "x"), 503, "stage_lost", nil, 1),
+            (.deadlineExceeded(seconds: 3), 504, "deadline_exceeded", nil, nil),
+            (.cancelled, 499, "cancelled", nil, nil), (.engineFailed(reason: "x"), 500, "engine_failed", nil, nil),
+        ] as [(GenerationError, Int, String, String?, Int?)])
     func `a request that cannot be completed`(
         error: GenerationError, status: Int, code: String, param: String?, retry: Int?
     ) {
@@ -97,7 +99,8 @@ import Vocabulary
 
     @Test func `a model and the list of models are these bytes`() {
         let ready = OpenAI.Model(card: card, created: 7, owner: "skein", state: "ready")
-        let json = #"{"id":"tiny\"1","object":"model","created":7,"owned_by":"skein","meta":{"state":"ready","#
+        let json =
+            #"{"id":"tiny\"1","object":"model","created":7,"owned_by":"skein","meta":{"state":"ready","#
             + #""reason":null,"architecture":"qwen3","n_ctx":2048,"n_ctx_train":4096,"n_params":7300000,"#
             + #""n_vocab":1000,"n_embd":256,"layers":8,"size":8000000,"digest":"ab"}}"#
         #expect(text(OpenAI.body(of: ready)) == json)

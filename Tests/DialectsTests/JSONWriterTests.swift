@@ -69,12 +69,13 @@ import Vocabulary
         #expect(text(out) == "data: {}\n\nevent: x y\ndata: 1\n\n: a  b\n\n: keep-alive\n\n")
     }
 
-    @Test(arguments: [
-        (nil, ": queued position=2\n\n"), (0.0, ": queued position=2 wait=0.0s\n\n"),
-        (12.04, ": queued position=2 wait=12.0s\n\n"), (.nan, ": queued position=2\n\n"),
-        (-1, ": queued position=2\n\n"), (.infinity, ": queued position=2\n\n"),
-        (1e300, ": queued position=2 wait=1000000000.0s\n\n"),
-    ] as [(Double?, String)])
+    @Test(
+        arguments: [
+            (nil, ": queued position=2\n\n"), (0.0, ": queued position=2 wait=0.0s\n\n"),
+            (12.04, ": queued position=2 wait=12.0s\n\n"), (.nan, ": queued position=2\n\n"),
+            (-1, ": queued position=2\n\n"), (.infinity, ": queued position=2\n\n"),
+            (1e300, ": queued position=2 wait=1000000000.0s\n\n"),
+        ] as [(Double?, String)])
     func `a waiting client is told its place`(wait: Double?, expected: String) {
         var out: [UInt8] = []
         ServerSentEvents.appendQueued(position: 2, predictedWaitSeconds: wait, to: &out)

@@ -26,6 +26,7 @@ extension OpenAI {
             },
             .refused("documents", "put the documents into a message"),
             .refused("chat_template", "the model's own template is used"),
+            .only(false, "echo", "the conversation is not repeated in the answer"),
             .only(true, "add_generation_prompt", "an answer always starts a new assistant message"),
             .only(false, "continue_final_message", "ask the model to continue in a user message"),
         ]

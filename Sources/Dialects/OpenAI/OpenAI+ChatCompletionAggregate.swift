@@ -1,15 +1,5 @@
 package import Vocabulary
 
-/// Where the gathering of an answer stands.
-package enum AggregateOutcome: Sendable {
-    /// No terminal event yet.
-    case pending
-    /// The answer is complete; the response body.
-    case complete(body: [UInt8])
-    /// The answer cannot be completed.
-    case failed(GenerationError)
-}
-
 extension OpenAI {
     /// Gathers the events of one request into the body of a chat completion.
     ///

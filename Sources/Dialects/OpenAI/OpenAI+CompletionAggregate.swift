@@ -74,12 +74,3 @@ extension OpenAI {
         }
     }
 }
-
-extension GenerationError {
-    /// An answer beyond what is gathered in memory.
-    static var answerTooLarge: GenerationError {
-        .unsupported(
-            feature: "An answer of more than \(Limits.answerBytes) bytes in one piece",
-            remedy: "set stream to true or lower max_tokens")
-    }
-}
