@@ -189,6 +189,11 @@ import Vocabulary
             ])
     }
 
+    @Test func `a client's control characters are quoted as question marks`() throws {
+        #expect(try decodeChat(#""a\r\nX":1"#).warnings == ["'a??X' is not a known parameter and has no effect."])
+        #expect(chatError(#""stream_options":{},"tool_choice":"\u0000\u0085""#)?.description.contains("'??'") == true)
+    }
+
     @Test func `the header is short printable ASCII`() throws {
         #expect(try decodeChat("").warningHeader == nil)
         #expect(
