@@ -61,8 +61,7 @@ struct LocalPipeline {
         let layers = options.sizes.layerCount
         let cuts = (0...options.stageCount).map { $0 * layers / options.stageCount }
         return zip(cuts, cuts.dropFirst()).map { first, end in
-            let model = ReferenceModel(
-                sizes: options.sizes, seed: options.modelSeed, range: LayerRange(first: first, end: end))
+            let model = Models.model(options.sizes, options.modelSeed, LayerRange(first: first, end: end))
             return ReferenceStage(
                 model: model, cellCount: options.cellCount, laneCount: options.laneCount, rowLimit: options.rowLimit)
         }
