@@ -10,9 +10,11 @@ import Vocabulary
     }
 
     /// Every request by itself on an uncut model with plenty of cells.
-    private func alone(_ requests: [GenerationRequest]) throws -> [LocalPipeline.Answer?] {
+    private func alone(
+        _ requests: [GenerationRequest], _ options: LocalPipeline.Options = .init()
+    ) throws -> [LocalPipeline.Answer?] {
         try requests.map { request in
-            var pipeline = LocalPipeline()
+            var pipeline = LocalPipeline(options)
             try pipeline.submit(request)
             pipeline.run()
             #expect(pipeline.violation == nil)
@@ -34,10 +36,14 @@ import Vocabulary
     @Test(arguments: 1...4)
     func `split in stages and batched with strangers equals alone`(stageCount: Int) throws {
         let requests = requests()
-        let expected = try alone(requests)
+        let options = LocalPipeline.Options(sizes: .init(layerCount: 5, width: 8, headCount: 2, hidden: 8))
+        let expected = try alone(requests, options)
         #expect(expected.allSatisfy { $0 != nil })
         for interleaving in 1...2 as ClosedRange<UInt64> {
-            #expect(try together(requests, .init(stageCount: stageCount, interleaving: interleaving)) == expected)
+            var options = options
+            options.stageCount = stageCount
+            options.interleaving = interleaving
+            #expect(try together(requests, options) == expected)
         }
     }
 

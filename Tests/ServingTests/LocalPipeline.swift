@@ -12,7 +12,8 @@ struct LocalPipeline {
 
     struct Options {
         var stageCount = 1
-        var sizes = ReferenceModel.Sizes(layerCount: 4, width: 8, headCount: 2, hidden: 8)
+        /// As small as four stages allow: these tests are about the brain.
+        var sizes = ReferenceModel.Sizes(layerCount: 4, width: 4, headCount: 1, hidden: 4)
         var modelSeed: UInt64 = 1
         var laneCount = 4
         var cellCount = 512
