@@ -10,7 +10,7 @@ struct Matrix: Sendable {
     init(rows: Int, columns: Int, gain: Float, random: inout SeededRandom) {
         self.rows = rows
         self.columns = columns
-        let bound = gain * (3 / Float(columns)).squareRoot()
+        let bound = gain * ExactMath.squareRoot(3 / Float(columns))
         values = (0..<rows * columns).map { _ in
             bound * (Float(random.next() >> 40) * 0x1p-23 - 1)
         }
@@ -101,7 +101,7 @@ package struct ReferenceModel: Sendable {
         let vocabulary = ReferenceTokenizer.size
         var tokens = SeededRandom(seed: seed &* 1_000_003 &+ 1_000_001)
         embedding = range.first == 0
-            ? Matrix(rows: vocabulary, columns: sizes.width, gain: Float(sizes.width).squareRoot(), random: &tokens)
+            ? Matrix(rows: vocabulary, columns: sizes.width, gain: ExactMath.squareRoot(Float(sizes.width)), random: &tokens)
             : nil
         var logits = SeededRandom(seed: seed &* 1_000_003 &+ 1_000_002)
         head = range.end == sizes.layerCount

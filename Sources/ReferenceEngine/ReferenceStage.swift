@@ -157,7 +157,7 @@ package struct ReferenceStage: StageEngine, Sendable {
     private mutating func normalise(_ stream: [Float]) {
         var squares: Float = 0
         for value in stream { squares += value * value }
-        let scale = 1 / (squares / Float(shape.width) + 1e-5).squareRoot()
+        let scale = 1 / ExactMath.squareRoot(squares / Float(shape.width) + 1e-5)
         for column in stream.indices { work.normed[column] = stream[column] * scale }
     }
 
@@ -193,7 +193,7 @@ package struct ReferenceStage: StageEngine, Sendable {
         let cells = pool.lanes[lane]
         let (count, width) = (cells.count, shape.width)
         let size = width / model.sizes.headCount
-        let scale = 1 / Float(size).squareRoot()
+        let scale = 1 / ExactMath.squareRoot(Float(size))
         if work.scores.count < count { work.scores += Array(repeating: 0, count: count) }
         var head = 0
         while head < model.sizes.headCount {

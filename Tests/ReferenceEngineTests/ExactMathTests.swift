@@ -14,6 +14,13 @@ import Testing
         #expect(ExactMath.exp(1e30) == .infinity)
     }
 
+    @Test func `the square root agrees with the library's`() {
+        for exponent in stride(from: Float(-80), through: 80, by: 0.41) {
+            let x = Float(exp(Double(exponent)))
+            #expect(ExactMath.squareRoot(x) == x.squareRoot(), "x = \(x)")
+        }
+    }
+
     @Test func `the logarithm agrees with the library's`() {
         for exponent in stride(from: Float(-30), through: 30, by: 0.43) {
             let x = Float(exp(Double(exponent)))

@@ -149,11 +149,14 @@ struct LocalPipeline {
         } catch {
             note("stage \(index): \(error)")
         }
+        let planned = fault(index, parcel.microbatch)
         do throws(EngineError) {
-            if let error = fault(index, parcel.microbatch) { throw error }
+            if let planned { throw planned }
             try stages[index].execute(parcel.microbatch.rows, activations: parcel.activations.span, into: &output)
             if index == 0 { reports[0].append(.stepCompleted(parcel.microbatch.id)) }
         } catch {
+            // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
+            if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
             reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
             next.rows = []
         }

@@ -66,7 +66,9 @@ extension EngineCore {
 
     /// Whole seconds for a `Retry-After`, at least 1, at most an hour.
     static func wholeSeconds(_ seconds: Double) -> Int {
-        seconds.isFinite ? Int(min(max(seconds.rounded(.up), 1), 3600)) : 3600
+        guard seconds < 3600 else { return 3600 }
+        let whole = Int(max(seconds, 0))
+        return max(1, Double(whole) < seconds ? whole + 1 : whole)
     }
 
     /// Age of the oldest running request: without a finished one to learn from, a place takes at least that long.
