@@ -79,15 +79,19 @@ compile() { # compile <targets…>
 }
 
 libs() {
-    [ -f "$home/prefix/lib/pkgconfig/skein-llama.pc" ] && return
     fetch_source
+    if [ -f "$home/prefix/lib/libllama.a" ]; then
+        write_pc "$home/prefix"
+        return
+    fi
     say "building the libraries into $home (about 5 minutes on two cores, once)"
     configure -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_MTMD=ON
     compile all
     local prefix="$home/prefix"
     mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
-    find "$home/build" -name '*.a' -exec cp {} "$prefix/lib/" \;
     cp "$home/source"/include/*.h "$home/source"/ggml/include/*.h "$home/source"/tools/mtmd/mtmd*.h "$prefix/include/"
+    find "$home/build" -name '*.a' ! -name libllama.a -exec cp {} "$prefix/lib/" \;
+    cp "$home/build/src/libllama.a" "$prefix/lib/"  # last: its presence means the prefix is complete
     write_pc "$prefix"
     say "ready"
 }

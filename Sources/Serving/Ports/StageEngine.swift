@@ -1,105 +1,5 @@
 package import Vocabulary
 
-/// One token's place in a microbatch.
-///
-/// The same rows travel with the activations through every stage, so each stage can drive its own KV cache and the
-/// last one knows the token history for penalties and grammar.
-package struct StageRow: Hashable, Sendable {
-    /// The sequence the token belongs to.
-    package var lane: Lane
-    /// The token's position in its sequence, from 0.
-    package var position: Int32
-    /// The token's id.
-    package var token: Token
-    /// Whether the last stage samples a next token from this row's logits.
-    package var samples: Bool
-
-    /// Makes a row.
-    package init(lane: Lane, position: Int32, token: Token, samples: Bool) {
-        self.lane = lane
-        self.position = position
-        self.token = token
-        self.samples = samples
-    }
-}
-
-/// A change of sequence state that every stage applies in the same order, between microbatches.
-package enum SequenceOperation: Hashable, Sendable {
-    /// A new request takes the lane. The lane MUST be empty. The last stage builds its sampler from `sampling`.
-    case open(lane: Lane, sampling: LaneSampling)
-    /// Forget all positions from `position` on.
-    case trim(lane: Lane, from: Int32)
-    /// Make `to` (which MUST be empty) share the first `length` positions of `from`.
-    case copy(from: Lane, to: Lane, length: Int32)
-    /// Forget the whole sequence; the lane is empty afterwards.
-    case free(lane: Lane)
-}
-
-/// What the last stage needs to sample for one lane.
-package struct LaneSampling: Hashable, Sendable, Codable {
-    /// The client's parameters; `seed` is always set here.
-    package var parameters: SamplingParameters
-    /// GBNF grammar that constrains the answer; nil for free text.
-    package var grammar: LaneGrammar?
-    /// Alternatives reported per token; nil reports no log-probabilities.
-    package var topLogprobs: Int?
-    /// Number of prompt tokens: the answer's position 0 is the token sampled from row `promptLength - 1`.
-    package var promptLength: Int32
-
-    /// Makes the sampling state of a lane.
-    package init(
-        parameters: SamplingParameters, grammar: LaneGrammar? = nil, topLogprobs: Int? = nil, promptLength: Int32
-    ) {
-        self.parameters = parameters
-        self.grammar = grammar
-        self.topLogprobs = topLogprobs
-        self.promptLength = promptLength
-    }
-}
-
-/// A grammar that constrains an answer.
-package struct LaneGrammar: Hashable, Sendable, Codable {
-    /// What makes a lazy grammar start.
-    package enum Trigger: Hashable, Sendable, Codable {
-        /// A regular expression over the whole answer so far; the grammar starts at its first group.
-        case pattern(String)
-        /// A single token.
-        case token(Token)
-    }
-
-    /// GBNF text with a rule `root`.
-    package var text: String
-    /// Nil applies the grammar from the first token; otherwise it sleeps until one of these is met.
-    package var triggers: [Trigger]?
-
-    /// Makes a grammar.
-    package init(text: String, triggers: [Trigger]? = nil) {
-        self.text = text
-        self.triggers = triggers
-    }
-}
-
-/// A token chosen by the last stage.
-package struct SampledToken: Hashable, Sendable {
-    /// The sequence it continues.
-    package var lane: Lane
-    /// Its position in the sequence: one after the row it was sampled from.
-    package var position: Int32
-    /// The token.
-    package var token: Token
-    /// Its log-probability and the alternatives, when the lane asked for them (token bytes are filled in later by
-    /// the entry stage's tokenizer).
-    package var logprob: TokenLogprob?
-
-    /// Makes a sampled token.
-    package init(lane: Lane, position: Int32, token: Token, logprob: TokenLogprob? = nil) {
-        self.lane = lane
-        self.position = position
-        self.token = token
-        self.logprob = logprob
-    }
-}
-
 /// Fixed facts about a loaded stage.
 package struct StageShape: Hashable, Sendable, Codable {
     /// The layers this stage runs.
@@ -149,8 +49,9 @@ package protocol StageEngine: ~Copyable {
     /// Fixed facts about the stage.
     var shape: StageShape { get }
 
-    /// Applies a sequence operation. The caller MUST apply operations and microbatches in the same order on every stage.
+    /// Applies a sequence operation.
     ///
+    /// The caller MUST apply operations and microbatches in the same order on every stage.
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
     mutating func apply(_ operation: SequenceOperation) throws(EngineError)
 

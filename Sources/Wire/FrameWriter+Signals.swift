@@ -1,0 +1,57 @@
+package import Vocabulary
+
+extension FrameWriter {
+    /// Appends the answer to a frame of an older epoch: `current` is the highest epoch the stage obeys.
+    package mutating func fenced(step: UInt32, current: Epoch) throws(WireError) {
+        try frame(.fenced, stream: step) { writer throws(WireError) in
+            try writer.put(current)
+        }
+    }
+
+    /// Appends a cancellation of `count` steps from `first` on (step ids wrap around); they are answered with the
+    /// failure `cancelled` unless they are done already.
+    package mutating func cancel(from first: UInt32, count: UInt32) throws(WireError) {
+        try frame(.cancel, stream: first) { writer throws(WireError) in
+            try writer.put(count)
+        }
+    }
+
+    /// Appends the promise that no more steps will follow.
+    package mutating func drain() throws(WireError) { try frame(.drain, stream: 0) { _ throws(WireError) in } }
+
+    /// Appends the answer to `drain`: everything before it is done.
+    package mutating func drained() throws(WireError) { try frame(.drained, stream: 0) { _ throws(WireError) in } }
+
+    /// Appends a request for a sign of life; `token` comes back in the pong, for example the sender's clock.
+    package mutating func ping(_ token: UInt64) throws(WireError) {
+        try frame(.ping, stream: 0) { writer throws(WireError) in
+            try writer.put(token)
+        }
+    }
+
+    /// Appends the answer to a ping, with its token.
+    package mutating func pong(_ token: UInt64) throws(WireError) {
+        try frame(.pong, stream: 0) { writer throws(WireError) in
+            try writer.put(token)
+        }
+    }
+
+    /// Appends a request for the stage's counters.
+    package mutating func statisticsRequest() throws(WireError) {
+        try frame(.statisticsRequest, stream: 0) { _ throws(WireError) in }
+    }
+
+    /// u64 term, u64 number.
+    mutating func put(_ epoch: Epoch) throws(WireError) {
+        try put(epoch.term)
+        try put(epoch.number)
+    }
+}
+
+extension ByteReader {
+    /// u64 term, u64 number.
+    mutating func epoch(_ bytes: RawSpan, _ field: String) throws(WireError) -> Epoch {
+        let term = try u64(bytes, field)
+        return Epoch(term: term, number: try u64(bytes, field))
+    }
+}

@@ -1,1 +1,0 @@
-// The room of Wire; its files follow in the next commits.
