@@ -100,11 +100,14 @@ package struct ReferenceModel: Sendable {
         layers = range.indices.map { Layer(sizes, seed: seed &* 1_000_003 &+ UInt64($0)) }
         let vocabulary = ReferenceTokenizer.size
         var tokens = SeededRandom(seed: seed &* 1_000_003 &+ 1_000_001)
-        embedding = range.first == 0
-            ? Matrix(rows: vocabulary, columns: sizes.width, gain: ExactMath.squareRoot(Float(sizes.width)), random: &tokens)
+        embedding =
+            range.first == 0
+            ? Matrix(
+                rows: vocabulary, columns: sizes.width, gain: ExactMath.squareRoot(Float(sizes.width)), random: &tokens)
             : nil
         var logits = SeededRandom(seed: seed &* 1_000_003 &+ 1_000_002)
-        head = range.end == sizes.layerCount
+        head =
+            range.end == sizes.layerCount
             ? Matrix(rows: vocabulary, columns: sizes.width, gain: 2.5, random: &logits) : nil
     }
 }

@@ -23,7 +23,8 @@ import Vocabulary
         return LaneSampling(parameters: parameters, topLogprobs: top, promptLength: promptLength)
     }
 
-    private func rows(_ lane: UInt16, _ tokens: [Token], from position: Int32 = 0, samples: Bool = false) -> [StageRow] {
+    private func rows(_ lane: UInt16, _ tokens: [Token], from position: Int32 = 0, samples: Bool = false) -> [StageRow]
+    {
         tokens.enumerated().map { index, token in
             StageRow(
                 lane: Lane(lane), position: position + Int32(index), token: token,

@@ -59,6 +59,19 @@ import Vocabulary
         #expect(pipeline.violation == nil)
     }
 
+    @Test func `a tick that comes too early asks again`() throws {
+        var pipeline = LocalPipeline(.init(laneCount: 1))
+        try pipeline.submit(Requests.text(1))
+        try pipeline.submit(Requests.text(2))
+        let deadline = Instant(nanoseconds: 60_000_000_000)
+        #expect(pipeline.wakeCount == 1)
+        pipeline.wait(.milliseconds(59_999))
+        #expect(pipeline.wakeCount == 2)
+        #expect(pipeline.wakeAt == deadline)
+        try pipeline.submit(Requests.text(3))
+        #expect(pipeline.wakeCount == 2)
+    }
+
     @Test func `the wait is predicted from what finished requests took, and refused when too long`() throws {
         var pipeline = LocalPipeline(.init(laneCount: 1))
         func request(_ id: UInt64) -> GenerationRequest {

@@ -46,14 +46,17 @@ private struct ScriptedRenderer: PromptRenderer {
         let sent = deltas([
             ParsedAnswer(toolCalls: [ToolCall(id: "", name: "", arguments: "")]),
             ParsedAnswer(toolCalls: [first]),
-            ParsedAnswer(toolCalls: [ToolCall(id: "late", name: "a", arguments: "{}"), ToolCall(id: "given", name: "b", arguments: "")]),
+            ParsedAnswer(toolCalls: [
+                ToolCall(id: "late", name: "a", arguments: "{}"), ToolCall(id: "given", name: "b", arguments: ""),
+            ]),
             ParsedAnswer(toolCalls: []),
         ]).map(\.toolCalls)
         #expect(sent[0].isEmpty)
         #expect(sent[1] == [ToolCallDelta(index: 0, id: "call_00000000000000010200", name: "a", arguments: "{")])
-        #expect(sent[2] == [
-            ToolCallDelta(index: 0, arguments: "}"), ToolCallDelta(index: 1, id: "given", name: "b"),
-        ])
+        #expect(
+            sent[2] == [
+                ToolCallDelta(index: 0, arguments: "}"), ToolCallDelta(index: 1, id: "given", name: "b"),
+            ])
         #expect(sent[3].isEmpty)
     }
 }

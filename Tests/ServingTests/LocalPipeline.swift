@@ -21,6 +21,7 @@ struct LocalPipeline {
         var rowLimit = 16
         var queueLimit: Int?
         var headroom: Int?
+        var reservation: Int?
         var policy: (any BatchPolicy)?
         /// Seed of the order in which things happen; nil takes the first thing that can.
         var interleaving: UInt64?
@@ -38,6 +39,7 @@ struct LocalPipeline {
     private(set) var events: [RequestID: [GenerationEvent]] = [:]
     private(set) var microbatches: [Microbatch] = []
     private(set) var wakeAt: Instant?
+    private(set) var wakeCount = 0
     /// The first thing that must never happen.
     private(set) var violation: String?
     /// Error of (stage, microbatch), in place of running it.
@@ -53,6 +55,7 @@ struct LocalPipeline {
         settings.assertsInvariants = false
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
+        if let reservation = options.reservation { settings.outputReservation = reservation }
         if let policy = options.policy { settings.policy = policy }
         adjust(&settings)
         core = EngineCore(settings: settings, tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
@@ -108,6 +111,7 @@ struct LocalPipeline {
                 events[id, default: []].append(event)
             case .wakeAt(let instant):
                 wakeAt = instant
+                wakeCount += 1
             }
         }
         if let broken = core.brokenInvariant { note(broken) }

@@ -27,7 +27,8 @@ struct PieceTokenizer: Tokenizer {
             stops: StopMatcher(stop), format: format)
         var deltas: [OutputDelta] = []
         for token in 0...Token(tokenizer.pieces.count) {
-            let logprob = logprobs
+            let logprob =
+                logprobs
                 ? TokenLogprob(chosen: .init(token: token, bytes: [], logprob: -Float(token)), top: []) : nil
             let progress = assembler.push(
                 token, logprob: logprob, tokenizer: tokenizer, renderer: ReferenceRenderer())
@@ -43,7 +44,8 @@ struct PieceTokenizer: Tokenizer {
         let result = assemble(tokenizer, logprobs: true)
         #expect(result.deltas.map(\.text) == ["a", "", "", "🪿b", "c", ""])
         #expect(result.deltas.map { $0.logprobs.map(\.chosen.token) } == [[0], [], [], [1, 2, 3], [4], []])
-        #expect(result.deltas[3].logprobs.map(\.chosen.bytes) == [[goose[0]], [goose[1], goose[2]], [goose[3], 0x62]])
+        #expect(
+            result.deltas[3].logprobs.map(\.chosen.bytes) == [[goose[0]], [goose[1], goose[2]], [goose[3], 0x62]])
         #expect(result.finish == .stop)
     }
 
@@ -99,7 +101,8 @@ struct PieceTokenizer: Tokenizer {
         #expect(result.deltas.map(\.reasoning).joined() == "hmm")
         #expect(result.deltas.map(\.text).joined() == "Let me ")
         let calls = result.deltas.flatMap(\.toolCalls)
-        #expect(calls.first == ToolCallDelta(index: 0, id: "call_0000000000000abc0000", name: "find", arguments: "{\"a\""))
+        #expect(
+            calls.first == ToolCallDelta(index: 0, id: "call_0000000000000abc0000", name: "find", arguments: "{\"a\""))
         #expect(calls.map(\.arguments).joined() == "{\"a\":1}")
         #expect(calls.dropFirst().allSatisfy { $0.id == nil && $0.name == nil && $0.index == 0 })
         #expect(result.finish == .toolCalls)

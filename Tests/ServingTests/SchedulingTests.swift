@@ -88,6 +88,21 @@ import Vocabulary
         #expect(pipeline.violation == nil)
     }
 
+    @Test func `a generous limit is promised in part and granted as it is used`() throws {
+        var pipeline = LocalPipeline(.init(laneCount: 4, cellCount: 120, window: 120, headroom: 10, reservation: 30))
+        for id in 1...2 as ClosedRange<UInt64> {
+            try pipeline.submit(
+                Requests.text(id, String(repeating: "x", count: 20), limit: 1000) {
+                    $0.sampling.ignoreEndOfGeneration = true
+                })
+        }
+        #expect(pipeline.core.activeCount == 2)
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        #expect((1...2).allSatisfy { pipeline.completion(RequestID($0))?.usage.outputTokens == 100 })
+    }
+
     @Test func `a request that fills the window exactly ends by length`() throws {
         var pipeline = LocalPipeline(.init(cellCount: 40, window: 40))
         let prompt = String(repeating: "x", count: 30)
@@ -143,7 +158,10 @@ import Vocabulary
     @Test func `an echoed prompt opens every choice`() throws {
         var pipeline = LocalPipeline()
         try pipeline.submit(Requests.text(1, "Héllo ", limit: 3) { ($0.echo, $0.choiceCount) = (true, 2) })
-        try pipeline.submit(Requests.text(2, "", limit: 3) { $0.prompt = .tokens([72, 105]); $0.echo = true })
+        try pipeline.submit(
+            Requests.text(2, "", limit: 3) {
+                $0.prompt = .tokens([72, 105]); $0.echo = true
+            })
         pipeline.run()
         #expect(pipeline.answer(RequestID(1))?.texts.allSatisfy { $0.hasPrefix("Héllo ") } == true)
         #expect(pipeline.answer(RequestID(2))?.texts[0].hasPrefix("Hi") == true)
@@ -151,10 +169,11 @@ import Vocabulary
 
     @Test func `logprobs come with bytes and the alternatives asked for`() throws {
         var pipeline = LocalPipeline(.init(stageCount: 2))
-        try pipeline.submit(Requests.text(1, limit: 10, temperature: 0) { request in
-            request.topLogprobs = 3
-            request.sampling.logitBias = [LogitBias(token: ReferenceTokenizer.end, bias: -.infinity)]
-        })
+        try pipeline.submit(
+            Requests.text(1, limit: 10, temperature: 0) { request in
+                request.topLogprobs = 3
+                request.sampling.logitBias = [LogitBias(token: ReferenceTokenizer.end, bias: -.infinity)]
+            })
         pipeline.run()
         let answer = try #require(pipeline.answer(RequestID(1)))
         #expect(answer.logprobs[0].count == 10)

@@ -10,9 +10,11 @@ import Vocabulary
         var random = SeededRandom(seed: seed)
         let window = 24 + random.below(60)
         var options = LocalPipeline.Options(
-            stageCount: 1 + random.below(4), laneCount: 1 + random.below(5), cellCount: window + random.below(100), window: window,
+            stageCount: 1 + random.below(4), laneCount: 1 + random.below(5), cellCount: window + random.below(100),
+            window: window,
             rowLimit: 1 + random.below(12), queueLimit: 1 + random.below(6))
         options.headroom = 1 + random.below(8)
+        if random.below(2) == 0 { options.reservation = random.below(12) }
         options.interleaving = random.next()
         if random.below(3) == 0 {
             options.policy = EvenBatchPolicy(prefillRowsBesideDecode: 1 + random.below(4))
