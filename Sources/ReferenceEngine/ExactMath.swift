@@ -8,7 +8,7 @@ enum ExactMath {
         let scaled = Double(x) * log2e
         if scaled < -1000 { return 0 }
         if scaled > 1000 { return .infinity }
-        let whole = scaled.rounded(.toNearestOrEven)
+        let whole = Double(Int(scaled + (scaled < 0 ? -0.5 : 0.5)))
         // |y| <= ln2 / 2, where eight terms of the Taylor series leave less than 1e-9.
         let y = (scaled - whole) * ln2
         var sum = 1.0
@@ -18,6 +18,21 @@ enum ExactMath {
             n -= 1
         }
         return Float(Double(sign: .plus, exponent: Int(whole), significand: sum))
+    }
+
+    /// The square root of `x` by Newton's method, correct to f32; the caller MUST pass `x > 0`.
+    ///
+    /// The library's would do, but an optimised `squareRoot()` calls libm, which pure targets do not link.
+    static func squareRoot(_ x: Float) -> Float {
+        let value = Double(x)
+        // Half the exponent: within a factor of two, so six steps double the correct bits past f64.
+        var root = Double(sign: .plus, exponent: Int(value.exponent) / 2, significand: 1)
+        var step = 0
+        while step < 6 {
+            root = (root + value / root) / 2
+            step &+= 1
+        }
+        return Float(root)
     }
 
     /// The natural logarithm of `x`, accurate to about 1e-9 absolute; the caller MUST pass `x > 0`.

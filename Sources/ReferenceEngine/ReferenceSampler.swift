@@ -23,34 +23,61 @@ enum ReferenceSampler {
     }
 
     private static func indexOfLargest(_ logits: [Float]) -> Int {
+        let span = logits.span
         var best = 0
-        for index in logits.indices where logits[index] > logits[best] { best = index }
+        var index = 1
+        while index < span.count {
+            if span[index] > span[best] { best = index }
+            index &+= 1
+        }
         return best
     }
 
     /// Inverse transform sampling over the tokens in order of their ids.
     private static func draw(_ logits: [Float], largest: Float, temperature: Float, uniform: Double) -> Int {
-        let weights = logits.map { ExactMath.exp(($0 - largest) / temperature) }
-        var total: Float = 0
-        for weight in weights { total += weight }
+        var weights = logits
+        let total = exponentiate(&weights, largest: largest, divisor: temperature)
         let target = Float(uniform) * total
         var sum: Float = 0
-        for index in weights.indices {
-            sum += weights[index]
+        var likely = 0
+        var index = 0
+        while index < weights.count {
+            let weight = weights[index]
+            if weight > 0 { likely = index }
+            sum += weight
             if target < sum { return index }
+            index &+= 1
         }
-        return weights.lastIndex { $0 > 0 } ?? 0
+        // Rounding left the target at the very end: the last token that can be drawn at all.
+        return likely
+    }
+
+    /// Replaces every logit by e to the power of its distance to the largest one; returns their sum.
+    private static func exponentiate(_ logits: inout [Float], largest: Float, divisor: Float) -> Float {
+        var total: Float = 0
+        var index = 0
+        while index < logits.count {
+            let weight = ExactMath.exp((logits[index] - largest) / divisor)
+            logits[index] = weight
+            total += weight
+            index &+= 1
+        }
+        return total
     }
 
     private static func logprobs(_ logits: [Float], chosen: Int, count: Int) -> TokenLogprob {
         let largest = logits[indexOfLargest(logits)]
-        var total: Float = 0
-        for logit in logits { total += ExactMath.exp(logit - largest) }
-        let norm = largest + ExactMath.log(total)
+        var weights = logits
+        let norm = largest + ExactMath.log(exponentiate(&weights, largest: largest, divisor: 1))
         func candidate(_ index: Int) -> TokenLogprob.Candidate {
             TokenLogprob.Candidate(token: Token(index), bytes: [], logprob: logits[index] - norm)
         }
-        let order = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }
-        return TokenLogprob(chosen: candidate(chosen), top: order.prefix(count).map(candidate))
+        var rest = logits
+        let top = (0..<count).map { _ in
+            let best = indexOfLargest(rest)
+            rest[best] = -.infinity
+            return candidate(best)
+        }
+        return TokenLogprob(chosen: candidate(chosen), top: top)
     }
 }

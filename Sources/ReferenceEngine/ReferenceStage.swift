@@ -157,7 +157,7 @@ package struct ReferenceStage: StageEngine, Sendable {
     private mutating func normalise(_ stream: [Float]) {
         var squares: Float = 0
         for value in stream { squares += value * value }
-        let scale = 1 / (squares / Float(shape.width) + 1e-5).squareRoot()
+        let scale = 1 / ExactMath.squareRoot(squares / Float(shape.width) + 1e-5)
         for column in stream.indices { work.normed[column] = stream[column] * scale }
     }
 
@@ -191,35 +191,58 @@ package struct ReferenceStage: StageEngine, Sendable {
     /// **Source:** Press, Smith, Lewis, "Train Short, Test Long", ICLR 2022.
     private mutating func attend(lane: Int, base: Int) {
         let cells = pool.lanes[lane]
-        let size = shape.width / model.sizes.headCount
-        let scale = 1 / Float(size).squareRoot()
-        work.scores.removeAll(keepingCapacity: true)
-        work.scores.append(contentsOf: repeatElement(0, count: cells.count))
-        for headIndex in 0..<model.sizes.headCount {
-            let offset = headIndex * size
-            let slope = 1 / Float(2 << (2 * headIndex))
+        let (count, width) = (cells.count, shape.width)
+        let size = width / model.sizes.headCount
+        let scale = 1 / ExactMath.squareRoot(Float(size))
+        if work.scores.count < count { work.scores += Array(repeating: 0, count: count) }
+        var head = 0
+        while head < model.sizes.headCount {
+            let offset = head * size
+            let slope = 1 / Float(2 << (2 * head))
             var largest = -Float.infinity
-            for (position, cell) in cells.enumerated() {
-                let at = base + Int(cell) * shape.width + offset
+            var position = 0
+            while position < count {
+                let at = base + Int(cells[position]) * width + offset
                 var score: Float = 0
-                for column in 0..<size { score += work.query[offset + column] * keys[at + column] }
-                score = score * scale - slope * Float(cells.count - 1 - position)
-                work.scores[position] = score
-                largest = max(largest, score)
-            }
-            var total: Float = 0
-            for position in cells.indices {
-                let weight = ExactMath.exp(work.scores[position] - largest)
-                work.scores[position] = weight
-                total += weight
-            }
-            for column in 0..<size {
-                var sum: Float = 0
-                for (position, cell) in cells.enumerated() {
-                    sum += work.scores[position] * values[base + Int(cell) * shape.width + offset + column]
+                var column = 0
+                while column < size {
+                    score += work.query[offset + column] * keys[at + column]
+                    column &+= 1
                 }
-                work.mixed[offset + column] = sum / total
+                score = score * scale - slope * Float(count - 1 - position)
+                work.scores[position] = score
+                if score > largest { largest = score }
+                position &+= 1
             }
+            weigh(cells, largest: largest, base: base + offset, offset: offset, size: size)
+            head &+= 1
+        }
+    }
+
+    /// Mixes the values of `cells` by the softmax of their scores.
+    private mutating func weigh(_ cells: [Int32], largest: Float, base: Int, offset: Int, size: Int) {
+        var total: Float = 0
+        var column = 0
+        while column < size {
+            work.mixed[offset + column] = 0
+            column &+= 1
+        }
+        var position = 0
+        while position < cells.count {
+            let weight = ExactMath.exp(work.scores[position] - largest)
+            total += weight
+            let at = base + Int(cells[position]) * shape.width
+            column = 0
+            while column < size {
+                work.mixed[offset + column] += weight * values[at + column]
+                column &+= 1
+            }
+            position &+= 1
+        }
+        column = 0
+        while column < size {
+            work.mixed[offset + column] /= total
+            column &+= 1
         }
     }
 }

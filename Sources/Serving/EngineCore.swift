@@ -69,7 +69,7 @@ package struct EngineCore {
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
-        case .tick: break
+        case .tick: wake = nil  // The wish was used up, perhaps a little early.
         }
         expireWaiting(now: now)
         seat(now: now)

@@ -16,6 +16,9 @@ package struct EngineSettings: Sendable {
     package var waitLimit = Limits.waitLimit
     /// Cells promised beyond the prompt to a request without an output limit. **Units:** tokens per choice, at least 1.
     package var outputHeadroom = Limits.outputHeadroom
+    /// Most cells promised at the start for a limit the client named; the rest is granted on demand, so that one
+    /// client's generous `max_tokens` does not keep everybody else waiting. **Units:** tokens per choice.
+    package var outputReservation = Limits.outputReservation
     /// How microbatches are composed.
     package var policy: any BatchPolicy = EvenBatchPolicy()
     /// Seed of the brain's own draws: the seeds of requests that bring none.

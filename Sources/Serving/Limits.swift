@@ -8,6 +8,8 @@ package enum Limits {
     package static let waitLimit = Duration.seconds(60)
     /// Cells promised beyond the prompt to a request that names no output limit. **Units:** tokens per choice.
     package static let outputHeadroom = 64
+    /// Most cells promised at the start for an output limit the client named. **Units:** tokens per choice.
+    package static let outputReservation = 1024
     /// Cells added to a promise when a request outgrows it. **Units:** tokens.
     package static let cellGrant = 32
     /// Failed steps after which a request is given up.

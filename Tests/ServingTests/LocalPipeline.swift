@@ -12,7 +12,8 @@ struct LocalPipeline {
 
     struct Options {
         var stageCount = 1
-        var sizes = ReferenceModel.Sizes(layerCount: 4, width: 8, headCount: 2, hidden: 8)
+        /// As small as four stages allow: these tests are about the brain.
+        var sizes = ReferenceModel.Sizes(layerCount: 4, width: 4, headCount: 1, hidden: 4)
         var modelSeed: UInt64 = 1
         var laneCount = 4
         var cellCount = 512
@@ -20,6 +21,7 @@ struct LocalPipeline {
         var rowLimit = 16
         var queueLimit: Int?
         var headroom: Int?
+        var reservation: Int?
         var policy: (any BatchPolicy)?
         /// Seed of the order in which things happen; nil takes the first thing that can.
         var interleaving: UInt64?
@@ -37,6 +39,7 @@ struct LocalPipeline {
     private(set) var events: [RequestID: [GenerationEvent]] = [:]
     private(set) var microbatches: [Microbatch] = []
     private(set) var wakeAt: Instant?
+    private(set) var wakeCount = 0
     /// The first thing that must never happen.
     private(set) var violation: String?
     /// Error of (stage, microbatch), in place of running it.
@@ -52,6 +55,7 @@ struct LocalPipeline {
         settings.assertsInvariants = false
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
+        if let reservation = options.reservation { settings.outputReservation = reservation }
         if let policy = options.policy { settings.policy = policy }
         adjust(&settings)
         core = EngineCore(settings: settings, tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
@@ -61,8 +65,7 @@ struct LocalPipeline {
         let layers = options.sizes.layerCount
         let cuts = (0...options.stageCount).map { $0 * layers / options.stageCount }
         return zip(cuts, cuts.dropFirst()).map { first, end in
-            let model = ReferenceModel(
-                sizes: options.sizes, seed: options.modelSeed, range: LayerRange(first: first, end: end))
+            let model = Models.model(options.sizes, options.modelSeed, LayerRange(first: first, end: end))
             return ReferenceStage(
                 model: model, cellCount: options.cellCount, laneCount: options.laneCount, rowLimit: options.rowLimit)
         }
@@ -108,6 +111,7 @@ struct LocalPipeline {
                 events[id, default: []].append(event)
             case .wakeAt(let instant):
                 wakeAt = instant
+                wakeCount += 1
             }
         }
         if let broken = core.brokenInvariant { note(broken) }
@@ -149,11 +153,14 @@ struct LocalPipeline {
         } catch {
             note("stage \(index): \(error)")
         }
+        let planned = fault(index, parcel.microbatch)
         do throws(EngineError) {
-            if let error = fault(index, parcel.microbatch) { throw error }
+            if let planned { throw planned }
             try stages[index].execute(parcel.microbatch.rows, activations: parcel.activations.span, into: &output)
             if index == 0 { reports[0].append(.stepCompleted(parcel.microbatch.id)) }
         } catch {
+            // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
+            if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
             reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
             next.rows = []
         }

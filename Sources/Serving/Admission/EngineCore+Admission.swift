@@ -66,7 +66,9 @@ extension EngineCore {
 
     /// Whole seconds for a `Retry-After`, at least 1, at most an hour.
     static func wholeSeconds(_ seconds: Double) -> Int {
-        seconds.isFinite ? Int(min(max(seconds.rounded(.up), 1), 3600)) : 3600
+        guard seconds < 3600 else { return 3600 }
+        let whole = Int(max(seconds, 0))
+        return max(1, Double(whole) < seconds ? whole + 1 : whole)
     }
 
     /// Age of the oldest running request: without a finished one to learn from, a place takes at least that long.
@@ -160,7 +162,7 @@ extension EngineCore {
 
     private func canSeat(_ state: RequestState) -> Bool {
         lanes.availableCount >= state.unfinishedCount
-            && promisedCells + state.cellsToPromise(headroom: settings.outputHeadroom) <= cellLimit
+            && promisedCells + state.cellsToPromise(settings) <= cellLimit
     }
 
     private func canSeatNewcomer(_ state: RequestState) -> Bool {
@@ -169,7 +171,7 @@ extension EngineCore {
 
     /// Only after an engine ran out of cells below its own shape: even alone the request has too little room.
     private func neverFits(_ state: RequestState) -> Bool {
-        promisedCells == 0 && state.cellsToPromise(headroom: settings.outputHeadroom) > cellLimit
+        promisedCells == 0 && state.cellsToPromise(settings) > cellLimit
     }
 
     private mutating func start(_ state: RequestState, now: Instant) {
@@ -186,7 +188,7 @@ extension EngineCore {
 
     /// Opens a lane for every unfinished choice; the first one prefills what the others then copy.
     private mutating func takeLanes(_ index: Int) {
-        let promise = active[index].cellsToPromise(headroom: settings.outputHeadroom)
+        let promise = active[index].cellsToPromise(settings)
         var isFirst = true
         for choice in active[index].choices.indices where active[index].choices[choice].finish == nil {
             guard let lane = lanes.take(for: LaneTable.Owner(request: index, choice: choice)) else {

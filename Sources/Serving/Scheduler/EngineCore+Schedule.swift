@@ -77,7 +77,8 @@ extension EngineCore {
         }
         var result: [(lane: Lane, rows: Int)] = []
         result.reserveCapacity(chosen.count + quota.prefillLanes)
-        for candidate in chosen where assureCells(candidate.lane, rows: 1) {
+        var planned = Array(repeating: 0, count: active.count)
+        for candidate in chosen where assureCells(candidate.lane, rows: 1, planned: &planned) {
             result.append((candidate.lane, 1))
         }
         var rowsLeft = quota.prefillRows
@@ -85,7 +86,7 @@ extension EngineCore {
         for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
             let count = min(rowsLeft, active[owner.request].sendableCount(owner.choice))
-            guard count > 0, assureCells(candidate.lane, rows: count) else { continue }
+            guard count > 0, assureCells(candidate.lane, rows: count, planned: &planned) else { continue }
             result.append((candidate.lane, count))
             rowsLeft -= count
             lanesLeft -= 1
@@ -116,16 +117,19 @@ extension EngineCore {
 
     // MARK: Cells
 
-    /// Makes sure the lane's request may fill `rows` more cells, preempting the youngest requests when there are too
-    /// few. False when the lane's own request had to give way.
-    private mutating func assureCells(_ lane: Lane, rows: Int) -> Bool {
+    /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
+    /// the youngest requests when there are too few. False when the lane's own request had to give way.
+    private mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
         while let owner = lanes[lane].owner {
-            let needed = active[owner.request].heldCells + rows
+            let needed = active[owner.request].heldCells + planned[owner.request] + rows
             let promised = active[owner.request].promisedCells
-            if needed <= promised { return true }
             let room = cellLimit - promisedCells
-            if needed - promised <= room {
-                active[owner.request].promisedCells = min(max(needed, promised + Limits.cellGrant), promised + room)
+            if needed - promised <= max(0, room) {
+                if needed > promised {
+                    active[owner.request].promisedCells = min(
+                        max(needed, promised + Limits.cellGrant), promised + room)
+                }
+                planned[owner.request] += rows
                 return true
             }
             guard let youngest = active.lastIndex(where: \.isSeated) else { return false }

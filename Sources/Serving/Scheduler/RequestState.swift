@@ -31,7 +31,7 @@ struct RequestState {
     let topLogprobs: Int?
     /// Tokens each choice may have, at least 1.
     let outputLimit: Int
-    /// The client named the limit, so cells for all of it are promised at the start.
+    /// The client named the limit, so cells for it are promised at the start.
     let reservesOutput: Bool
     /// Text that opens every choice.
     let echo: String
@@ -72,10 +72,11 @@ struct RequestState {
 
     /// Cells to promise when it gets lanes. A choice of `n` tokens fills `n` cells beyond the shared ones: its last
     /// prompt token and all its tokens but the last.
-    func cellsToPromise(headroom: Int) -> Int {
+    func cellsToPromise(_ settings: EngineSettings) -> Int {
         var cells = sharedLength
         for choice in choices where choice.finish == nil {
-            cells += reservesOutput ? outputLimit : min(outputLimit, choice.answer.count + headroom)
+            let soon = choice.answer.count + settings.outputHeadroom
+            cells += min(outputLimit, max(soon, reservesOutput ? settings.outputReservation : 0))
         }
         return cells
     }
