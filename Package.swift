@@ -75,6 +75,7 @@ let shells: [Target] = [
         ["Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
             "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "Subprocess", package: "swift-subprocess"),
             .product(name: "SystemPackage", package: "swift-system")]),
     .executableTarget(

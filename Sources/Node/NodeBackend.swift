@@ -1,4 +1,5 @@
 import Gateway
+import Runner
 import Synchronization
 import Vocabulary
 

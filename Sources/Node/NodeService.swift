@@ -1,12 +1,13 @@
 import CBuiltinModel
-package import Gateway
-import Logging
+import Gateway
+package import Logging
 import ModelStore
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
 import SystemPackage
-package import Vocabulary
+import UnixSignals
+import Vocabulary
 
 #if canImport(Glibc)
     import Glibc

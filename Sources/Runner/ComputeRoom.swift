@@ -152,9 +152,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 // There is no step frame without rows: the skip tells the next stage that the operations are complete.
                 try writer.cancel(from: job.step, count: 1)
             } else {
-                let width = engine.shape.width
-                try writer.step(
-                    job.step, rows: rows, activations: output.activations.span, width: width, format: format)
+                try Self.encode(job.step, rows, output, width: engine.shape.width, format, into: &writer)
             }
             return .forward(writer.takeBuffer())
         } catch {
@@ -162,6 +160,13 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             let failure = StageFailure(stage: stageIndex, cause: .protocolViolation(reason: "\(error)"))
             return .failed(failure, forward: nil)
         }
+    }
+
+    private static func encode(
+        _ step: UInt32, _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ format: WireFormat,
+        into writer: inout FrameWriter
+    ) throws(WireError) {
+        try writer.step(step, rows: rows, activations: output.activations.span, width: width, format: format)
     }
 
     private static func nanoseconds(_ duration: Duration) -> UInt64 {

@@ -50,6 +50,17 @@ package struct Cut: Hashable, Sendable, Codable, CustomStringConvertible {
         self.boundaries = boundaries
     }
 
+    /// No cut: one stage of all layers. The caller MUST pass at least one layer.
+    package static func whole(layerCount: Int) -> Cut {
+        precondition(layerCount >= 1, "a model of \(layerCount) layers")
+        return Cut(layerCount)
+    }
+
+    private init(_ layerCount: Int) {
+        self.layerCount = layerCount
+        boundaries = []
+    }
+
     /// Number of stages, at least 1.
     package var stageCount: Int { boundaries.count + 1 }
 

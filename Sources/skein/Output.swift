@@ -4,17 +4,30 @@
     import Darwin
 #endif
 
+private let systemWrite = write
+
 /// What the command line says to people and scripts.
 enum Output {
     /// A line on standard output, at once.
     static func line(_ text: String) {
-        print(text)
-        fflush(stdout)
+        write(text + "\n", to: STDOUT_FILENO)
     }
 
     /// A line on standard error.
     static func error(_ text: String) {
-        fputs("skein: \(text)\n", stderr)
+        write("skein: \(text)\n", to: STDERR_FILENO)
+    }
+
+    /// Unbuffered, so that scripts and logs see lines in the order they were said.
+    private static func write(_ text: String, to descriptor: Int32) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { bytes in
+                bytes.baseAddress.map { systemWrite(descriptor, $0, bytes.count) } ?? 0
+            }
+            guard written > 0 else { return }
+            rest = rest.dropFirst(written)
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 import GGUF
 package import ModelStore
 import Runner
+import Transport
 package import Vocabulary
+import Wire
 
 #if canImport(Glibc)
     import Glibc
@@ -63,7 +65,7 @@ package struct DeploymentPlan: Sendable {
 
     private static func cut(_ spec: DeploymentSpec, _ cutter: ModelCutter) throws -> Cut {
         switch spec.cutting {
-        case .stages(1): return Cut(layerCount: cutter.layerCount, boundaries: []) ?? (try cutter.evenCut(stageCount: 1))
+        case .stages(1): return Cut.whole(layerCount: cutter.layerCount)
         case .stages(let count):
             guard count >= 1, count <= cutter.layerCount else {
                 throw DeploymentError.setting(

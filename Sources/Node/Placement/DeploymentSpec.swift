@@ -1,6 +1,5 @@
 package import LlamaEngine
 package import Transport
-package import Vocabulary
 package import Wire
 
 /// What a user wants served: a model and how.

@@ -3,8 +3,9 @@ import Logging
 import NIOCore
 import NIOPosix
 import Runner
+import Serving
 import Transport
-package import Vocabulary
+import Vocabulary
 import Wire
 
 #if canImport(Glibc)

@@ -29,6 +29,12 @@ struct EngineChain: ~Copyable {
     /// Tokens in the vocabulary of the entry stage.
     var vocabularySize: Int { engines.first?.engine.model.model.vocabularySize ?? 0 }
 
+    private static func encode(
+        _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ wire: WireFormat, into writer: inout FrameWriter
+    ) throws(WireError) {
+        try writer.step(1, rows: rows, activations: output.activations.span, width: width, format: wire)
+    }
+
     /// Applies an operation on every stage.
     mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
         for box in engines { try box.engine.apply(operation) }
@@ -40,8 +46,7 @@ struct EngineChain: ~Copyable {
         try first.engine.execute(rows, activations: [Float]().span, into: &output)
         for box in engines.dropFirst() {
             writer.removeAll()
-            try writer.step(
-                1, rows: rows, activations: output.activations.span, width: box.engine.shape.width, format: wire)
+            try Self.encode(rows, output, width: box.engine.shape.width, wire, into: &writer)
             let floats = try writer.withBytes { frame throws(WireError) -> [Float] in
                 let body = frame.extracting(FrameHeader.byteCount..<frame.byteCount)
                 let layout = try StepLayout.parse(body, step: 1, width: box.engine.shape.width)

@@ -1,8 +1,8 @@
-package import GGUF
+import GGUF
 import LlamaEngine
 import ModelStore
 import Serving
-package import Vocabulary
+import Vocabulary
 package import Wire
 
 /// How a model's staged execution is compared with its unstaged one.

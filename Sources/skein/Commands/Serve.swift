@@ -42,7 +42,8 @@ struct Serve: AsyncParsableCommand {
         configuration.port = port
         let node = NodeService(configuration, executable: try ThisProgram.path, logger: logger)
         do {
-            try await node.run { port in Output.line("skein serves \(spec.name) at http://\(host):\(port)/v1") }
+            let served = spec.name
+            try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
         } catch let error as DeploymentError {
             Output.error("\(error)")
             throw ExitCode(1)

@@ -79,12 +79,23 @@ struct GGUFInspect: ParsableCommand {
     private static func text(_ value: MetadataValue) -> String {
         if let array = value.array {
             let head = array.selecting(Array(0..<min(8, array.count)))
-            let items = head.strings?.texts.map { "'\($0)'" } ?? head.integers?.map(String.init) ?? head.floats?.map { "\($0)" } ?? []
-            return "[\(items.joined(separator: ", "))\(array.count > 8 ? ", … \(array.count) in all" : "")]"
+            let more = array.count > 8 ? ", … \(array.count) in all" : ""
+            return "[" + items(head).joined(separator: ", ") + more + "]"
         }
-        let text = value.byteString?.text ?? value.integer.map(String.init) ?? value.float.map { "\($0)" }
-            ?? value.bool.map(String.init) ?? "?"
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: "⏎")
-        return line.count > 100 ? line.prefix(100) + "…" : line
+        let line = scalar(value).split { (character: Character) in character.isNewline }.joined(separator: "⏎")
+        return line.count > 100 ? String(line.prefix(100)) + "…" : line
+    }
+
+    private static func items(_ array: MetadataArray) -> [String] {
+        if let strings = array.strings { return strings.texts.map { "'" + $0 + "'" } }
+        if let integers = array.integers { return integers.map { String($0) } }
+        return (array.floats ?? []).map { String($0) }
+    }
+
+    private static func scalar(_ value: MetadataValue) -> String {
+        if let text = value.byteString?.text { return text }
+        if let integer = value.integer { return String(integer) }
+        if let float = value.float { return String(float) }
+        return value.bool.map { String($0) } ?? "?"
     }
 }
