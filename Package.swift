@@ -54,7 +54,7 @@ let shells: [Target] = [
     shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
     shell(
         "ModelStore",
-        ["Vocabulary", "GGUF", .product(name: "Crypto", package: "swift-crypto"),
+        ["Vocabulary", "GGUF", "CFileCopy", .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SystemPackage", package: "swift-system")]),
     shell(
         "Transport",
@@ -68,17 +68,19 @@ let shells: [Target] = [
         "Gateway",
         ["Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log")]),
-    shell("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+    .target(name: "CBuiltinModel"),
+    .target(name: "CFileCopy"),
     shell(
         "Node",
         ["Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
-            "Telemetry", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "Subprocess", package: "swift-subprocess"),
             .product(name: "SystemPackage", package: "swift-system")]),
     .executableTarget(
         name: "skein",
-        dependencies: ["Vocabulary", "Node", "Telemetry", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        dependencies: ["Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser")],
         swiftSettings: settings),
 ]
 
@@ -100,5 +102,6 @@ let package = Package(
     name: "skein",
     dependencies: coreOnly ? [] : dependencies,
     targets: coreOnly ? core : core + shells,
+    cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .cxx17
 )

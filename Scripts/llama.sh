@@ -20,6 +20,11 @@ flags=(
     -DGGML_NATIVE=ON -DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_CURL=OFF
     -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_USE_PREBUILT_UI=OFF
 )
+# GCC 12 (Debian 12) drops the stores to AMX's tile configuration: the first batch of quantised rows then dies with
+# SIGILL. AMX is switched off on every x86 compiler, so that machines with and without it also compute the same bits.
+case $(uname -m) in
+    x86_64 | amd64) flags+=("-DARCH_FLAGS=-mno-amx-tile;-mno-amx-int8;-mno-amx-bf16") ;;
+esac
 cpu_features() {
     case $(uname -s) in
         Darwin) sysctl -n machdep.cpu.brand_string ;;

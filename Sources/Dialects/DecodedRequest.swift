@@ -18,22 +18,15 @@ package struct DecodedRequest: Sendable {
         self.includeUsage = includeUsage
         self.warnings = warnings
     }
-}
 
-/// What was accepted but has no effect; each said once, and no more than `Limits.warnings` of them.
-struct Warnings: Sendable {
-    private(set) var sentences: [String] = []
-    private var dropped = 0
-
-    mutating func add(_ sentence: String) {
-        guard !sentences.contains(sentence) else { return }
-        if sentences.count < Limits.warnings { sentences.append(sentence) } else { dropped += 1 }
+    /// The warnings as the value of one response header; nil when there are none.
+    ///
+    /// **Encoding:** printable ASCII only, because warnings quote what the client wrote.
+    package var warningHeader: String? {
+        guard !warnings.isEmpty else { return nil }
+        let printable = warnings.joined(separator: " ").unicodeScalars.map { scalar in
+            (0x20..<0x7F).contains(scalar.value) ? Character(scalar) : "?"
+        }
+        return String(printable.prefix(Limits.warningHeaderBytes))
     }
-
-    mutating func addUnknown(_ name: String) {
-        add("'\(clipped(name))' is not a known parameter and has no effect.")
-    }
-
-    /// The sentences, and how many more there were.
-    var all: [String] { dropped > 0 ? sentences + ["There are \(dropped) more warnings."] : sentences }
 }

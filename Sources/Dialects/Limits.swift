@@ -71,6 +71,8 @@ package enum Limits {
     package static let answerToolCalls = 1024
     /// Most warnings kept for one request.
     package static let warnings = 32
-    /// Longest piece of a client's value that is quoted in an error. **Units:** characters.
+    /// Longest value of the warnings' header. **Units:** bytes.
+    package static let warningHeaderBytes = 2048
+    /// Longest piece of a client's value that is quoted in an error. **Units:** Unicode scalars.
     package static let quotedCharacters = 64
 }

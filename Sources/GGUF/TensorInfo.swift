@@ -23,7 +23,7 @@ package struct TensorInfo: Hashable, Sendable {
     /// The layer the name belongs to: 7 for `blk.7.attn_q.weight`, nil for a tensor outside the layers.
     package var layerIndex: Int? { Self.layerName(name)?.index }
 
-    /// What follows the layer in the name, `attn_q.weight` for `blk.7.attn_q.weight`; the whole name outside the layers.
+    /// What follows the layer in the name, `attn_q.weight` of `blk.7.attn_q.weight`; outside the layers the whole name.
     package var roleName: String { Self.layerName(name).map { String($0.role) } ?? name }
 
     /// Splits `blk.7.attn_q.weight` into 7 and `attn_q.weight`; nil for names of another form.

@@ -36,7 +36,8 @@ package struct GatewayServer: Sendable {
 /// Turns what routes throw, and routes that do not exist, into the dialect's error body.
 struct ErrorShape<Context: RequestContext>: RouterMiddleware {
     func handle(
-        _ request: Request, context: Context, next: (Request, Context) async throws -> Response
+        _ request: Request, context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         do {
             return try await next(request, context)

@@ -36,7 +36,7 @@ package struct StageFileCache: Sendable {
     package func materialise(
         _ plan: StageFilePlan, of modelPath: String, digest: String
     ) throws(StoreError) -> PinnedFile {
-        try makeFolder()
+        try BuiltinFile.makeFolders(folder)
         let path = "\(folder)/\(Self.key(of: plan, digest: digest)).gguf"
         if let pinned = PinnedFile(path: path), pinned.byteCount == plan.fileByteCount {
             pinned.touch()
@@ -59,16 +59,6 @@ package struct StageFileCache: Sendable {
             hash.update(data: Array("\(segment.sourceOffset) \(segment.destinationOffset) \(segment.byteCount)\n".utf8))
         }
         return hexadecimal(hash.finalize())
-    }
-
-    private func makeFolder() throws(StoreError) {
-        var partial = folder.hasPrefix("/") ? "" : "."
-        for part in folder.split(separator: "/") {
-            partial += "/" + part
-            if mkdir(partial, 0o755) != 0, errno != EEXIST {
-                throw .unwritable(path: partial, reason: String(cString: strerror(errno)))
-            }
-        }
     }
 
     private func write(_ plan: StageFilePlan, of modelPath: String, to path: String) throws(StoreError) {
@@ -149,8 +139,7 @@ package final class PinnedFile: Sendable {
 
     /// Records that the file was used now.
     func touch() {
-        let times = [timespec(tv_sec: 0, tv_nsec: Int(UTIME_NOW)), timespec(tv_sec: 0, tv_nsec: Int(UTIME_OMIT))]
-        _ = futimens(descriptor.rawValue, times)
+        _ = futimens(descriptor.rawValue, nil)
     }
 
     /// Removes a file unless somebody has it pinned.

@@ -38,24 +38,34 @@ enum ComputeOutcome: Sendable {
     case failed(StageFailure, forward: ByteBuffer?)
 }
 
+/// A stage's compute thread, whatever its engine.
+protocol Computing: Sendable {
+    /// Queues a job; false when too many wait already. The completion is called on the compute thread.
+    func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool
+
+    /// The stage's counters so far; waits for the job that runs.
+    var statistics: StageStatistics { get }
+}
+
+/// Jobs that may wait for a compute thread at once; the entry's brain keeps fewer in flight, so more means a broken
+/// peer.
+let waitingJobLimit = 256
+
 /// The compute thread and the engine it owns. Jobs run in the order they were given, never on Swift's cooperative pool.
 ///
 /// The lock is never contended: only the thread's own jobs take it. It is there because the engine may not be shared.
-final class ComputeRoom<Engine: StageEngine & ~Copyable>: Sendable {
+final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let state: Mutex<ComputeState<Engine>>
     private let waiting = Atomic<Int>(0)
-    /// Jobs that may wait at once; the entry's brain keeps fewer in flight, so more means a broken peer.
-    static var waitingLimit: Int { 256 }
 
     init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat) {
         state = Mutex(ComputeState(engine, stageIndex: stageIndex, format: format))
         thread.start()
     }
 
-    /// Queues a job; false when too many wait already.
     func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool {
-        guard waiting.add(1, ordering: .relaxed).newValue <= Self.waitingLimit else {
+        guard waiting.add(1, ordering: .relaxed).newValue <= waitingJobLimit else {
             waiting.subtract(1, ordering: .relaxed)
             return false
         }
@@ -68,11 +78,7 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Sendable {
         return true
     }
 
-    /// The stage's counters so far.
     var statistics: StageStatistics { state.withLock { $0.statistics } }
-
-    /// Ends the thread after the jobs that run.
-    func stop() { thread.shutdownGracefully { _ in } }
 }
 
 /// What the compute thread owns; buffers are refilled job after job.
@@ -138,7 +144,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             if !isLast, !job.operations.isEmpty { try writer.operations(job.operations, before: job.step) }
             if let failure {
                 guard !isLast else { return .failed(failure, forward: nil) }
-                try writer.failure(failure, step: job.step)
+                try writer.failure(of: job.step, failure)
                 return .failed(failure, forward: writer.takeBuffer())
             }
             guard !isLast else { return .sampled(output.samples) }
@@ -146,9 +152,9 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 // There is no step frame without rows: the skip tells the next stage that the operations are complete.
                 try writer.cancel(from: job.step, count: 1)
             } else {
+                let width = engine.shape.width
                 try writer.step(
-                    job.step, rows: rows, activations: output.activations.span, width: engine.shape.width,
-                    format: format)
+                    job.step, rows: rows, activations: output.activations.span, width: width, format: format)
             }
             return .forward(writer.takeBuffer())
         } catch {

@@ -16,7 +16,7 @@ struct EntryTools: Sendable {
 ///
 /// **Isolation:** the runner's event loop is the actor's executor. The brain decides in microseconds; templating and
 /// tokenising happen on a thread of their own, the layers on the compute thread.
-actor EntryDriver<Engine: StageEngine & ~Copyable> {
+actor EntryDriver {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
 
@@ -24,7 +24,7 @@ actor EntryDriver<Engine: StageEngine & ~Copyable> {
     private static var preparationLimit: Int { 256 }
 
     private let identity: RunnerIdentity
-    private let room: ComputeRoom<Engine>
+    private let room: any Computing
     private let tools: EntryTools
     private let preparation = NIOThreadPool(numberOfThreads: 1)
     private var preparing: [RequestID: FrameLink] = [:]
@@ -46,7 +46,7 @@ actor EntryDriver<Engine: StageEngine & ~Copyable> {
     }
 
     init(
-        identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: ComputeRoom<Engine>,
+        identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: any Computing,
         eventLoop: any EventLoop, lost: @escaping @Sendable (String) -> Void
     ) {
         self.identity = identity
@@ -149,7 +149,7 @@ actor EntryDriver<Engine: StageEngine & ~Copyable> {
         preparation.submit { [self, tools, eventLoop] state in
             guard case .active = state else { return }
             let outcome = Self.prepare(body, with: tools)
-            eventLoop.execute { assumeIsolated { $0.prepared(id, outcome) } }
+            eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
         }
     }
 
@@ -201,7 +201,7 @@ actor EntryDriver<Engine: StageEngine & ~Copyable> {
             step: step, operations: microbatch.operations,
             work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
         let accepted = room.submit(job) { [self, eventLoop] outcome in
-            eventLoop.execute { assumeIsolated { $0.finish(step, outcome) } }
+            eventLoop.execute { self.assumeIsolated { $0.finish(step, outcome) } }
         }
         precondition(accepted, "the brain keeps fewer steps in flight than the compute thread takes")
     }

@@ -108,20 +108,13 @@ struct RunnerIdentity: Sendable {
                 field: "wire", value: configuration.wire,
                 allowed: WireFormat.allCases.map(\.description).joined(separator: ", "))
         }
-        guard let digest = ModelDigest(bytes: Self.bytes(hexadecimal: configuration.modelDigest)) else {
+        guard let digest = ModelDigest(hexadecimal: configuration.modelDigest) else {
             throw .badConfiguration(field: "modelDigest", value: configuration.modelDigest, allowed: "64 hexadecimal digits")
         }
         self.configuration = configuration
         self.digest = digest
         self.format = format
         self.width = width
-    }
-
-    private static func bytes(hexadecimal text: String) -> [UInt8] {
-        let digits = Array(text.utf8)
-        return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
-            UInt8(String(decoding: digits[$0...$0 + 1], as: UTF8.self), radix: 16)
-        }
     }
 
     func place(_ index: Int) -> StagePlace { StagePlace(index: index, layers: configuration.stages[index]) }

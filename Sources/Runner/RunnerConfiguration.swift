@@ -2,7 +2,7 @@ package import LlamaEngine
 package import Serving
 package import Transport
 package import Vocabulary
-package import Wire
+import Wire
 
 /// Everything a runner is told about its stage. It travels as JSON on the runner's standard input.
 package struct RunnerConfiguration: Sendable, Codable {

@@ -11,12 +11,12 @@ import Wire
 ///
 /// **Isolation:** the runner's event loop is the actor's executor, so a frame that arrives on the loop is handled
 /// without a hop.
-actor StageDriver<Engine: StageEngine & ~Copyable> {
+actor StageDriver {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
 
     private let identity: RunnerIdentity
-    private let room: ComputeRoom<Engine>
+    private let room: any Computing
     private var links: LinkTable
     private var forward: FrameLink?
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
@@ -25,7 +25,7 @@ actor StageDriver<Engine: StageEngine & ~Copyable> {
 
     /// `lost` is told why, when a neighbour is gone: a stage without its chain has nothing left to do.
     init(
-        identity: RunnerIdentity, room: ComputeRoom<Engine>, eventLoop: any EventLoop,
+        identity: RunnerIdentity, room: any Computing, eventLoop: any EventLoop,
         lost: @escaping @Sendable (String) -> Void
     ) {
         self.identity = identity
@@ -92,9 +92,9 @@ actor StageDriver<Engine: StageEngine & ~Copyable> {
     private func compute(_ job: ComputeJob) {
         let accepted = room.submit(job) { [self, eventLoop] outcome in
             // Frames for the next stage leave at once; everything else is decided on the event loop.
-            eventLoop.execute { assumeIsolated { $0.finish(job.step, outcome) } }
+            eventLoop.execute { self.assumeIsolated { $0.finish(job.step, outcome) } }
         }
-        if !accepted { lost("more than \(ComputeRoom<Engine>.waitingLimit) steps wait for one stage") }
+        if !accepted { lost("more than \(waitingJobLimit) steps wait for one stage") }
     }
 
     private func finish(_ step: UInt32, _ outcome: ComputeOutcome) {
@@ -107,7 +107,7 @@ actor StageDriver<Engine: StageEngine & ~Copyable> {
                 forward.send(&writer)
             case .failed(_, .some(let frames)): forward.send(frames)
             case .failed(let failure, nil):
-                try writer.failure(failure, step: step)
+                try writer.failure(of: step, failure)
                 forward.send(&writer)
             }
         } catch {

@@ -43,10 +43,7 @@ extension FrameWriter {
         defer { removeAll() }
         return withBytes { bytes in
             var buffer = ByteBufferAllocator().buffer(capacity: bytes.byteCount)
-            buffer.writeWithOutputRawSpan(minimumWritableBytes: bytes.byteCount) { output in
-                for offset in 0..<0 { _ = offset }
-                output.append(contentsOf: bytes)
-            }
+            bytes.withUnsafeBytes { _ = buffer.writeBytes($0) }
             return buffer
         }
     }

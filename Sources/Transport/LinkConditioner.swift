@@ -1,5 +1,5 @@
 import NIOCore
-package import Vocabulary
+import Vocabulary
 
 /// Conditions put on a link to stand in for a worse network, in tests and benches.
 package struct LinkConditions: Hashable, Sendable, Codable {

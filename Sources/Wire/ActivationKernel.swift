@@ -178,7 +178,9 @@ enum ActivationKernel {
         }
         guard largest < 0x7F80_0000 else { return nil }
         let peak = Float(bitPattern: UInt32(bitPattern: largest))
-        let scale = peak / 127
+        var scale = peak / 127
+        // Rounded up, the scale of the largest floats would decode to infinity.
+        if (scale * 127).isInfinite { scale = scale.nextDown }
         guard scale >= Float.leastNormalMagnitude else {
             unsafe to.initializeMemory(as: UInt8.self, repeating: 0, count: count)
             return 0

@@ -95,7 +95,7 @@ package struct FrameDecoder: Sendable {
         if end > storage.count {
             // Doubling, but never beyond the frame that is awaited: bytes that were only announced take no memory.
             let size = min(max(2 * storage.count, end, 4096), max(rules.frameByteLimit, end))
-            storage.append(contentsOf: repeatElement(0, count: size - storage.count))
+            storage += [UInt8](repeating: 0, count: size - storage.count)
         }
         unsafe storage.withUnsafeMutableBytes { target in
             unsafe bytes.withUnsafeBytes { source in

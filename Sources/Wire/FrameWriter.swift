@@ -94,7 +94,7 @@ package struct FrameWriter: Sendable {
             throw .limitExceeded(field: "frame.length", value: end - frameStart, limit: frameByteLimit)
         }
         if end > storage.count {
-            storage.append(contentsOf: repeatElement(0, count: max(end, 2 * storage.count, 4096) - storage.count))
+            storage += [UInt8](repeating: 0, count: max(end, 2 * storage.count, 4096) - storage.count)
         }
         defer { byteCount = end }
         return byteCount

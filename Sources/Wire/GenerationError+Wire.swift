@@ -19,35 +19,35 @@ extension FrameWriter {
     mutating func put(_ error: GenerationError) throws(WireError) {
         switch error {
         case .invalidField(let name, let value, let limit):
-            try put(.invalidField, texts: [name, value, limit])
+            try putCode(.invalidField, texts: [name, value, limit])
         case .unsupported(let feature, let remedy):
-            try put(.unsupported, texts: [feature, remedy])
+            try putCode(.unsupported, texts: [feature, remedy])
         case .contextLengthExceeded(let promptTokens, let outputTokens, let window):
-            try put(.contextLengthExceeded, numbers: [promptTokens, outputTokens, window])
+            try putCode(.contextLengthExceeded, numbers: [promptTokens, outputTokens, window])
         case .modelNotFound(let name, let available):
             let listed = available.prefix(Limits.listedModels)
-            try put(.modelNotFound, texts: [name])
+            try putCode(.modelNotFound, texts: [name])
             try put16(listed.count, "error.available")
             for model in listed {
                 try putErrorText(model)
             }
         case .modelNotReady(let name, let reason, let retryAfterSeconds):
-            try put(.modelNotReady, texts: [name, reason], numbers: [retryAfterSeconds])
+            try putCode(.modelNotReady, texts: [name, reason], numbers: [retryAfterSeconds])
         case .overloaded(let queued, let limit, let retryAfterSeconds):
-            try put(.overloaded, numbers: [queued, limit, retryAfterSeconds])
+            try putCode(.overloaded, numbers: [queued, limit, retryAfterSeconds])
         case .stageLost(let stage, let reason):
-            try put(.stageLost, texts: [reason], numbers: [stage])
+            try putCode(.stageLost, texts: [reason], numbers: [stage])
         case .deadlineExceeded(let seconds):
-            try put(.deadlineExceeded)
+            try putCode(.deadlineExceeded)
             try put(seconds)
         case .cancelled:
-            try put(.cancelled)
+            try putCode(.cancelled)
         case .engineFailed(let reason):
-            try put(.engineFailed, texts: [reason])
+            try putCode(.engineFailed, texts: [reason])
         }
     }
 
-    private mutating func put(_ code: ErrorCode, texts: [String] = [], numbers: [Int] = []) throws(WireError) {
+    private mutating func putCode(_ code: ErrorCode, texts: [String] = [], numbers: [Int] = []) throws(WireError) {
         try put(code.rawValue)
         for text in texts {
             try putErrorText(text)

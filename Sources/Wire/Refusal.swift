@@ -74,10 +74,10 @@ package enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The numbers of the reasons this release knows.
-    static let codes: ClosedRange<UInt16> = 1...14
+    package static let codes: ClosedRange<UInt16> = 1...14
 
     /// Number of the reason on the wire.
-    var code: UInt16 {
+    package var code: UInt16 {
         switch self {
         case .versions: 1
         case .cluster: 2

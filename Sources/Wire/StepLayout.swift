@@ -107,7 +107,7 @@ package struct StepLayout: Hashable, Sendable {
         if floats.count > count {
             floats.removeLast(floats.count - count)
         } else if floats.count < count {
-            floats.append(contentsOf: repeatElement(0, count: count - floats.count))
+            floats += [Float](repeating: 0, count: count - floats.count)
         }
         let encoded = body.extracting(activationOffset..<body.byteCount)
         var target = floats.mutableSpan

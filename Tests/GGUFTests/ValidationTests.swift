@@ -123,7 +123,8 @@ import Testing
         #expect(try findings(setting: types, .array(.int32([1]))) == ["error wrong-length \(types)"])
         let tokens = "tokenizer.ggml.tokens"
         #expect(try findings(setting: tokens, .array(.uint8([1]))) == ["error wrong-type \(tokens)"])
-        #expect(try findings(setting: "tokenizer.ggml.merges", .text("a b")) == ["error wrong-type tokenizer.ggml.merges"])
+        #expect(
+            try findings(setting: "tokenizer.ggml.merges", .text("a b")) == ["error wrong-type tokenizer.ggml.merges"])
     }
 
     @Test func `tokens of the same text are found, also after what the engine does to them`() throws {

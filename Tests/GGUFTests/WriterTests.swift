@@ -4,7 +4,8 @@ import Testing
 /// A small header with every value type, without data.
 func sampleWriter() -> GGUFWriter {
     let values: [(String, MetadataValue)] = [
-        ("general.architecture", .text("llama")), ("a.u8", .uint8(200)), ("a.i8", .int8(-3)), ("a.u16", .uint16(65_000)),
+        ("general.architecture", .text("llama")), ("a.u8", .uint8(200)), ("a.i8", .int8(-3)),
+        ("a.u16", .uint16(65_000)),
         ("a.i16", .int16(-300)), ("a.u32", .uint32(4_000_000_000)), ("a.i32", .int32(-5)), ("a.f32", .float(1.5)),
         ("a.bool", .bool(true)), ("a.u64", .uint64(.max)), ("a.i64", .int64(.min)), ("a.f64", .double(-2.25)),
         ("a.nan", .float32(FloatBits(bits: 0x7FC0_0001))), ("a.bytes", .string(ByteString(bytes: [0xFF, 0, 0x41]))),

@@ -33,6 +33,13 @@ enum OutputFields {
             (draft, field) throws(DialectError) in
             draft.request.stop = try stopTexts(field, warnings: &draft.warnings)
         },
+        FieldRule("n_probs", .mapped, "llama.cpp's name of top_logprobs, 0 … 20; 0 is none") {
+            (draft, field) throws(DialectError) in
+            let count = Int(try field.integer(in: 0...Int64(Limits.topLogprobs)))
+            guard count > 0 else { return }
+            draft.wantsLogprobs = draft.wantsLogprobs ?? true
+            draft.topLogprobs.append(.init(field: field.name, value: count))
+        },
         .refused("t_max_predict_ms", "use max_tokens"),
         .refused("n_indent", "use a grammar"),
         .refused("include_stop_str_in_output", "append the stop text yourself"),

@@ -20,7 +20,8 @@ struct RequestDraft: Sendable {
     var outputLimits: [Named<Int?>] = []
     /// Whether `logprobs` is true (chat).
     var wantsLogprobs: Bool?
-    var topLogprobs: Named<Int>?
+    /// Every number of alternatives that was given.
+    var topLogprobs: [Named<Int>] = []
     var toolChoice: Named<ToolChoice>?
     /// The tools `tool_choice` narrows the list to.
     var allowedTools: Named<[String]>?
@@ -68,10 +69,14 @@ struct RequestDraft: Sendable {
     }
 
     private mutating func settleLogprobs() throws(DialectError) {
-        if let top = topLogprobs, wantsLogprobs != true {
+        if let top = topLogprobs.first, wantsLogprobs != true {
             throw .conflict(field: top.field, reason: "it is only allowed when 'logprobs' is true")
         }
-        if wantsLogprobs == true { request.topLogprobs = topLogprobs?.value ?? 0 }
+        if let other = topLogprobs.first(where: { $0.value != topLogprobs[0].value }) {
+            throw .conflict(
+                field: other.field, reason: "it differs from '\(topLogprobs[0].field)'; send only one of them")
+        }
+        if wantsLogprobs == true { request.topLogprobs = topLogprobs.first?.value ?? 0 }
     }
 
     private mutating func settleTools() throws(DialectError) {

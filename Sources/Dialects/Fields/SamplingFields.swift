@@ -80,7 +80,7 @@ enum SamplingFields {
             }
         },
         FieldRule("adaptive_target", .refused, "only negative, which is off") { (draft, field) throws(DialectError) in
-            guard try field.number(in: -.greatestFiniteMagnitude ... 1) < 0 else {
+            guard try field.number(in: -.greatestFiniteMagnitude...1) < 0 else {
                 throw .unsupportedValue(
                     field: "adaptive_target", value: field.node.text, remedy: "leave it out or send -1")
             }

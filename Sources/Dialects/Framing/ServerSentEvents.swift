@@ -31,7 +31,7 @@ package enum ServerSentEvents {
     package static func appendQueued(position: Int, predictedWaitSeconds: Double?, to bytes: inout [UInt8]) {
         var text = "queued position=\(position)"
         if let seconds = predictedWaitSeconds, seconds.isFinite, seconds >= 0 {
-            let tenths = Int((min(seconds, 1e9) * 10).rounded())
+            let tenths = Int(min(seconds, 1e9) * 10 + 0.5)
             text += " wait=\(tenths / 10).\(tenths % 10)s"
         }
         appendComment(text, to: &bytes)

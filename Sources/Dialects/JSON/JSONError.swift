@@ -69,7 +69,13 @@ package enum JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A client's value, short enough to be quoted in an error.
+/// A client's value fit to be quoted in an error, a log or a header: short and without control characters.
 func clipped(_ text: String) -> String {
-    text.count > Limits.quotedCharacters ? text.prefix(Limits.quotedCharacters) + "…" : text
+    let start = text.unicodeScalars.prefix(Limits.quotedCharacters)
+    var quoted = ""
+    for scalar in start {
+        let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+        quoted.unicodeScalars.append(isControl ? "?" : scalar)
+    }
+    return start.endIndex < text.unicodeScalars.endIndex ? quoted + "…" : quoted
 }

@@ -11,6 +11,8 @@ package struct JSONReader {
     private let maxNodes: Int
     private var position = 0
     private var nodeCount = 0
+    /// Where strings with escapes are put together.
+    private var scratch: [UInt8] = []
 
     private init(bytes: [UInt8], maxDepth: Int, maxNodes: Int) {
         self.bytes = bytes
@@ -19,6 +21,8 @@ package struct JSONReader {
     }
 
     /// Reads the one value a text consists of.
+    ///
+    /// **Throws:** `JSONError` when the text is beyond a limit or not JSON, with the byte offset.
     package static func read(
         _ bytes: [UInt8], maxBytes: Int = Limits.bodyBytes, maxDepth: Int = Limits.jsonDepth,
         maxNodes: Int = Limits.jsonNodes
@@ -86,6 +90,7 @@ package struct JSONReader {
         let offset = position
         position += 1
         var members: [JSONMember] = []
+        members.reserveCapacity(4)
         var keys = KeySet()
         skipSpace()
         if peek == UInt8(ascii: "}") {
@@ -166,41 +171,50 @@ package struct JSONReader {
     private mutating func string() throws(JSONError) -> String {
         position += 1
         let start = position
-        while let byte = peek {
-            switch byte {
-            case UInt8(ascii: "\""):
-                let text = String(decoding: bytes[start..<position], as: UTF8.self)
-                position += 1
-                return text
-            case UInt8(ascii: "\\"): return try escapedString(from: start)
-            case 0..<0x20: throw .controlCharacter(offset: position, byte: byte)
-            case 0x20..<0x80: position += 1
-            default: try skipScalar()
-            }
+        try skipPlain()
+        guard bytes[position] == UInt8(ascii: "\\") else {
+            let text = String(decoding: bytes[start..<position], as: UTF8.self)
+            position += 1
+            return text
         }
-        throw .unexpectedEnd(offset: position, expected: "the end of a string")
+        return try escapedString(from: start)
     }
 
     /// The rest of a string with escapes; the position is at the first backslash.
     private mutating func escapedString(from start: Int) throws(JSONError) -> String {
-        var buffer = Array(bytes[start..<position])
-        var clean = position
-        while let byte = peek {
-            switch byte {
-            case UInt8(ascii: "\""):
-                buffer.append(contentsOf: bytes[clean..<position])
-                position += 1
-                return String(decoding: buffer, as: UTF8.self)
-            case UInt8(ascii: "\\"):
-                buffer.append(contentsOf: bytes[clean..<position])
-                buffer.append(contentsOf: UTF8.encode(try escape()).map { Array($0) } ?? [])
-                clean = position
-            case 0..<0x20: throw .controlCharacter(offset: position, byte: byte)
-            case 0x20..<0x80: position += 1
-            default: try skipScalar()
+        scratch.removeAll(keepingCapacity: true)
+        scratch.append(contentsOf: bytes[start..<position])
+        while bytes[position] == UInt8(ascii: "\\") {
+            if let scalar = UTF8.encode(try escape()) { scratch.append(contentsOf: scalar) }
+            let clean = position
+            try skipPlain()
+            scratch.append(contentsOf: bytes[clean..<position])
+        }
+        position += 1
+        return String(decoding: scratch, as: UTF8.self)
+    }
+
+    /// The bytes of a string that need no look: ASCII without control characters, quote and backslash.
+    private static let isPlain: [Bool] = (0..<256).map { $0 >= 0x20 && $0 < 0x80 && $0 != 0x22 && $0 != 0x5C }
+
+    /// Steps to the next quote or backslash of a string.
+    private mutating func skipPlain() throws(JSONError) {
+        let bytes = bytes
+        var cursor = position
+        while cursor < bytes.count {
+            let byte = bytes[cursor]
+            if Self.isPlain[Int(byte)] {
+                cursor += 1
+            } else if byte >= 0x80 {
+                cursor += try scalarLength(at: cursor)
+            } else if byte < 0x20 {
+                throw .controlCharacter(offset: cursor, byte: byte)
+            } else {
+                position = cursor
+                return
             }
         }
-        throw .unexpectedEnd(offset: position, expected: "the end of a string")
+        throw .unexpectedEnd(offset: cursor, expected: "the end of a string")
     }
 
     private mutating func escape() throws(JSONError) -> Unicode.Scalar {
@@ -248,13 +262,12 @@ package struct JSONReader {
         return value
     }
 
-    /// Steps over one scalar of two to four bytes.
+    /// The length of the scalar of two to four bytes that starts there.
     ///
     /// **Source:** The Unicode Standard, table 3-7, "Well-formed UTF-8 byte sequences".
-    private mutating func skipScalar() throws(JSONError) {
-        let first = bytes[position]
+    private func scalarLength(at start: Int) throws(JSONError) -> Int {
         let (length, second): (Int, ClosedRange<UInt8>)
-        switch first {
+        switch bytes[start] {
         case 0xC2...0xDF: (length, second) = (2, 0x80...0xBF)
         case 0xE0: (length, second) = (3, 0xA0...0xBF)
         case 0xED: (length, second) = (3, 0x80...0x9F)
@@ -262,15 +275,15 @@ package struct JSONReader {
         case 0xF0: (length, second) = (4, 0x90...0xBF)
         case 0xF1...0xF3: (length, second) = (4, 0x80...0xBF)
         case 0xF4: (length, second) = (4, 0x80...0x8F)
-        default: throw .invalidUTF8(offset: position)
+        default: throw .invalidUTF8(offset: start)
         }
-        guard position + length <= bytes.count, second.contains(bytes[position + 1]) else {
-            throw .invalidUTF8(offset: position)
+        guard start + length <= bytes.count, second.contains(bytes[start + 1]) else {
+            throw .invalidUTF8(offset: start)
         }
-        for index in (position + 2)..<max(position + length, position + 2) where bytes[index] & 0xC0 != 0x80 {
-            throw .invalidUTF8(offset: position)
+        for index in start + 2..<max(start + length, start + 2) where bytes[index] & 0xC0 != 0x80 {
+            throw .invalidUTF8(offset: start)
         }
-        position += length
+        return length
     }
 
     // MARK: Bytes

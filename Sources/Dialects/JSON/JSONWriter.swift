@@ -43,7 +43,11 @@ package struct JSONWriter: Sendable {
     /// Writes `true` or `false`.
     package mutating func bool(_ value: Bool) { raw(value ? "true" : "false") }
     /// Writes an integer.
-    package mutating func integer(_ value: some BinaryInteger) { raw(String(value)) }
+    package mutating func integer(_ value: some FixedWidthInteger) {
+        separate()
+        Self.append(value, to: &bytes)
+        needsComma = true
+    }
 
     /// Writes the shortest number that reads back as the same double; `null` for what JSON has no number for.
     package mutating func double(_ value: Double) { raw(value.isFinite ? value.description : "null") }
@@ -111,6 +115,18 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         appendEscaped(text, to: &bytes)
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends an integer in decimal digits.
+    package static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = UInt64(value.magnitude)
+        let start = bytes.count
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
     }
 
     /// Appends text as it stands between quotes.

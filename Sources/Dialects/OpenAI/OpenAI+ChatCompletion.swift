@@ -26,6 +26,7 @@ extension OpenAI {
             },
             .refused("documents", "put the documents into a message"),
             .refused("chat_template", "the model's own template is used"),
+            .only(false, "echo", "the conversation is not repeated in the answer"),
             .only(true, "add_generation_prompt", "an answer always starts a new assistant message"),
             .only(false, "continue_final_message", "ask the model to continue in a user message"),
         ]
@@ -37,7 +38,7 @@ extension OpenAI {
             },
             FieldRule("top_logprobs", .honoured, "0 … 20; needs logprobs") { (draft, field) throws(DialectError) in
                 let count = try field.integer(in: 0...Int64(Limits.topLogprobs))
-                draft.topLogprobs = .init(field: field.name, value: Int(count))
+                draft.topLogprobs.append(.init(field: field.name, value: Int(count)))
             },
             FieldRule("response_format", .honoured, "text, json_object, json_schema") {
                 (draft, field) throws(DialectError) in

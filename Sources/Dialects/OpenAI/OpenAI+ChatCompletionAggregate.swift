@@ -1,15 +1,5 @@
 package import Vocabulary
 
-/// Where the gathering of an answer stands.
-package enum AggregateOutcome: Sendable {
-    /// No terminal event yet.
-    case pending
-    /// The answer is complete; the response body.
-    case complete(body: [UInt8])
-    /// The answer cannot be completed.
-    case failed(GenerationError)
-}
-
 extension OpenAI {
     /// Gathers the events of one request into the body of a chat completion.
     ///
@@ -31,16 +21,10 @@ extension OpenAI {
             var toolCalls: [ToolCallParts] = []
         }
 
-        private enum State: Sendable {
-            case open
-            case finished(Vocabulary.Completion)
-            case failed(GenerationError)
-        }
-
         private let envelope: Envelope
         private var choices: [Choice]
         private var size = 0
-        private var state = State.open
+        private var end: GenerationEvent?
 
         /// Starts an empty answer; see `ChatCompletionEncoder.init`.
         package init(id: String, created: Int64, model: String, fingerprint: String? = nil, choiceCount: Int = 1) {
@@ -51,21 +35,17 @@ extension OpenAI {
 
         /// Takes an event in; what comes after a terminal event is ignored.
         package mutating func absorb(_ event: GenerationEvent) {
-            guard case .open = state else { return }
-            switch event {
-            case .queued, .started: break
-            case .output(let delta): absorb(delta)
-            case .finished(let completion): state = .finished(completion)
-            case .failed(let error): state = .failed(error)
-            }
+            guard end == nil else { return }
+            if event.isTerminal { end = event }
+            if case .output(let delta) = event { absorb(delta) }
         }
 
         /// The body, once the answer is complete.
         package func outcome() -> AggregateOutcome {
-            switch state {
-            case .open: .pending
+            switch end {
             case .finished(let completion): .complete(body: body(completion))
             case .failed(let error): .failed(error)
+            case .queued, .started, .output, nil: .pending
             }
         }
 
@@ -82,12 +62,7 @@ extension OpenAI {
             let after = choices[choice].text.count + choices[choice].reasoning.count + choices[choice].logprobs.count
             size += after - before
             for call in delta.toolCalls { absorb(call, choice: choice) }
-            if size > Limits.answerBytes {
-                state = .failed(
-                    .unsupported(
-                        feature: "an answer of more than \(Limits.answerBytes) bytes in one piece",
-                        remedy: "set stream to true or lower max_tokens"))
-            }
+            if size > Limits.answerBytes { end = .failed(.answerTooLarge) }
         }
 
         private mutating func absorb(_ call: ToolCallDelta, choice: Int) {
@@ -97,7 +72,7 @@ extension OpenAI {
             } else {
                 guard choices[choice].toolCalls.count < Limits.answerToolCalls else {
                     let limit = Limits.answerToolCalls
-                    state = .failed(.engineFailed(reason: "the model called more than \(limit) tools in one answer"))
+                    end = .failed(.engineFailed(reason: "the model called more than \(limit) tools in one answer"))
                     return
                 }
                 position = choices[choice].toolCalls.count

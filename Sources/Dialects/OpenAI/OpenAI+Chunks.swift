@@ -20,7 +20,7 @@ extension OpenAI {
         /// `{"index":0,` of a choice.
         static func open(_ choice: Int, to bytes: inout [UInt8]) {
             bytes.append(contentsOf: #"{"index":"#.utf8)
-            bytes.append(contentsOf: String(choice).utf8)
+            JSONWriter.append(choice, to: &bytes)
             bytes.append(UInt8(ascii: ","))
         }
 

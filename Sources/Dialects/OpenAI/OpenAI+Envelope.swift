@@ -83,11 +83,16 @@ extension OpenAI {
         writer.key(phase + "_per_token_ms")
         writer.double(tokens > 0 ? milliseconds(seconds / Double(tokens)) : 0)
         writer.key(phase + "_per_second")
-        writer.double(seconds > 0 ? (Double(tokens) / seconds * 1000).rounded() / 1000 : 0)
+        writer.double(seconds > 0 ? threeDecimals(Double(tokens) / seconds) : 0)
     }
 
-    /// Milliseconds with three decimals.
-    private static func milliseconds(_ seconds: Double) -> Double { (seconds * 1e6).rounded() / 1000 }
+    private static func milliseconds(_ seconds: Double) -> Double { threeDecimals(seconds * 1000) }
+
+    /// The value to three decimals; 0 for what no clock measures. By integers: `rounded()` would need the C library
+    /// of mathematics, which nothing else here links.
+    private static func threeDecimals(_ value: Double) -> Double {
+        value > 0 && value < 1e12 ? Double(Int64(value * 1000 + 0.5)) / 1000 : 0
+    }
 
     static func name(of reason: FinishReason) -> String {
         switch reason {

@@ -10,31 +10,29 @@ extension OpenAI {
         static func appendEntries(_ entries: [TokenLogprob], to bytes: inout [UInt8]) {
             for (position, entry) in entries.enumerated() {
                 if position > 0 { bytes.append(UInt8(ascii: ",")) }
-                var writer = JSONWriter(reserving: 256)
-                writer.beginObject()
-                write(entry.chosen, to: &writer)
-                writer.key("top_logprobs")
-                writer.beginArray()
-                for candidate in entry.top {
-                    writer.beginObject()
-                    write(candidate, to: &writer)
-                    writer.endObject()
+                append(entry.chosen, to: &bytes)
+                bytes.append(contentsOf: #","top_logprobs":["#.utf8)
+                for (rank, candidate) in entry.top.enumerated() {
+                    if rank > 0 { bytes.append(UInt8(ascii: ",")) }
+                    append(candidate, to: &bytes)
+                    bytes.append(UInt8(ascii: "}"))
                 }
-                writer.endArray()
-                writer.endObject()
-                bytes.append(contentsOf: writer.bytes)
+                bytes.append(contentsOf: "]}".utf8)
             }
         }
 
-        private static func write(_ candidate: TokenLogprob.Candidate, to writer: inout JSONWriter) {
-            writer.key("token")
-            writer.string(text(of: candidate.bytes))
-            writer.key("logprob")
-            writer.raw(number(candidate.logprob))
-            writer.key("bytes")
-            writer.beginArray()
-            for byte in candidate.bytes { writer.integer(byte) }
-            writer.endArray()
+        /// Appends a candidate without its closing bracket.
+        private static func append(_ candidate: TokenLogprob.Candidate, to bytes: inout [UInt8]) {
+            bytes.append(contentsOf: #"{"token":"#.utf8)
+            JSONWriter.append(text(of: candidate.bytes), to: &bytes)
+            bytes.append(contentsOf: #","logprob":"#.utf8)
+            bytes.append(contentsOf: number(candidate.logprob).utf8)
+            bytes.append(contentsOf: #","bytes":["#.utf8)
+            for (position, byte) in candidate.bytes.enumerated() {
+                if position > 0 { bytes.append(UInt8(ascii: ",")) }
+                JSONWriter.append(byte, to: &bytes)
+            }
+            bytes.append(UInt8(ascii: "]"))
         }
 
         /// The token as text; bytes that are not whole UTF-8 are shown as `bytes:\xe2\x80`, as OpenAI does, so that

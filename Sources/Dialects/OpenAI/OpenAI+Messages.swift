@@ -35,9 +35,10 @@ extension OpenAI {
         }
 
         private mutating func addPlain(_ role: Message.Role, _ field: Field) throws(DialectError) {
-            messages.append(Message(role: role, text: try text(of: try field.required("content"), role: role)))
+            let content = try field.required("content")
+            messages.append(Message(role: role, text: try text(of: content, role: role)))
             try checkName(field)
-            noteUnknown(field, known: ["role", "content", "name"])
+            warnings.addUnknown(in: field.node, besides: ["role", "content", "name"], place: "messages[]")
         }
 
         private mutating func addTool(_ field: Field) throws(DialectError) {
@@ -47,17 +48,17 @@ extension OpenAI {
                 Message(
                     role: .tool, text: try text(of: try field.required("content"), role: .tool), toolCallID: id,
                     toolName: name))
-            noteUnknown(field, known: ["role", "content", "tool_call_id", "name"])
+            let known = ["role", "content", "tool_call_id", "name"]
+            warnings.addUnknown(in: field.node, besides: known, place: "messages[]")
         }
 
         /// The legacy answer to a `function_call`: a tool's answer whose call is the latest one of that shape.
         private mutating func addFunction(_ field: Field) throws(DialectError) {
             let name = try field.required("name").identifier()
-            let text = try field.member("content").map { (content) throws(DialectError) in
-                try self.text(of: content, role: .tool)
-            }
-            messages.append(Message(role: .tool, text: text ?? "", toolCallID: legacyCallID, toolName: name))
-            noteUnknown(field, known: ["role", "content", "name"])
+            var message = Message(role: .tool, text: "", toolCallID: legacyCallID, toolName: name)
+            if let content = field.member("content") { message.text = try text(of: content, role: .tool) }
+            messages.append(message)
+            warnings.addUnknown(in: field.node, besides: ["role", "content", "name"], place: "messages[]")
         }
 
         private mutating func addAssistant(_ field: Field) throws(DialectError) {
@@ -95,29 +96,27 @@ extension OpenAI {
 
         // MARK: Parts
 
-        private func text(of content: Field, role: Message.Role) throws(DialectError) -> String {
+        private mutating func text(of content: Field, role: Message.Role) throws(DialectError) -> String {
             if let text = content.node.string { return text }
             guard content.node.array != nil else { throw content.wrongType(expected: "a string or an array of parts") }
             let parts = try content.elements(atMost: Limits.contentParts)
             guard !parts.isEmpty else { throw .tooFew(field: content.name, count: 0, minimum: 1) }
             var texts: [String] = []
             for part in parts {
-                if let text = part.node.string {
-                    texts.append(text)
-                    continue
-                }
                 try part.requireObject()
                 let type = try part.required("type")
-                switch try type.string() {
+                let kind = try type.string()
+                switch kind {
                 case "text": texts.append(try part.required("text").string())
                 case "refusal" where role == .assistant: texts.append(try part.required("refusal").string())
                 case "image_url", "input_audio", "file", "video_url", "input_image", "input_file":
                     throw .unsupportedValue(
-                        field: type.name, value: "'\(try type.string())'", remedy: "this server reads text parts only")
-                case let other:
+                        field: type.name, value: "'\(kind)'", remedy: "this server reads text parts only")
+                default:
                     let expected = role == .assistant ? "one of: 'text', 'refusal'" : "'text'"
-                    throw .invalidValue(field: type.name, value: "'\(clipped(other))'", expected: expected)
+                    throw .invalidValue(field: type.name, value: "'\(clipped(kind))'", expected: expected)
                 }
+                warnings.addUnknown(in: part.node, besides: ["type", kind], place: "messages[].content[]")
             }
             return texts.joined(separator: "\n")
         }
@@ -133,6 +132,9 @@ extension OpenAI {
                     id: try element.required("id").string(atMost: Limits.toolCallIDBytes),
                     name: try function.required("name").string(atMost: Limits.labelBytes),
                     arguments: try arguments(function))
+                let place = "messages[].tool_calls[]"
+                warnings.addUnknown(in: element.node, besides: ["id", "type", "index", "function"], place: place)
+                warnings.addUnknown(in: function.node, besides: ["name", "arguments"], place: place + ".function")
                 toolNames[call.id] = call.name
                 calls.append(call)
             }
@@ -144,6 +146,8 @@ extension OpenAI {
             let id = "call_legacy_\(messages.count)"
             legacyCallID = id
             let name = try field.required("name").string(atMost: Limits.labelBytes)
+            warnings.addUnknown(
+                in: field.node, besides: ["name", "arguments"], place: "messages[].function_call")
             return ToolCall(id: id, name: name, arguments: try arguments(field))
         }
 
@@ -161,10 +165,6 @@ extension OpenAI {
             guard let name = field.member("name") else { return }
             _ = try name.string(atMost: Limits.labelBytes)
             warnings.add("'messages[].name' has no effect: chat templates have no place for it.")
-        }
-
-        private mutating func noteUnknown(_ field: Field, known: [String]) {
-            for (key, _) in field.members where !known.contains(key) { warnings.addUnknown("messages[].\(key)") }
         }
     }
 }

@@ -53,9 +53,7 @@ extension OpenAI {
                 default: warnings.addUnknown("tools[].function.\(key)")
                 }
             }
-            for (key, _) in field.members where key != "type" && key != "function" {
-                warnings.addUnknown("tools[].\(key)")
-            }
+            warnings.addUnknown(in: field.node, besides: ["type", "function"], place: "tools[]")
             return tool
         }
 
@@ -89,6 +87,8 @@ extension OpenAI {
             let function = try field.required("function")
             try function.requireObject()
             let name = try function.required("name").identifier()
+            draft.warnings.addUnknown(in: field.node, besides: ["type", "function"], place: field.name)
+            draft.warnings.addUnknown(in: function.node, besides: ["name"], place: function.name)
             draft.toolChoice = .init(field: field.name, value: .named(name))
         }
 

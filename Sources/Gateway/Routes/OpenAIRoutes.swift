@@ -16,7 +16,7 @@ struct OpenAIRoutes: Sendable {
             Response(json: OpenAI.body(of: await backend.models().map(OpenAI.Model.init)))
         }
         router.get("v1/models/**") { _, context in
-            let name = context.parameters.getCatchAll().joined(separator: "/").removingPercentEncoding ?? ""
+            let name = context.parameters.getCatchAll().joined(separator: "/")
             let models = await backend.models()
             guard let model = models.first(where: { $0.card.id == name }) else {
                 return Response(
@@ -108,5 +108,5 @@ extension OpenAI.Model {
 
 extension HTTPField.Name {
     static let requestID = HTTPField.Name("x-request-id") ?? .contentType
-    static let warnings = HTTPField.Name("warnings") ?? .warning
+    static let warnings = HTTPField.Name("warnings") ?? .contentType
 }

@@ -2,6 +2,7 @@ import Dialects
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Vocabulary
 
 /// `/healthz`, `/readyz` and `/metrics`.
 struct OperationsRoutes: Sendable {

@@ -7,6 +7,12 @@ import Transport
 package import Vocabulary
 import Wire
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Keeps one deployment running on this machine: starts a runner per stage, proves that the chain answers, hands
 /// requests to it, and starts everything anew under a new epoch when a runner is lost.
 actor PlacementSupervisor {
@@ -26,6 +32,8 @@ actor PlacementSupervisor {
     }
 
     let plan: DeploymentPlan
+    /// When the deployment was made. **Units:** seconds since 1970.
+    let created: Int64
     private let executable: String
     private let folder: String
     private let logger: Logger
@@ -40,6 +48,7 @@ actor PlacementSupervisor {
 
     init(plan: DeploymentPlan, executable: String, folder: String, eventLoop: any EventLoop, logger: Logger) {
         self.plan = plan
+        created = Int64(time(nil))
         self.executable = executable
         self.folder = folder
         self.eventLoop = eventLoop

@@ -45,7 +45,7 @@ package struct StageOutput: Sendable {
 /// One stage of a model: runs its layers over microbatches. Implemented by `LlamaEngine` and `ReferenceEngine`.
 ///
 /// **Isolation:** a conformer is owned by one compute thread and blocks it.
-package protocol StageEngine: ~Copyable {
+package protocol StageEngine: ~Copyable, SendableMetatype {
     /// Fixed facts about the stage.
     var shape: StageShape { get }
 
