@@ -32,6 +32,7 @@ package struct EngineSettings: Sendable {
         let lanes = shapes.map(\.laneCount).min() ?? 0
         let cells = shapes.map(\.cellCount).min() ?? 0
         let rows = shapes.map(\.rowLimit).min() ?? 0
+        precondition(lanes <= Int(UInt16.max), "\(lanes) lanes are more than a lane's index can tell apart")
         precondition(lanes >= 1 && cells >= 2 && rows >= 1, "lanes \(lanes), cells \(cells), rows \(rows) per step")
         precondition(window >= 2, "a window of \(window) tokens has no room for a prompt and an answer")
         stageCount = shapes.count

@@ -1,9 +1,13 @@
 import Foundation
 
-/// Seeds of the random tests: `SEED=n` in the environment runs that seed alone.
+/// Seeds of the random tests: `SEED=n` in the environment runs that seed alone, `SEEDS=n` the first n.
 enum Seeds {
     static func first(_ count: Int) -> [UInt64] {
-        if let text = ProcessInfo.processInfo.environment["SEED"], let seed = UInt64(text) { return [seed] }
-        return (1...UInt64(count)).map { $0 }
+        if let seed = number("SEED") { return [seed] }
+        return (1...(number("SEEDS") ?? UInt64(count))).map { $0 }
+    }
+
+    private static func number(_ name: String) -> UInt64? {
+        ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }
 }
