@@ -6,9 +6,9 @@ import CChecksum
 /// `withBytes` and calls `removeAll`.
 package struct FrameWriter: Sendable {
     /// The protocol version written into every header.
-    package var version: UInt16
+    package internal(set) var version: UInt16
     /// Largest frame, header included. **Units:** bytes.
-    package let frameByteLimit: Int
+    package private(set) var frameByteLimit: Int
     /// Bytes of the finished frames.
     package private(set) var byteCount = 0
 
@@ -25,6 +25,17 @@ package struct FrameWriter: Sendable {
             "frame budget \(frameByteLimit) is outside \(Limits.handshakeBytes)...\(Limits.frameBytesMax)")
         self.version = version
         self.frameByteLimit = frameByteLimit
+    }
+
+    /// Writes all further frames in the version a handshake agreed on and within what the peer takes.
+    ///
+    /// `peerFrameByteLimit` is the one of the peer's hello or welcome.
+    package mutating func establish(version: UInt16, peerFrameByteLimit: Int) {
+        precondition(
+            (Limits.handshakeBytes...Limits.frameBytesMax).contains(peerFrameByteLimit),
+            "frame budget \(peerFrameByteLimit) is outside \(Limits.handshakeBytes)...\(Limits.frameBytesMax)")
+        self.version = version
+        frameByteLimit = min(frameByteLimit, peerFrameByteLimit)
     }
 
     /// Size of the buffer. **Units:** bytes.
