@@ -41,4 +41,67 @@ let core: [Target] = [
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
-let package = Package(name: "skein", targets: core)
+/// A target that talks to the world; each hides one heavy dependency.
+func shell(_ name: String, _ dependencies: [Target.Dependency], extra: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings + extra)
+}
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+
+let shells: [Target] = [
+    .systemLibrary(name: "CLlama", pkgConfig: "skein-llama"),
+    .target(name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
+    shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
+    shell(
+        "ModelStore",
+        ["Vocabulary", "GGUF", "CFileCopy", .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SystemPackage", package: "swift-system")]),
+    shell(
+        "Transport",
+        ["Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl")]),
+    shell(
+        "Runner",
+        ["Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore", nio("NIOCore"),
+            nio("NIOPosix")]),
+    shell(
+        "Gateway",
+        ["Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log")]),
+    .target(name: "CBuiltinModel"),
+    .target(name: "CFileCopy"),
+    shell(
+        "Node",
+        ["Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
+            "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "Subprocess", package: "swift-subprocess"),
+            .product(name: "SystemPackage", package: "swift-system")]),
+    .executableTarget(
+        name: "skein",
+        dependencies: ["Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        swiftSettings: settings),
+]
+
+let dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+]
+
+let coreOnly = Context.environment["CORE_ONLY"] != nil
+let package = Package(
+    name: "skein",
+    dependencies: coreOnly ? [] : dependencies,
+    targets: coreOnly ? core : core + shells,
+    cLanguageStandard: .gnu2x,
+    cxxLanguageStandard: .cxx17
+)

@@ -20,6 +20,11 @@ flags=(
     -DGGML_NATIVE=ON -DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_CURL=OFF
     -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_USE_PREBUILT_UI=OFF
 )
+# GCC 12 (Debian 12) drops the stores to AMX's tile configuration: the first batch of quantised rows then dies with
+# SIGILL. AMX is switched off on every x86 compiler, so that machines with and without it also compute the same bits.
+case $(uname -m) in
+    x86_64 | amd64) flags+=("-DARCH_FLAGS=-mno-amx-tile;-mno-amx-int8;-mno-amx-bf16") ;;
+esac
 cpu_features() {
     case $(uname -s) in
         Darwin) sysctl -n machdep.cpu.brand_string ;;
@@ -79,15 +84,19 @@ compile() { # compile <targets…>
 }
 
 libs() {
-    [ -f "$home/prefix/lib/pkgconfig/skein-llama.pc" ] && return
     fetch_source
+    if [ -f "$home/prefix/lib/libllama.a" ]; then
+        write_pc "$home/prefix"
+        return
+    fi
     say "building the libraries into $home (about 5 minutes on two cores, once)"
     configure -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_MTMD=ON
     compile all
     local prefix="$home/prefix"
     mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
-    find "$home/build" -name '*.a' -exec cp {} "$prefix/lib/" \;
     cp "$home/source"/include/*.h "$home/source"/ggml/include/*.h "$home/source"/tools/mtmd/mtmd*.h "$prefix/include/"
+    find "$home/build" -name '*.a' ! -name libllama.a -exec cp {} "$prefix/lib/" \;
+    cp "$home/build/src/libllama.a" "$prefix/lib/"  # last: its presence means the prefix is complete
     write_pc "$prefix"
     say "ready"
 }

@@ -66,12 +66,15 @@ package struct Tool: Hashable, Sendable, Codable {
     package var summary: String
     /// JSON Schema of the arguments, as JSON text.
     package var parameters: String
+    /// Whether the client asked that arguments always match the schema.
+    package var strict: Bool
 
     /// Makes a tool; `parameters` is JSON text.
-    package init(name: String, summary: String, parameters: String) {
+    package init(name: String, summary: String, parameters: String, strict: Bool = false) {
         self.name = name
         self.summary = summary
         self.parameters = parameters
+        self.strict = strict
     }
 }
 

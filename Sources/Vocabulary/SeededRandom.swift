@@ -25,7 +25,8 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
     /// Counter-based: the draw depends on nothing but its two arguments, so batching, speculation, preemption and
     /// failover cannot change a seeded answer. **Units:** 53 bits of randomness.
     package static func uniform(seed: UInt64, position: UInt64) -> Double {
-        let bits = mix(mix(seed &+ 0x9E37_79B9_7F4A_7C15) ^ (position &* 0xD1B5_4A32_D192_ED03 &+ 0x8CB9_2BA7_2F3D_8DD7))
+        let key = mix(seed &+ 0x9E37_79B9_7F4A_7C15)
+        let bits = mix(key ^ (position &* 0xD1B5_4A32_D192_ED03 &+ 0x8CB9_2BA7_2F3D_8DD7))
         return Double(bits >> 11) * 0x1p-53
     }
 

@@ -68,6 +68,13 @@ package struct ModelDigest: Hashable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    /// Reads 64 hexadecimal digits, or returns nil for anything else.
+    package init?(hexadecimal text: String) {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == 2 * Self.byteCount, digits.count == text.utf8.count else { return nil }
+        bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+    }
+
     /// Lower-case hexadecimal.
     package var description: String {
         bytes.map { byte in

@@ -45,12 +45,13 @@ package struct StageOutput: Sendable {
 /// One stage of a model: runs its layers over microbatches. Implemented by `LlamaEngine` and `ReferenceEngine`.
 ///
 /// **Isolation:** a conformer is owned by one compute thread and blocks it.
-package protocol StageEngine: ~Copyable {
+package protocol StageEngine: ~Copyable, SendableMetatype {
     /// Fixed facts about the stage.
     var shape: StageShape { get }
 
-    /// Applies a sequence operation. The caller MUST apply operations and microbatches in the same order on every stage.
+    /// Applies a sequence operation.
     ///
+    /// The caller MUST apply operations and microbatches in the same order on every stage.
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
     mutating func apply(_ operation: SequenceOperation) throws(EngineError)
 

@@ -1,0 +1,6 @@
+// The public C API of the pinned llama.cpp, for the one Swift target that may import it (LlamaEngine).
+#pragma once
+#include <llama.h>
+#include <ggml.h>
+#include <ggml-backend.h>
+#include <ggml-cpu.h>

@@ -1,0 +1,100 @@
+// C ABI over what llama.cpp offers in C++ only: chat templates and answer parsing (common/), JSON schema to grammar
+// (common/) and the memory breakdown (src/llama-ext.h). Nothing else of Skein sees those headers.
+//
+// Every function that can fail returns NULL (or false) and, when `error` is not NULL, leaves a message there that
+// the caller frees with extras_string_free. Handles are freed with their own function. Getters return borrowed
+// pointers that live as long as the handle. No function throws across this boundary.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <llama.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void extras_string_free(char * text);
+
+// Silences the logger of common/; errors come back as values.
+void extras_init(void);
+
+// --- chat templates ---------------------------------------------------------------------------------------------
+
+typedef struct extras_chat_templates extras_chat_templates;
+typedef struct extras_chat_prompt    extras_chat_prompt;
+
+extras_chat_templates * extras_chat_templates_new(const struct llama_model * model, char ** error);
+void                    extras_chat_templates_free(extras_chat_templates * templates);
+
+enum extras_tool_choice { EXTRAS_TOOLS_AUTO = 0, EXTRAS_TOOLS_REQUIRED = 1, EXTRAS_TOOLS_NONE = 2 };
+
+struct extras_chat_input {
+    const char *            messages_json;          // array of OpenAI messages
+    const char *            tools_json;             // array of OpenAI tools, or NULL
+    enum extras_tool_choice tool_choice;
+    bool                    parallel_tool_calls;
+    const char *            json_schema;            // schema the answer must match, or NULL
+    const char *            grammar;                // GBNF the answer must match, or NULL
+    int32_t                 enable_thinking;        // 1 yes, 0 no, -1 template's default
+    const char * const *    argument_names;         // template variables
+    const char * const *    argument_values;        // their values as JSON text
+    size_t                  argument_count;
+    bool                    continues_final_message;  // the last assistant message is the beginning of the answer
+};
+
+extras_chat_prompt * extras_chat_apply(const extras_chat_templates * templates, const struct extras_chat_input * input,
+                                       char ** error);
+void                 extras_chat_prompt_free(extras_chat_prompt * prompt);
+
+const char * extras_chat_prompt_text(const extras_chat_prompt * prompt);
+const char * extras_chat_prompt_grammar(const extras_chat_prompt * prompt);  // "" when there is none
+bool         extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * prompt);
+size_t       extras_chat_prompt_trigger_count(const extras_chat_prompt * prompt);
+// Regular expression of trigger `index`, or NULL when the trigger is the single token in `token`.
+const char * extras_chat_prompt_trigger(const extras_chat_prompt * prompt, size_t index, llama_token * token);
+size_t       extras_chat_prompt_stop_count(const extras_chat_prompt * prompt);
+const char * extras_chat_prompt_stop(const extras_chat_prompt * prompt, size_t index);
+int32_t      extras_chat_prompt_format(const extras_chat_prompt * prompt);
+const char * extras_chat_prompt_parser(const extras_chat_prompt * prompt);             // "" when there is none
+const char * extras_chat_prompt_generation_prompt(const extras_chat_prompt * prompt);  // "" when there is none
+
+// --- answers ----------------------------------------------------------------------------------------------------
+
+typedef struct extras_answer_parser extras_answer_parser;
+typedef struct extras_answer        extras_answer;
+
+extras_answer_parser * extras_answer_parser_new(int32_t format, const char * parser, const char * generation_prompt,
+                                                bool parses_tools, char ** error);
+void                   extras_answer_parser_free(extras_answer_parser * parser);
+
+extras_answer * extras_answer_parse(const extras_answer_parser * parser, const char * text, size_t length,
+                                    bool is_partial, char ** error);
+void            extras_answer_free(extras_answer * answer);
+const char *    extras_answer_text(const extras_answer * answer);
+const char *    extras_answer_reasoning(const extras_answer * answer);
+size_t          extras_answer_tool_call_count(const extras_answer * answer);
+const char *    extras_answer_tool_name(const extras_answer * answer, size_t index);
+const char *    extras_answer_tool_arguments(const extras_answer * answer, size_t index);
+const char *    extras_answer_tool_id(const extras_answer * answer, size_t index);
+
+// --- grammar ----------------------------------------------------------------------------------------------------
+
+// GBNF for a JSON schema; the caller frees it with extras_string_free.
+char * extras_grammar_from_schema(const char * schema_json, char ** error);
+
+// --- memory -----------------------------------------------------------------------------------------------------
+
+struct extras_memory {
+    uint64_t model;    // bytes of weights
+    uint64_t context;  // bytes of KV cache and recurrent state
+    uint64_t compute;  // bytes of compute buffers
+    bool     is_host;  // the buffer type lives in ordinary memory
+};
+
+// Bytes per buffer type as llama.cpp's allocator planned them; returns how many entries were written.
+size_t extras_memory_breakdown(const struct llama_context * context, struct extras_memory * out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif

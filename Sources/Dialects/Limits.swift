@@ -1,0 +1,78 @@
+/// Bounds of everything a client can send and of what is kept while an answer is put together.
+///
+/// Each is checked before anything of that size is allocated; a request beyond one is refused with the limit and
+/// the value it had.
+package enum Limits {
+    // MARK: JSON
+
+    /// Longest request body. **Units:** bytes.
+    package static let bodyBytes = 32 << 20
+    /// Deepest nesting of arrays and objects.
+    package static let jsonDepth = 64
+    /// Most values (scalars, arrays, objects) in one body; bounds the memory of the tree to about 100 MB.
+    package static let jsonNodes = 1 << 20
+    /// Most members of one object.
+    package static let objectMembers = 4096
+    /// Longest number. **Units:** bytes.
+    package static let numberBytes = 256
+
+    // MARK: Requests
+
+    /// Most messages of a conversation.
+    package static let messages = 4096
+    /// Most parts of one message's content.
+    package static let contentParts = 1024
+    /// Most tool calls in one message.
+    package static let messageToolCalls = 512
+    /// Longest tool-call id. **Units:** bytes.
+    package static let toolCallIDBytes = 256
+    /// Most tools offered.
+    package static let tools = 512
+    /// Longest name of a tool, function or schema. **Units:** bytes.
+    package static let nameBytes = 64
+    /// Longest description of a tool. **Units:** bytes.
+    package static let descriptionBytes = 64 << 10
+    /// Longest JSON Schema. **Units:** bytes, written compactly.
+    package static let schemaBytes = 256 << 10
+    /// Longest GBNF grammar. **Units:** bytes.
+    package static let grammarBytes = 256 << 10
+    /// Longest model name. **Units:** bytes.
+    package static let modelBytes = 256
+    /// Most stop texts.
+    package static let stopTexts = 16
+    /// Longest stop text. **Units:** bytes.
+    package static let stopTextBytes = 256
+    /// Most corrected tokens in `logit_bias`.
+    package static let logitBiases = 1024
+    /// Most alternatives per token (chat).
+    package static let topLogprobs = 20
+    /// Most alternatives per token (completions).
+    package static let completionLogprobs = 5
+    /// Most answers to one prompt.
+    package static let choices = 128
+    /// Most variables handed to the chat template.
+    package static let templateArguments = 64
+    /// Longest value of one template variable. **Units:** bytes, written compactly.
+    package static let templateArgumentBytes = 64 << 10
+    /// Most DRY sequence breakers.
+    package static let dryBreakers = 16
+    /// Longest DRY sequence breaker. **Units:** bytes.
+    package static let dryBreakerBytes = 64
+    /// Longest short text of a field that is only checked, such as `user`. **Units:** bytes.
+    package static let labelBytes = 1024
+    /// Highest temperature, as OpenAI states it.
+    package static let temperature = 2.0
+
+    // MARK: Answers
+
+    /// Largest answer that is put together in memory when the client does not stream. **Units:** bytes.
+    package static let answerBytes = 64 << 20
+    /// Most tool calls in one answer.
+    package static let answerToolCalls = 1024
+    /// Most warnings kept for one request.
+    package static let warnings = 32
+    /// Longest value of the warnings' header. **Units:** bytes.
+    package static let warningHeaderBytes = 2048
+    /// Longest piece of a client's value that is quoted in an error. **Units:** Unicode scalars.
+    package static let quotedCharacters = 64
+}

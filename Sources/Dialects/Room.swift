@@ -1,1 +1,0 @@
-// The room of Dialects; its files follow in the next commits.

@@ -1,1 +1,0 @@
-// The room of GGUF; its files follow in the next commits.

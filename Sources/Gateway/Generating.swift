@@ -1,0 +1,71 @@
+package import Vocabulary
+
+/// What the gateway needs from the rest of the node: answers, and what can be answered.
+package protocol Generating: Sendable {
+    /// Starts a request. The stream ends after its one terminal event; dropping it cancels the request.
+    func generate(_ request: GenerationRequest) async -> AsyncStream<GenerationEvent>
+
+    /// The models this node can answer for, with their state.
+    func models() async -> [ServedModel]
+
+    /// A fresh identity for a request.
+    func nextRequestID() -> RequestID
+
+    /// Named numbers for `/metrics`, sorted by name.
+    func metrics() async -> [MetricSample]
+}
+
+/// A model as the API lists it.
+package struct ServedModel: Sendable {
+    /// Whether the model can answer.
+    package enum State: Sendable, Hashable {
+        /// It answers.
+        case ready
+        /// It will answer; the reason says what is missing.
+        case starting(reason: String)
+        /// It cannot answer; the reason says why and what to do.
+        case failed(reason: String)
+    }
+
+    /// What is known about it; nil while its file has not been read.
+    package var card: ModelCard
+    /// Whether it can answer.
+    package var state: State
+    /// When it was deployed. **Units:** seconds since 1970.
+    package var created: Int64
+
+    /// Makes an entry.
+    package init(card: ModelCard, state: State, created: Int64) {
+        self.card = card
+        self.state = state
+        self.created = created
+    }
+}
+
+/// One number of `/metrics`.
+package struct MetricSample: Sendable, Hashable {
+    /// How the number behaves.
+    package enum Kind: String, Sendable {
+        /// Only grows.
+        case counter
+        /// Goes up and down.
+        case gauge
+    }
+
+    /// Prometheus name.
+    package var name: String
+    /// What it counts, in words.
+    package var help: String
+    /// How it behaves.
+    package var kind: Kind
+    /// The value.
+    package var value: Double
+
+    /// Makes a sample.
+    package init(name: String, help: String, kind: Kind, value: Double) {
+        self.name = name
+        self.help = help
+        self.kind = kind
+        self.value = value
+    }
+}

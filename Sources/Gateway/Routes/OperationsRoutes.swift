@@ -1,0 +1,55 @@
+import Dialects
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Vocabulary
+
+/// `/healthz`, `/readyz` and `/metrics`.
+struct OperationsRoutes: Sendable {
+    let backend: any Generating
+
+    func add(to router: Router<BasicRequestContext>) {
+        router.get("healthz") { _, _ in Response(json: Array(#"{"status":"alive"}"#.utf8)) }
+        router.get("readyz") { _, _ in await readiness() }
+        router.get("metrics") { _, _ in
+            var headers = HTTPFields()
+            headers[.contentType] = "text/plain; version=0.0.4"
+            let text = await backend.metrics().map {
+                "# HELP \($0.name) \($0.help)\n# TYPE \($0.name) \($0.kind.rawValue)\n\($0.name) \($0.value)\n"
+            }.joined()
+            return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        }
+    }
+
+    private func readiness() async -> Response {
+        let models = await backend.models()
+        var writer = JSONWriter()
+        let isReady = models.contains { $0.state == .ready }
+        writer.beginObject()
+        writer.key("ready")
+        writer.bool(isReady)
+        writer.key("models")
+        writer.beginArray()
+        for model in models {
+            writer.beginObject()
+            writer.key("id")
+            writer.string(model.card.id)
+            writer.key("state")
+            switch model.state {
+            case .ready: writer.string("ready")
+            case .starting(let reason):
+                writer.string("starting")
+                writer.key("reason")
+                writer.string(reason)
+            case .failed(let reason):
+                writer.string("failed")
+                writer.key("reason")
+                writer.string(reason)
+            }
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return Response(status: isReady ? .ok : .serviceUnavailable, json: writer.bytes)
+    }
+}

@@ -1,0 +1,228 @@
+import CLlama
+import Serving
+import Vocabulary
+
+/// The sampler of one lane: llama.cpp's samplers in llama.cpp's order, then a draw that depends on nothing but
+/// (seed, position in the answer).
+///
+/// It owns the lane's token history for penalties and grammar. History is fed by position, so a replay of the same
+/// tokens (recompute after preemption, failover) rebuilds the same state.
+@safe final class LaneSampler {
+    private let sampling: LaneSampling
+    private let seed: UInt64
+    private let stages: [SamplerStage]
+    private let grammar: SamplerStage?
+    private let vocabulary: OpaquePointer
+    /// Number of positions whose tokens have been accepted.
+    private(set) var acceptedCount: Int32 = 0
+
+    /// Builds the chain.
+    ///
+    /// **Throws:** `failed` when the grammar does not compile (the entry stage has compiled it before, so this means
+    /// that the stages' vocabularies differ).
+    init(_ sampling: LaneSampling, model: borrowing LlamaModel) throws(EngineError) {
+        self.sampling = sampling
+        seed = sampling.parameters.seed ?? 0
+        unsafe vocabulary = unsafe llama_model_get_vocab(model.handle)
+        stages = unsafe SamplerStage.chain(for: sampling.parameters, vocabulary: vocabulary)
+        if let text = sampling.grammar {
+            LlamaLibrary.clearLog()
+            guard let made = unsafe SamplerStage(grammar: text, vocabulary: vocabulary) else {
+                throw .failed(
+                    operation: "compiling the grammar", code: -1, reason: LlamaLibrary.reason(or: "it is not valid GBNF"))
+            }
+            grammar = made
+        } else {
+            grammar = nil
+        }
+    }
+
+    /// Whether the choice is a plain maximum over the logits.
+    private var isPlainGreedy: Bool { stages.isEmpty && grammar == nil }
+
+    /// Takes a token of the prompt or of a replayed answer into the history. Positions already known are ignored.
+    func accept(_ token: Token, at position: Int32) {
+        guard position == acceptedCount else { return }
+        acceptedCount += 1
+        for stage in stages { stage.accept(token) }
+        if position >= sampling.promptLength { grammar?.accept(token) }
+    }
+
+    /// Chooses the token at `position` from the logits and takes it into the history.
+    ///
+    /// **Shape:** `logits` has one entry per token; `candidates` is scratch of the same size.
+    func sample(
+        _ logits: UnsafeBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
+    ) -> Token {
+        let token: Token
+        if isPlainGreedy, sampling.parameters.isGreedy {
+            token = unsafe logits.indexOfMaximum
+        } else {
+            let draw = SeededRandom.uniform(
+                seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
+            token = unsafe choose(logits, draw: draw, candidates: &candidates)
+        }
+        accept(token, at: position)
+        return token
+    }
+
+    /// Log-probabilities from the raw logits, when the lane asked for them.
+    func logprob(of token: Token, _ logits: UnsafeBufferPointer<Float>) -> TokenLogprob? {
+        guard let count = sampling.topLogprobs else { return nil }
+        let shift = unsafe logits.logSumExp
+        let top = unsafe logits.largest(count).map {
+            unsafe TokenLogprob.Candidate(token: $0, bytes: [], logprob: logits[Int($0)] - shift)
+        }
+        return unsafe TokenLogprob(
+            chosen: .init(token: token, bytes: [], logprob: logits[Int(token)] - shift), top: top)
+    }
+
+    // The grammar is costly over a whole vocabulary, so as in llama.cpp's own server it first only judges the token
+    // that the chain chose, and constrains the candidates when that one is not allowed.
+    private func choose(
+        _ logits: UnsafeBufferPointer<Float>, draw: Double, candidates: inout CandidateBuffer
+    ) -> Token {
+        unsafe candidates.fill(logits)
+        apply(draw: draw, &candidates)
+        let first = candidates.draw(draw, greedy: sampling.parameters.isGreedy)
+        guard let grammar else { return first }
+        candidates.fill(single: first)
+        grammar.apply(&candidates)
+        if candidates.best > -.infinity { return first }
+        unsafe candidates.fill(logits)
+        grammar.apply(&candidates)
+        apply(draw: draw, &candidates)
+        return candidates.draw(draw, greedy: sampling.parameters.isGreedy)
+    }
+
+    private func apply(draw: Double, _ candidates: inout CandidateBuffer) {
+        for stage in stages {
+            // XTC tosses a coin of its own; here the coin is counter-based like everything else.
+            if stage.isXTC, !tossesXTC(draw) { continue }
+            stage.apply(&candidates)
+        }
+    }
+
+    private func tossesXTC(_ draw: Double) -> Bool {
+        SeededRandom.uniform(seed: ~seed, position: draw.bitPattern) < Double(sampling.parameters.xtcProbability)
+    }
+}
+
+/// Owner of one llama.cpp sampler.
+@safe final class SamplerStage {
+    private let handle: UnsafeMutablePointer<llama_sampler>
+    let isXTC: Bool
+
+    private init?(_ handle: UnsafeMutablePointer<llama_sampler>?, isXTC: Bool = false) {
+        guard let handle = unsafe handle else { return nil }
+        unsafe self.handle = unsafe handle
+        self.isXTC = isXTC
+    }
+
+    deinit { unsafe llama_sampler_free(handle) }
+
+    /// Compiles a grammar, or answers nil when llama.cpp refuses it.
+    convenience init?(grammar: LaneGrammar, vocabulary: OpaquePointer) {
+        guard let triggers = grammar.triggers else {
+            unsafe self.init(llama_sampler_init_grammar(vocabulary, grammar.text, "root"))
+            return
+        }
+        var tokens: [llama_token] = []
+        var patterns: [String] = []
+        for trigger in triggers {
+            switch trigger {
+            case .token(let token): tokens.append(token)
+            case .pattern(let pattern): patterns.append(pattern)
+            }
+        }
+        unsafe self.init(
+            withCStrings(patterns) { pointers, count in
+                unsafe llama_sampler_init_grammar_lazy_patterns(
+                    vocabulary, grammar.text, "root", pointers, count, tokens, tokens.count)
+            })
+    }
+
+    func accept(_ token: Token) { unsafe llama_sampler_accept(handle, token) }
+
+    func apply(_ candidates: inout CandidateBuffer) {
+        unsafe candidates.withArray { array in unsafe llama_sampler_apply(handle, array) }
+    }
+
+    /// The samplers a request's parameters switch on, in llama.cpp's default order.
+    static func chain(for parameters: SamplingParameters, vocabulary: OpaquePointer) -> [SamplerStage] {
+        var made: [SamplerStage?] = []
+        let tokenCount = unsafe llama_vocab_n_tokens(vocabulary)
+        let biases = unsafe biases(for: parameters, vocabulary: vocabulary)
+        if !biases.isEmpty {
+            made.append(unsafe SamplerStage(llama_sampler_init_logit_bias(tokenCount, Int32(biases.count), biases)))
+        }
+        let p = parameters
+        if p.penaltyWindow != 0, p.repeatPenalty != 1 || p.frequencyPenalty != 0 || p.presencePenalty != 0 {
+            made.append(
+                unsafe SamplerStage(
+                    llama_sampler_init_penalties(
+                        tokenCount, p.penaltyWindow, p.repeatPenalty, p.frequencyPenalty, p.presencePenalty)))
+        }
+        if p.dryMultiplier != 0 {
+            made.append(
+                unsafe withCStrings(p.dryBreakers) { breakers, count in
+                    unsafe SamplerStage(
+                        llama_sampler_init_dry(
+                            vocabulary, p.dryMultiplier, p.dryBase, p.dryAllowedLength, p.dryWindow, breakers, count))
+                })
+        }
+        guard !p.isGreedy else { return made.compactMap { $0 } }
+        if p.mirostat == 0 {
+            if p.topNSigma >= 0 { made.append(unsafe SamplerStage(llama_sampler_init_top_n_sigma(p.topNSigma))) }
+            if p.topK > 0 { made.append(unsafe SamplerStage(llama_sampler_init_top_k(p.topK))) }
+            if p.typicalP < 1 { made.append(unsafe SamplerStage(llama_sampler_init_typical(p.typicalP, 1))) }
+            if p.topP < 1 { made.append(unsafe SamplerStage(llama_sampler_init_top_p(p.topP, 1))) }
+            if p.minP > 0 { made.append(unsafe SamplerStage(llama_sampler_init_min_p(p.minP, 1))) }
+            if p.xtcProbability > 0 {
+                made.append(unsafe SamplerStage(llama_sampler_init_xtc(1, p.xtcThreshold, 1, 0), isXTC: true))
+            }
+        }
+        if p.dynamicTemperatureRange > 0 {
+            made.append(
+                unsafe SamplerStage(
+                    llama_sampler_init_temp_ext(p.temperature, p.dynamicTemperatureRange, p.dynamicTemperatureExponent)))
+        } else if p.temperature != 1 {
+            made.append(unsafe SamplerStage(llama_sampler_init_temp(p.temperature)))
+        }
+        let seed = UInt32(truncatingIfNeeded: p.seed ?? 0)
+        if p.mirostat == 1 {
+            made.append(unsafe SamplerStage(llama_sampler_init_mirostat(tokenCount, seed, p.mirostatTau, p.mirostatEta, 100)))
+        } else if p.mirostat == 2 {
+            made.append(unsafe SamplerStage(llama_sampler_init_mirostat_v2(seed, p.mirostatTau, p.mirostatEta)))
+        }
+        return made.compactMap { $0 }
+    }
+
+    private static func biases(
+        for parameters: SamplingParameters, vocabulary: OpaquePointer
+    ) -> [llama_logit_bias] {
+        var biases = parameters.logitBias.map { llama_logit_bias(token: $0.token, bias: $0.bias) }
+        if parameters.ignoreEndOfGeneration {
+            for token in 0..<(unsafe llama_vocab_n_tokens(vocabulary)) where unsafe llama_vocab_is_eog(vocabulary, token) {
+                biases.append(llama_logit_bias(token: token, bias: -.infinity))
+            }
+        }
+        return biases
+    }
+}
+
+/// Calls `body` with the strings as a C array that lives as long as the call.
+func withCStrings<Result>(
+    _ strings: [String], _ body: (UnsafeMutablePointer<UnsafePointer<CChar>?>?, Int) -> Result
+) -> Result {
+    let copies = strings.map { Array($0.utf8CString) }
+    let joined = copies.flatMap { $0 }
+    return unsafe joined.withUnsafeBufferPointer { bytes in
+        var offset = 0
+        var pointers: [UnsafePointer<CChar>?] = unsafe copies.map { copy in
+            defer { offset += copy.count }
+            return unsafe bytes.baseAddress.map { unsafe $0 + offset }
+        }
+        return unsafe pointers.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress, strings.count) }
+    }
+}

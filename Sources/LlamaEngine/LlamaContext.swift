@@ -1,0 +1,230 @@
+import CLlama
+import CLlamaExtras
+import Serving
+package import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// How a context is made.
+package struct ContextOptions: Sendable, Hashable {
+    /// KV cells shared by all lanes.
+    package var cellCount: Int
+    /// Number of sequences.
+    package var laneCount: Int
+    /// Largest number of rows per step.
+    package var rowLimit: Int
+    /// Compute threads.
+    package var threads: Int
+    /// Type of the K cache.
+    package var keyType: CacheType
+    /// Type of the V cache.
+    package var valueType: CacheType
+    /// Flash attention; nil lets the library decide.
+    package var flashAttention: Bool?
+
+    /// Makes options; one thread, f16 cache.
+    package init(
+        cellCount: Int, laneCount: Int, rowLimit: Int = 512, threads: Int = 1, keyType: CacheType = .f16,
+        valueType: CacheType = .f16, flashAttention: Bool? = nil
+    ) {
+        self.cellCount = cellCount
+        self.laneCount = laneCount
+        self.rowLimit = rowLimit
+        self.threads = threads
+        self.keyType = keyType
+        self.valueType = valueType
+        self.flashAttention = flashAttention
+    }
+}
+
+extension ContextOptions {
+    fileprivate var libraryFlashAttention: llama_flash_attn_type {
+        switch flashAttention {
+        case .none: LLAMA_FLASH_ATTN_TYPE_AUTO
+        case .some(true): LLAMA_FLASH_ATTN_TYPE_ENABLED
+        case .some(false): LLAMA_FLASH_ATTN_TYPE_DISABLED
+        }
+    }
+}
+
+/// Types the KV cache can have; the names are those of the command line and of llama.cpp.
+package enum CacheType: String, Sendable, Codable, CaseIterable {
+    /// 32-bit floats.
+    case f32
+    /// 16-bit floats.
+    case f16
+    /// 16-bit brain floats.
+    case bf16
+    /// 8-bit blocks of 32.
+    case q8_0
+    /// 4-bit blocks of 32.
+    case q4_0
+    /// 4-bit blocks of 32 with offset.
+    case q4_1
+    /// 5-bit blocks of 32.
+    case q5_0
+    /// 5-bit blocks of 32 with offset.
+    case q5_1
+    /// 4-bit non-linear blocks of 32.
+    case iq4_nl
+
+    var ggmlType: ggml_type {
+        switch self {
+        case .f32: GGML_TYPE_F32
+        case .f16: GGML_TYPE_F16
+        case .bf16: GGML_TYPE_BF16
+        case .q8_0: GGML_TYPE_Q8_0
+        case .q4_0: GGML_TYPE_Q4_0
+        case .q4_1: GGML_TYPE_Q4_1
+        case .q5_0: GGML_TYPE_Q5_0
+        case .q5_1: GGML_TYPE_Q5_1
+        case .iq4_nl: GGML_TYPE_IQ4_NL
+        }
+    }
+}
+
+/// Owner of a llama.cpp context and of everything it points to; frees them exactly once.
+///
+/// **Isolation:** used by one thread at a time; only `abort` may be raised from elsewhere.
+@safe struct LlamaContext: ~Copyable {
+    let handle: OpaquePointer
+    let model: SharedModel
+    let abort: AbortFlag
+    let tap: ResidualTap?
+    private let threadPool: ThreadPool?
+
+    /// Makes a context over `model`; `residual` names the tensor that leaves a stage which is not the last.
+    init(model: SharedModel, options: ContextOptions, residual: String?, abort: AbortFlag) throws(EngineError) {
+        LlamaLibrary.clearLog()
+        let tap = residual.map(ResidualTap.init)
+        var parameters = unsafe llama_context_default_params()
+        unsafe parameters.n_ctx = UInt32(options.cellCount)
+        unsafe parameters.n_batch = UInt32(options.rowLimit)
+        unsafe parameters.n_ubatch = UInt32(options.rowLimit)
+        unsafe parameters.n_seq_max = UInt32(options.laneCount)
+        unsafe parameters.n_threads = Int32(options.threads)
+        unsafe parameters.n_threads_batch = Int32(options.threads)
+        unsafe parameters.type_k = options.keyType.ggmlType
+        unsafe parameters.type_v = options.valueType.ggmlType
+        unsafe parameters.flash_attn_type = options.libraryFlashAttention
+        // One pool of cells for all lanes: lanes never multiply KV bytes.
+        unsafe parameters.kv_unified = true
+        unsafe parameters.no_perf = true
+        unsafe parameters.abort_callback = { data in
+            guard let data = unsafe data else { return false }
+            return unsafe Unmanaged<AbortFlag>.fromOpaque(data).takeUnretainedValue().isRaised
+        }
+        unsafe parameters.abort_callback_data = Unmanaged.passUnretained(abort).toOpaque()
+        if let tap {
+            unsafe parameters.cb_eval = { tensor, asks, data in
+                guard let data = unsafe data, let tensor = unsafe tensor else { return false }
+                return unsafe Unmanaged<ResidualTap>.fromOpaque(data).takeUnretainedValue().visit(tensor, asks: asks)
+            }
+            unsafe parameters.cb_eval_user_data = Unmanaged.passUnretained(tap).toOpaque()
+        }
+        guard let made = unsafe llama_init_from_model(model.model.handle, parameters) else {
+            throw .failed(
+                operation: "creating a context", code: -1, reason: LlamaLibrary.reason(or: "the library gave no reason"))
+        }
+        unsafe handle = made
+        self.model = model
+        self.abort = abort
+        self.tap = tap
+        // Without a pool of our own ggml starts and joins threads for every graph.
+        threadPool = options.threads > 1 ? ThreadPool(threads: options.threads) : nil
+        if let threadPool { unsafe llama_attach_threadpool(made, threadPool.handle, nil) }
+    }
+
+    deinit {
+        unsafe llama_detach_threadpool(handle)
+        unsafe llama_free(handle)
+    }
+
+    var memory: llama_memory_t? { unsafe llama_get_memory(handle) }
+
+    /// Planned bytes per buffer type.
+    var memoryBreakdown: StageMemory {
+        var entries = [extras_memory](
+            repeating: extras_memory(model: 0, context: 0, compute: 0, is_host: false), count: 64)
+        let count = unsafe extras_memory_breakdown(handle, &entries, entries.count)
+        return StageMemory(
+            weights: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.model }),
+            cache: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.context }),
+            compute: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.compute }))
+    }
+}
+
+/// Bytes one stage needs, as llama.cpp's allocator plans them.
+package struct StageMemory: Hashable, Sendable, Codable {
+    /// Weights.
+    package var weights: ByteCount
+    /// KV cache and recurrent state.
+    package var cache: ByteCount
+    /// Compute buffers.
+    package var compute: ByteCount
+}
+
+/// Owner of a ggml thread pool.
+@safe private final class ThreadPool {
+    let handle: OpaquePointer
+
+    init?(threads: Int) {
+        var parameters = ggml_threadpool_params_default(Int32(threads))
+        guard let made = unsafe ggml_threadpool_new(&parameters) else { return nil }
+        unsafe handle = made
+    }
+
+    deinit { unsafe ggml_threadpool_free(handle) }
+}
+
+/// Takes the residual stream out of a stage that is not the last, and stops the graph there so that the output norm
+/// and the head are never computed.
+@safe final class ResidualTap {
+    private let name: [CChar]
+    /// Where the rows go; set by the engine around one decode.
+    private var destination: UnsafeMutableRawPointer?
+    private var capacity = 0
+    /// Bytes written since `begin`.
+    private(set) var written = 0
+
+    init(name: String) { self.name = Array(name.utf8CString) }
+
+    /// Directs the rows of the next decode to `destination` of `capacity` bytes.
+    func begin(_ destination: UnsafeMutableRawPointer, capacity: Int) {
+        unsafe self.destination = unsafe destination
+        self.capacity = capacity
+        written = 0
+    }
+
+    /// Ends a decode; nothing is written any more.
+    func end() {
+        unsafe destination = nil
+        capacity = 0
+    }
+
+    /// The evaluation callback: answers whether the data of `tensor` is wanted, then takes it.
+    func visit(_ tensor: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
+        if asks { return unsafe matches(tensor) }
+        let count = unsafe ggml_nbytes(tensor)
+        guard let destination = unsafe destination, written + count <= capacity,
+            unsafe tensor.pointee.type == GGML_TYPE_F32, unsafe ggml_is_contiguous(tensor)
+        else { return false }
+        unsafe ggml_backend_tensor_get(tensor, destination + written, 0, count)
+        written += count
+        return false
+    }
+
+    private func matches(_ tensor: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        let candidate = unsafe UnsafeRawPointer(tensor) + Self.nameOffset
+        return unsafe name.withUnsafeBytes { wanted in
+            guard let start = wanted.baseAddress else { return false }
+            return unsafe memcmp(candidate, start, wanted.count) == 0
+        }
+    }
+
+    private static let nameOffset: Int = unsafe MemoryLayout<ggml_tensor>.offset(of: \.name) ?? 0
+}

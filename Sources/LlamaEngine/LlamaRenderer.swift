@@ -1,0 +1,115 @@
+import CLlama
+import CLlamaExtras
+package import Serving
+import Synchronization
+package import Vocabulary
+
+/// Applies the model's own chat template and reads its answers back, through llama.cpp's `common`.
+///
+/// **Isolation:** any one thread at a time; the answer parsers are guarded by a lock.
+package final class LlamaRenderer: PromptRenderer, Sendable {
+    private let tokenizer: LlamaTokenizer
+    private let templates: ChatTemplates
+    private let parsers = Mutex(ParserCache())
+
+    /// Reads the template of `model`; a model without one gets llama.cpp's default (ChatML).
+    ///
+    /// **Throws:** `failed` when the template does not compile.
+    package init(_ model: SharedModel) throws(EngineError) {
+        extras_init()
+        tokenizer = LlamaTokenizer(model)
+        templates = try ChatTemplates(model)
+    }
+
+    /// Renders and tokenises a request's prompt.
+    ///
+    /// **Throws:** `invalidField` when the template, the tools or the schema are refused; `unsupported` for raw prompts
+    /// with tools.
+    package func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        switch request.prompt {
+        case .tokens(let tokens):
+            if let bad = tokens.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
+                throw .invalidField(
+                    name: "prompt", value: "token \(bad)", limit: "tokens are 0 … \(tokenizer.vocabularySize - 1)")
+            }
+            return PreparedPrompt(tokens: tokens, grammar: try grammar(of: request))
+        case .text(let text):
+            let tokens = try tokenizer.tokens(of: text, special: true)
+            return PreparedPrompt(tokens: tokens, grammar: try grammar(of: request))
+        case .chat(let messages):
+            return try prepareChat(messages, request)
+        }
+    }
+
+    /// Splits the answer text so far; text that cannot be parsed comes back as plain text.
+    package func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
+        parsers.withLock { cache in
+            cache.parser(for: format)?.parse(answer, isPartial: isPartial) ?? ParsedAnswer(text: answer)
+        }
+    }
+
+    private func grammar(of request: GenerationRequest) throws(GenerationError) -> LaneGrammar? {
+        switch request.responseFormat {
+        case .text: return nil
+        case .grammar(let text): return LaneGrammar(text: text)
+        case .jsonObject: return LaneGrammar(text: try Self.grammar(schema: #"{"type":"object"}"#))
+        case .jsonSchema(let schema): return LaneGrammar(text: try Self.grammar(schema: schema))
+        }
+    }
+
+    private static func grammar(schema: String) throws(GenerationError) -> String {
+        var message: UnsafeMutablePointer<CChar>?
+        let text = unsafe take(extras_grammar_from_schema(schema, &message))
+        let reason = unsafe take(message)
+        guard let text else {
+            throw .invalidField(
+                name: "response_format.json_schema", value: "refused: \(reason ?? "no reason given")",
+                limit: "it must be a JSON schema that can be turned into a grammar")
+        }
+        return text
+    }
+
+    private func prepareChat(
+        _ messages: [Message], _ request: GenerationRequest
+    ) throws(GenerationError) -> PreparedPrompt {
+        let rendered = try templates.render(messages, request)
+        var grammar: LaneGrammar?
+        if !rendered.grammar.isEmpty {
+            grammar = LaneGrammar(text: rendered.grammar, triggers: rendered.isLazy ? rendered.triggers : nil)
+        } else if case .text = request.responseFormat {
+            grammar = nil
+        } else {
+            grammar = try self.grammar(of: request)
+        }
+        return PreparedPrompt(
+            tokens: try tokenizer.tokens(of: rendered.text, special: true), grammar: grammar, stop: rendered.stop,
+            format: AnswerFormat(
+                notation: rendered.notation, parsesTools: !request.tools.isEmpty && request.toolChoice != .none))
+    }
+}
+
+/// Takes over a C string from the shim.
+func take(_ text: UnsafeMutablePointer<CChar>?) -> String? {
+    guard let text = unsafe text else { return nil }
+    defer { unsafe extras_string_free(text) }
+    return unsafe String(cString: text)
+}
+
+/// The last few answer parsers, so that a stream does not rebuild its parser for every token.
+struct ParserCache {
+    /// Parsers kept.
+    static let capacity = 64
+
+    private var entries: [(format: AnswerFormat, parser: AnswerParser)] = []
+
+    mutating func parser(for format: AnswerFormat) -> AnswerParser? {
+        if let index = entries.lastIndex(where: { $0.format == format }) {
+            if index + 1 != entries.count { entries.append(entries.remove(at: index)) }
+            return entries.last?.parser
+        }
+        guard let made = AnswerParser(format) else { return nil }
+        if entries.count == Self.capacity { entries.removeFirst() }
+        entries.append((format, made))
+        return made
+    }
+}

@@ -1,0 +1,252 @@
+import CLlama
+package import Serving
+package import Vocabulary
+
+/// Everything needed to load one stage.
+package struct LlamaStageConfiguration: Sendable {
+    /// The stage file (or the whole model, for a single stage).
+    package var path: String
+    /// The layers of the uncut model in this file.
+    package var layers: LayerRange
+    /// Layers of the uncut model.
+    package var layerCount: Int
+    /// Name of the tensor that leaves a stage which is not the last, `l_out-<last layer of the file>`.
+    package var residual: String
+    /// Context and threads.
+    package var context: ContextOptions
+    /// Loading.
+    package var model: ModelOptions
+
+    /// Makes a configuration; the residual's name is the usual one.
+    package init(
+        path: String, layers: LayerRange, layerCount: Int, context: ContextOptions, model: ModelOptions = ModelOptions(),
+        residual: String? = nil
+    ) {
+        self.path = path
+        self.layers = layers
+        self.layerCount = layerCount
+        self.residual = residual ?? "l_out-\(layers.count - 1)"
+        self.context = context
+        self.model = model
+    }
+}
+
+/// A stage on stock llama.cpp, as design document 2-engine.md describes it.
+///
+/// **Isolation:** owned by one compute thread; only the `AbortFlag` may be raised from elsewhere.
+package struct LlamaStageEngine: StageEngine, ~Copyable {
+    /// Fixed facts about the stage.
+    package let shape: StageShape
+    /// The model, shared with the tokenizer.
+    package let model: SharedModel
+    private let context: LlamaContext
+    private let batch: StageBatch
+    private var samplers: [LaneSampler?]
+    private var candidates: CandidateBuffer
+    private let splitsByLane: Bool
+
+    /// Loads a stage.
+    ///
+    /// **Throws:** `loadFailed` when the file is refused; `cancelled` when `progress` answers false; `failed` when there
+    /// is no memory for the context.
+    package init(
+        _ configuration: LlamaStageConfiguration, abort: AbortFlag, progress: (Float) -> Bool = { _ in true }
+    ) throws(EngineError) {
+        let loaded = try LlamaModel(path: configuration.path, options: configuration.model, progress: progress)
+        try self.init(configuration, model: SharedModel(loaded), abort: abort)
+    }
+
+    /// Makes a stage over a model that is loaded already.
+    package init(_ configuration: LlamaStageConfiguration, model: SharedModel, abort: AbortFlag) throws(EngineError) {
+        let isLast = configuration.layers.end == configuration.layerCount
+        context = try LlamaContext(
+            model: model, options: configuration.context, residual: isLast ? nil : configuration.residual, abort: abort)
+        self.model = model
+        shape = StageShape(
+            layers: configuration.layers, layerCount: configuration.layerCount, width: model.model.width,
+            cellCount: Int(unsafe llama_n_ctx(context.handle)), laneCount: configuration.context.laneCount,
+            rowLimit: configuration.context.rowLimit)
+        batch = StageBatch(rowLimit: configuration.context.rowLimit, positionsPerRow: model.model.positionsPerRow)
+        samplers = [LaneSampler?](repeating: nil, count: configuration.context.laneCount)
+        candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
+        splitsByLane = model.model.isRecurrentOrHybrid
+    }
+
+    /// Bytes the stage takes, as the library's allocator planned them.
+    package var memory: StageMemory { context.memoryBreakdown }
+
+    /// Logits of row `row` of the last `execute`, for comparison by `skein verify`.
+    ///
+    /// **Shape:** `[vocabularySize]`. Empty when the row was not flagged or this is not the last stage.
+    package func copyLogits(ofRow row: Int, into logits: inout [Float]) {
+        logits.removeAll(keepingCapacity: true)
+        guard shape.isLast, let pointer = unsafe llama_get_logits_ith(context.handle, Int32(row)) else { return }
+        unsafe logits.append(contentsOf: UnsafeBufferPointer(start: pointer, count: model.model.vocabularySize))
+    }
+
+    /// Applies a sequence operation to the KV cache and, on the last stage, to the lane's sampler.
+    ///
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
+    package mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
+        switch operation {
+        case .open(let lane, let sampling):
+            let slot = try slot(lane)
+            if shape.isLast { samplers[slot] = try LaneSampler(sampling, model: model.model) }
+        case .trim(let lane, let position):
+            let slot = try slot(lane)
+            guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
+                throw .failed(
+                    operation: "trimming lane \(slot) to \(position)", code: 0,
+                    reason: "this kind of cache cannot forget a part of a sequence")
+            }
+        case .copy(let from, let to, let length):
+            let source = try slot(from)
+            let target = try slot(to)
+            unsafe llama_memory_seq_cp(context.memory, Int32(source), Int32(target), 0, length)
+        case .free(let lane):
+            let slot = try slot(lane)
+            _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
+            if shape.isLast { samplers[slot] = nil }
+        }
+    }
+
+    /// Runs the stage's layers over `rows`; see `StageEngine.execute`.
+    ///
+    /// **Shape:** `activations` is `[rows.count, width]`. **Throws:** as the protocol says.
+    package mutating func execute(
+        _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
+    ) throws(EngineError) {
+        try check(rows, activations)
+        output.samples.removeAll(keepingCapacity: true)
+        if shape.isLast {
+            output.activations.removeAll(keepingCapacity: true)
+        } else if output.activations.count != rows.count * shape.width {
+            output.activations = [Float](repeating: 0, count: rows.count * shape.width)
+        }
+        // Recurrent caches regroup rows of unequal sequences, which would permute the residual rows: hand them
+        // groups that keep their order (one lane's run, or one row of each lane).
+        var start = 0
+        for end in splitsByLane ? laneGroups(rows) : [rows.count] {
+            try decode(rows, start..<end, activations, &output)
+            start = end
+        }
+    }
+}
+
+extension LlamaStageEngine {
+    private func slot(_ lane: Lane) throws(EngineError) -> Int {
+        let slot = Int(lane.index)
+        guard slot < shape.laneCount else { throw .invalidRow(field: "lane", value: slot, limit: shape.laneCount - 1) }
+        return slot
+    }
+
+    private func check(_ rows: [StageRow], _ activations: Span<Float>) throws(EngineError) {
+        guard !rows.isEmpty, rows.count <= shape.rowLimit else {
+            throw .invalidRow(field: "rows", value: rows.count, limit: shape.rowLimit)
+        }
+        if !shape.isFirst, activations.count != rows.count * shape.width {
+            throw .invalidRow(field: "activations", value: activations.count, limit: rows.count * shape.width)
+        }
+        let vocabularySize = model.model.vocabularySize
+        for row in rows {
+            _ = try slot(row.lane)
+            guard row.position >= 0 else { throw .invalidRow(field: "position", value: Int(row.position), limit: 0) }
+            if shape.isFirst, row.token < 0 || Int(row.token) >= vocabularySize {
+                throw .invalidRow(field: "token", value: Int(row.token), limit: vocabularySize - 1)
+            }
+        }
+    }
+
+    /// Ends of the groups `[start, end)` into which rows are split for recurrent caches.
+    private func laneGroups(_ rows: [StageRow]) -> [Int] {
+        var ends: [Int] = []
+        var index = 0
+        while index < rows.count {
+            var end = index + 1
+            if end < rows.count, rows[end].lane == rows[index].lane {
+                while end < rows.count, rows[end].lane == rows[index].lane { end += 1 }
+            } else {
+                var seen: Set<Lane> = [rows[index].lane]
+                while end < rows.count, !seen.contains(rows[end].lane),
+                    end + 1 == rows.count || rows[end + 1].lane != rows[end].lane
+                {
+                    seen.insert(rows[end].lane)
+                    end += 1
+                }
+            }
+            ends.append(end)
+            index = end
+        }
+        return ends
+    }
+
+    private mutating func decode(
+        _ rows: [StageRow], _ range: Range<Int>, _ activations: Span<Float>, _ output: inout StageOutput
+    ) throws(EngineError) {
+        batch.fill(rows, range, flagsAll: !shape.isLast)
+        let status: Int32
+        var tapped = 0
+        if let tap = context.tap {
+            let width = shape.width
+            status = unsafe output.activations.withUnsafeMutableBytes { bytes in
+                let slice = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: bytes[range.lowerBound * width * 4..<range.upperBound * width * 4])
+                guard let base = slice.baseAddress else { return -1 }
+                unsafe tap.begin(base, capacity: slice.count)
+                return run(range, activations)
+            }
+            tapped = tap.written
+            tap.end()
+        } else {
+            status = run(range, activations)
+        }
+        try require(status, rows: range.count)
+        if context.tap != nil, tapped != range.count * shape.width * 4 {
+            throw .failed(
+                operation: "taking the residual", code: tapped,
+                reason: "the graph has no tensor of that name for every row; run skein verify on this model")
+        }
+        if shape.isLast { try sample(rows, range, &output) }
+    }
+
+    private func run(_ range: Range<Int>, _ activations: Span<Float>) -> Int32 {
+        guard !shape.isFirst else { return unsafe llama_decode(context.handle, batch.tokens) }
+        return unsafe activations.withUnsafeBufferPointer { floats in
+            guard let base = floats.baseAddress else { return -1 }
+            return unsafe llama_decode(context.handle, batch.embeddings(base + range.lowerBound * shape.width))
+        }
+    }
+
+    private func require(_ status: Int32, rows: Int) throws(EngineError) {
+        switch status {
+        case 0: return
+        case 1: throw .outOfCells(rows: rows, cellCount: shape.cellCount)
+        case 2: throw .cancelled
+        default:
+            throw .failed(
+                operation: "llama_decode", code: Int(status), reason: LlamaLibrary.reason(or: "no reason was logged"))
+        }
+    }
+
+    private mutating func sample(
+        _ rows: [StageRow], _ range: Range<Int>, _ output: inout StageOutput
+    ) throws(EngineError) {
+        for index in range {
+            let row = rows[index]
+            let slot = Int(row.lane.index)
+            samplers[slot]?.accept(row.token, at: row.position)
+            guard row.samples else { continue }
+            guard let pointer = unsafe llama_get_logits_ith(context.handle, Int32(index - range.lowerBound)) else {
+                throw .failed(operation: "reading logits", code: index, reason: "the row has none")
+            }
+            let logits = unsafe UnsafeBufferPointer(start: pointer, count: model.model.vocabularySize)
+            guard let sampler = samplers[slot] else {
+                throw .failed(operation: "sampling", code: slot, reason: "lane \(slot) was not opened")
+            }
+            let position = row.position + 1
+            let token = unsafe sampler.sample(logits, at: position, candidates: &candidates)
+            let logprob = unsafe sampler.logprob(of: token, logits)
+            output.samples.append(SampledToken(lane: row.lane, position: position, token: token, logprob: logprob))
+        }
+    }
+}

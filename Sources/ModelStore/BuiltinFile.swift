@@ -1,0 +1,42 @@
+import SystemPackage
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Writes bytes that ship inside the program to a file, atomically, once.
+package enum BuiltinFile {
+    /// Makes sure that `path` holds `bytes`; an existing file of the right length is taken as it is.
+    ///
+    /// **Throws:** `StoreError.unwritable`.
+    package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(StoreError) {
+        if let facts = try? FileFacts(path: path), facts.byteCount == UInt64(bytes.count) { return }
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        try makeFolders(folder)
+        let temporary = "\(path).\(getpid()).part"
+        do {
+            let file = try FileDescriptor.open(
+                FilePath(temporary), .writeOnly, options: [.create, .truncate],
+                permissions: [.ownerReadWrite, .groupRead])
+            defer { try? file.close() }
+            try file.writeAll(bytes)
+            guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
+        } catch {
+            unlink(temporary)
+            throw .unwritable(path: path, reason: "\(error)")
+        }
+    }
+
+    /// Makes a folder and the folders above it.
+    static func makeFolders(_ folder: String) throws(StoreError) {
+        var partial = folder.hasPrefix("/") ? "" : "."
+        for part in folder.split(separator: "/") {
+            partial += "/" + part
+            if mkdir(partial, 0o755) != 0, errno != EEXIST {
+                throw .unwritable(path: partial, reason: String(cString: strerror(errno)))
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+package import GGUF
+package import Vocabulary
+
+/// Why the model store could not do its work. Each case names the file and the next step.
+package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A file is missing, is no regular file, or may not be read.
+    case unreadable(path: String, reason: String)
+    /// A file could not be written.
+    case unwritable(path: String, reason: String)
+    /// A model file is malformed.
+    case malformed(path: String, error: GGUFError)
+    /// A model file is well formed but holds something the engine would not survive.
+    case unsound(path: String, finding: String)
+    /// A model cannot be cut as asked.
+    case illegalCut(path: String, error: CutError)
+    /// The disk has less room than a stage file needs.
+    case diskFull(path: String, needed: ByteCount, free: ByteCount)
+
+    /// One sentence with the file, the numbers and the next step.
+    package var description: String {
+        switch self {
+        case .unreadable(let path, let reason):
+            "Cannot read \(path): \(reason); check the path and its permissions."
+        case .unwritable(let path, let reason):
+            "Cannot write \(path): \(reason); check the folder, its permissions and the disk."
+        case .malformed(let path, let error):
+            "\(path) is not a sound GGUF file: \(error)"
+        case .unsound(let path, let finding):
+            "\(path) is refused: \(finding)"
+        case .illegalCut(let path, let error):
+            "\(path) cannot be cut this way: \(error)"
+        case .diskFull(let path, let needed, let free):
+            "Writing \(path) needs \(needed) but the disk has \(free) free; free some space or move the cache "
+                + "(XDG_CACHE_HOME)."
+        }
+    }
+}

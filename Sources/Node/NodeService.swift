@@ -1,0 +1,127 @@
+import CBuiltinModel
+package import Gateway
+import Logging
+import ModelStore
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import SystemPackage
+package import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// What one node is told to do.
+package struct NodeConfiguration: Sendable {
+    /// What to serve.
+    package var deployments: [DeploymentSpec]
+    /// Where the API listens.
+    package var host = "127.0.0.1"
+    /// Port of the API; 0 lets the system choose.
+    package var port = 7534
+    /// Folder of caches.
+    package var cacheFolder = Folders.cache
+
+    /// A node that serves these deployments.
+    package init(deployments: [DeploymentSpec]) { self.deployments = deployments }
+}
+
+/// Standard folders of this machine.
+package enum Folders {
+    /// `$XDG_CACHE_HOME/skein`, or `~/.cache/skein`.
+    package static var cache: String {
+        if let folder = environment("XDG_CACHE_HOME") { return "\(folder)/skein" }
+        return "\(environment("HOME") ?? "/tmp")/.cache/skein"
+    }
+
+    private static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
+
+/// A node: supervisors of its deployments and the API in front of them.
+package struct NodeService: Sendable {
+    private let configuration: NodeConfiguration
+    private let executable: String
+    private let logger: Logger
+
+    /// Makes a node; `executable` is this program's own path, for its runners.
+    package init(_ configuration: NodeConfiguration, executable: String, logger: Logger) {
+        self.configuration = configuration
+        self.executable = executable
+        self.logger = logger
+    }
+
+    /// Runs until SIGINT or SIGTERM. `listening` gets the API's port; `changed` gets a line for people when something
+    /// worth telling happens.
+    ///
+    /// **Throws:** `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port
+    /// is taken.
+    package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
+        let folder = try Self.makeSocketFolder()
+        defer { Self.removeSocketFolder(folder) }
+        let cache = StageFileCache(folder: "\(configuration.cacheFolder)/stages")
+        let digests = DigestCache(folder: "\(configuration.cacheFolder)/digests")
+        let supervisors = try configuration.deployments.map { spec in
+            PlacementSupervisor(
+                plan: try DeploymentPlan(spec, cache: cache, digests: digests), executable: executable, folder: folder,
+                eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
+        }
+        let backend = NodeBackend(supervisors)
+        let gateway = GatewayServer(
+            backend: backend, host: configuration.host, port: configuration.port, logger: logger)
+        // Order is dependency order: on shutdown the API drains first, the runners end last.
+        let services: [any Service] =
+            supervisors.map(SupervisorService.init) + [gateway.application(ready: listening)]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+
+    /// The built-in model as a file in the cache, written when it is not there yet.
+    ///
+    /// **Throws:** `StoreError.unwritable`.
+    package static func builtinModelPath(cacheFolder: String) throws -> String {
+        let size = builtin_model_size()
+        let path = "\(cacheFolder)/builtin/skein-tiny-q8_0.gguf"
+        let bytes = UnsafeRawBufferPointer(start: builtin_model_bytes(), count: size)
+        try BuiltinFile.write(bytes, to: path)
+        return path
+    }
+
+    // Unix socket paths are limited to about 100 bytes, so the sockets live in a short folder only this user may enter.
+    private static func makeSocketFolder() throws -> String {
+        var template = Array("/tmp/skein-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else {
+            throw StoreError.unwritable(path: "/tmp", reason: String(cString: strerror(errno)))
+        }
+        return String(cString: made)
+    }
+
+    private static func removeSocketFolder(_ folder: String) {
+        guard let directory = opendir(folder) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name.hasSuffix(".sock") { unlink("\(folder)/\(name)") }
+        }
+        closedir(directory)
+        rmdir(folder)
+    }
+}
+
+/// Runs a supervisor inside the service group.
+private struct SupervisorService: Service {
+    let supervisor: PlacementSupervisor
+
+    init(_ supervisor: PlacementSupervisor) { self.supervisor = supervisor }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await supervisor.run() }
+        // A deployment that gave up stays listed with its reason; the node goes on serving the others.
+        try? await gracefulShutdown()
+    }
+}

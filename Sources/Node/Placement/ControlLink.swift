@@ -1,0 +1,141 @@
+import FoundationEssentials
+import NIOCore
+import Runner
+import Transport
+import Vocabulary
+import Wire
+
+/// The node's end of the control connection to a placement's entry runner: requests go out, their events come back.
+///
+/// **Isolation:** the link's event loop is the actor's executor.
+actor ControlLink {
+    nonisolated let eventLoop: any EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
+
+    private let hello: Hello
+    private var link: FrameLink?
+    private var isOpen = false
+    private var opening: CheckedContinuation<Void, any Error>?
+    private var streams: [RequestID: AsyncStream<GenerationEvent>.Continuation] = [:]
+    private var reports: [CheckedContinuation<EntryReport?, Never>] = []
+    private var writer = FrameWriter(version: Handshake.versions.upperBound)
+
+    init(hello: Hello, eventLoop: any EventLoop) {
+        self.hello = hello
+        self.eventLoop = eventLoop
+    }
+
+    /// Connects and shakes hands.
+    ///
+    /// **Throws:** `LinkClosure` when the runner cannot be reached or refuses.
+    func open(_ address: LinkAddress) async throws {
+        let link = try await LinkEndpoint(on: eventLoop).connect(to: address, delegate: self)
+        self.link = link
+        try writer.hello(hello)
+        try await withCheckedThrowingContinuation { continuation in
+            opening = continuation
+            link.send(&writer)
+        }
+    }
+
+    /// Starts a request. The stream ends after its terminal event.
+    func generate(_ request: GenerationRequest) -> AsyncStream<GenerationEvent> {
+        let (stream, continuation) = AsyncStream.makeStream(of: GenerationEvent.self)
+        guard isOpen, let link else {
+            continuation.yield(.failed(.stageLost(stage: 0, reason: "the entry stage is not connected")))
+            continuation.finish()
+            return stream
+        }
+        do {
+            let body = Array(try JSONEncoder().encode(request))
+            try writer.generate(request.id, body: body.span.bytes)
+            link.send(&writer)
+            streams[request.id] = continuation
+            let id = request.id
+            continuation.onTermination = { [weak self] reason in
+                guard case .cancelled = reason, let self else { return }
+                eventLoop.execute { self.assumeIsolated { $0.cancel(id) } }
+            }
+        } catch {
+            continuation.yield(.failed(.engineFailed(reason: "the request could not be sent: \(error)")))
+            continuation.finish()
+        }
+        return stream
+    }
+
+    /// The entry's own report; nil when the link is gone.
+    func report() async -> EntryReport? {
+        guard isOpen, let link, reports.count < 64, (try? writer.reportRequest()) != nil else { return nil }
+        link.send(&writer)
+        return await withCheckedContinuation { reports.append($0) }
+    }
+
+    /// Ends every open request with the same error and closes the link.
+    func fail(_ error: GenerationError) {
+        isOpen = false
+        for id in streams.keys.sorted() { end(id, .failed(error)) }
+        for report in reports { report.resume(returning: nil) }
+        reports = []
+        link?.close()
+    }
+
+    private func cancel(_ id: RequestID) {
+        guard streams.removeValue(forKey: id) != nil, isOpen, let link else { return }
+        guard (try? writer.cancelRequest(id)) != nil else { return }
+        link.send(&writer)
+    }
+
+    private func end(_ id: RequestID, _ event: GenerationEvent) {
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        stream.yield(event)
+        stream.finish()
+    }
+
+    private func receive(_ frame: InboundFrame, _ link: FrameLink) {
+        do {
+            guard isOpen else { return try finishHandshake(frame, link) }
+            switch try RunnerFrame.parse(frame.header, body: frame.body.readableBytesSpan) {
+            case .event(let id, _, let event):
+                if event.isTerminal { end(id, event) } else { streams[id]?.yield(event) }
+            case .report(let body):
+                let report = try? JSONDecoder().decode(EntryReport.self, from: Data(body))
+                if !reports.isEmpty { reports.removeFirst().resume(returning: report) }
+            case .generate, .cancelRequest, .reportRequest: break
+            }
+        } catch {
+            opening?.resume(throwing: error)
+            opening = nil
+            link.close()
+        }
+    }
+
+    private func finishHandshake(_ frame: InboundFrame, _ link: FrameLink) throws {
+        switch try Handshake.parse(frame.header, body: frame.body.readableBytesSpan) {
+        case .welcome(let welcome):
+            try Handshake.check(welcome, against: hello)
+            link.establish(.established(version: welcome.version, frameByteLimit: hello.frameByteLimit))
+            isOpen = true
+            opening?.resume()
+            opening = nil
+        case .refuse(let refusal): throw LinkClosure.failed(reason: "\(refusal)")
+        case .hello: throw WireError.unexpectedKind(.hello, expected: "welcome or refuse")
+        }
+    }
+
+    private func closed(_ reason: LinkClosure) {
+        opening?.resume(throwing: reason)
+        opening = nil
+        // The supervisor hears of the runner's exit and knows more than "closed"; it ends the streams with the reason.
+        isOpen = false
+    }
+}
+
+extension ControlLink: FrameLinkDelegate {
+    nonisolated func link(_ link: FrameLink, received frame: InboundFrame) {
+        assumeIsolated { $0.receive(frame, link) }
+    }
+
+    nonisolated func link(_ link: FrameLink, closed reason: LinkClosure) {
+        assumeIsolated { $0.closed(reason) }
+    }
+}

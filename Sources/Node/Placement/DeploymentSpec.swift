@@ -1,0 +1,74 @@
+package import LlamaEngine
+package import Transport
+package import Vocabulary
+package import Wire
+
+/// What a user wants served: a model and how.
+package struct DeploymentSpec: Sendable {
+    /// Where a model is cut.
+    package enum Cutting: Sendable, Hashable {
+        /// Into this many stages, as even as the family allows.
+        case stages(Int)
+        /// In front of these layers.
+        case boundaries([Int])
+    }
+
+    /// The name clients use.
+    package var name: String
+    /// The model file.
+    package var path: String
+    /// Where it is cut.
+    package var cutting = Cutting.stages(1)
+    /// Context window of a request; nil takes what the model was trained for, at most `defaultWindow`.
+    package var window: Int?
+    /// Requests answered at once.
+    package var laneCount = 4
+    /// Compute threads per stage; nil shares the machine's cores evenly.
+    package var threads: Int?
+    /// Rows per microbatch.
+    package var rowLimit = 512
+    /// Type of the K cache.
+    package var keyType = CacheType.f16
+    /// Type of the V cache.
+    package var valueType = CacheType.f16
+    /// Layers on the GPU; negative is all.
+    package var gpuLayers: Int32 = -1
+    /// How activations travel.
+    package var wire = WireFormat.f32
+    /// Conditions on the links between stages, for benches and drills.
+    package var conditions = LinkConditions()
+
+    /// Largest window a model gets unasked. **Units:** tokens.
+    package static let defaultWindow = 131_072
+
+    /// A deployment of the file at `path` in one stage.
+    package init(name: String, path: String) {
+        self.name = name
+        self.path = path
+    }
+}
+
+/// Why a deployment cannot be served.
+package enum DeploymentError: Error, Sendable, CustomStringConvertible {
+    /// The model's file or its cut.
+    case store(reason: String)
+    /// A setting is outside its limits.
+    case setting(name: String, value: String, limit: String)
+    /// A stage could not be started.
+    case stage(index: Int, reason: String)
+    /// The chain of stages does not answer.
+    case canary(reason: String)
+    /// It did not become ready in time.
+    case timeout(seconds: Int, waitingFor: String)
+
+    /// One sentence with the next step.
+    package var description: String {
+        switch self {
+        case .store(let reason): reason
+        case .setting(let name, let value, let limit): "\(name) is \(value); \(limit)."
+        case .stage(let index, let reason): "Stage \(index) did not start: \(reason)"
+        case .canary(let reason): "The stages started but do not answer: \(reason)"
+        case .timeout(let seconds, let waitingFor): "Not ready after \(seconds) s, still waiting for \(waitingFor)."
+        }
+    }
+}

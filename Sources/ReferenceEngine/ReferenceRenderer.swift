@@ -1,0 +1,86 @@
+package import Serving
+package import Vocabulary
+
+/// A plain chat template: `role: text` per line. Answers may hold `<think>…</think>` first and
+/// `<call>name arguments</call>` anywhere.
+package struct ReferenceRenderer: PromptRenderer, Sendable {
+    private let tokenizer = ReferenceTokenizer()
+
+    /// Makes the renderer.
+    package init() {}
+
+    /// Renders and tokenises a request's prompt.
+    ///
+    /// **Throws:** `invalidField` for a text that is too long; `unsupported` for answer forms that need a grammar.
+    package func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        guard request.responseFormat == .text else {
+            throw .unsupported(feature: "A response format", remedy: "ask for text; this model has no grammars")
+        }
+        switch request.prompt {
+        case .tokens(let tokens):
+            return PreparedPrompt(tokens: tokens)
+        case .text(let text):
+            return PreparedPrompt(tokens: try tokenizer.tokens(of: text, special: false))
+        case .chat(let messages):
+            var text = "<|start|>"
+            for message in messages { text += "\(message.role.rawValue): \(message.text)\n" }
+            text += "assistant: "
+            return PreparedPrompt(
+                tokens: try tokenizer.tokens(of: text, special: true),
+                format: AnswerFormat(notation: "reference", parsesTools: !request.tools.isEmpty))
+        }
+    }
+
+    /// Splits the answer text so far. `isPartial` keeps back what may still become a mark.
+    package func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
+        var parsed = ParsedAnswer()
+        var rest = Array(answer.utf8)[...]
+        if let after = Self.after("<think>", in: rest) {
+            let (inside, tail) = Self.upTo("</think>", in: after, isPartial: isPartial)
+            parsed.reasoning = String(decoding: inside, as: UTF8.self)
+            rest = tail ?? []
+        } else if isPartial, Self.isBeginning(rest, of: "<think>") {
+            return parsed
+        }
+        guard format.parsesTools else {
+            parsed.text = String(decoding: rest, as: UTF8.self)
+            return parsed
+        }
+        var text: [UInt8] = []
+        while true {
+            let (before, tail) = Self.upTo("<call>", in: rest, isPartial: isPartial)
+            text += before
+            guard let tail else { break }
+            let (call, after) = Self.upTo("</call>", in: tail, isPartial: isPartial)
+            if let space = call.firstIndex(of: UInt8(ascii: " ")) {
+                let name = String(decoding: call[..<space], as: UTF8.self)
+                let arguments = String(decoding: call[(space + 1)...], as: UTF8.self)
+                parsed.toolCalls.append(ToolCall(id: "", name: name, arguments: arguments))
+            }
+            guard let after else { break }
+            rest = after
+        }
+        parsed.text = String(decoding: text, as: UTF8.self)
+        return parsed
+    }
+
+    private static func after(_ mark: String, in bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        bytes.starts(with: mark.utf8) ? bytes.dropFirst(mark.utf8.count) : nil
+    }
+
+    private static func isBeginning(_ bytes: ArraySlice<UInt8>, of mark: String) -> Bool {
+        bytes.count < mark.utf8.count && mark.utf8.starts(with: bytes)
+    }
+
+    /// The bytes before the first `mark` and those behind it; without one, all bytes but an end that may become it.
+    private static func upTo(
+        _ mark: String, in bytes: ArraySlice<UInt8>, isPartial: Bool
+    ) -> (ArraySlice<UInt8>, ArraySlice<UInt8>?) {
+        for index in bytes.indices where bytes[index...].starts(with: mark.utf8) {
+            return (bytes[..<index], bytes[(index + mark.utf8.count)...])
+        }
+        guard isPartial else { return (bytes, nil) }
+        let kept = bytes.indices.first { isBeginning(bytes[$0...], of: mark) } ?? bytes.endIndex
+        return (bytes[..<kept], nil)
+    }
+}

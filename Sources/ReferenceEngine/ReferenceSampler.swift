@@ -1,0 +1,83 @@
+import Serving
+import Vocabulary
+
+/// Chooses a token from logits: greedy or by temperature, with logit bias and the end-of-generation switch.
+enum ReferenceSampler {
+    static func sample(_ logits: [Float], row: StageRow, sampling: LaneSampling) -> SampledToken {
+        let parameters = sampling.parameters
+        var adjusted = logits
+        for bias in parameters.logitBias where logits.indices.contains(Int(bias.token)) {
+            adjusted[Int(bias.token)] += bias.bias
+        }
+        if parameters.ignoreEndOfGeneration { adjusted[Int(ReferenceTokenizer.end)] = -.infinity }
+        let best = indexOfLargest(adjusted)
+        let answer = Int64(row.position) + 1 - Int64(sampling.promptLength)
+        let token =
+            parameters.isGreedy
+            ? best
+            : draw(
+                adjusted, largest: adjusted[best], temperature: parameters.temperature,
+                uniform: SeededRandom.uniform(seed: parameters.seed ?? 0, position: UInt64(bitPattern: answer)))
+        let logprob = sampling.topLogprobs.map { logprobs(logits, chosen: token, count: $0) }
+        return SampledToken(lane: row.lane, position: row.position + 1, token: Token(token), logprob: logprob)
+    }
+
+    private static func indexOfLargest(_ logits: [Float]) -> Int {
+        let span = logits.span
+        var best = 0
+        var index = 1
+        while index < span.count {
+            if span[index] > span[best] { best = index }
+            index &+= 1
+        }
+        return best
+    }
+
+    /// Inverse transform sampling over the tokens in order of their ids.
+    private static func draw(_ logits: [Float], largest: Float, temperature: Float, uniform: Double) -> Int {
+        var weights = logits
+        let total = exponentiate(&weights, largest: largest, divisor: temperature)
+        let target = Float(uniform) * total
+        var sum: Float = 0
+        var likely = 0
+        var index = 0
+        while index < weights.count {
+            let weight = weights[index]
+            if weight > 0 { likely = index }
+            sum += weight
+            if target < sum { return index }
+            index &+= 1
+        }
+        // Rounding left the target at the very end: the last token that can be drawn at all.
+        return likely
+    }
+
+    /// Replaces every logit by e to the power of its distance to the largest one; returns their sum.
+    private static func exponentiate(_ logits: inout [Float], largest: Float, divisor: Float) -> Float {
+        var total: Float = 0
+        var index = 0
+        while index < logits.count {
+            let weight = ExactMath.exp((logits[index] - largest) / divisor)
+            logits[index] = weight
+            total += weight
+            index &+= 1
+        }
+        return total
+    }
+
+    private static func logprobs(_ logits: [Float], chosen: Int, count: Int) -> TokenLogprob {
+        let largest = logits[indexOfLargest(logits)]
+        var weights = logits
+        let norm = largest + ExactMath.log(exponentiate(&weights, largest: largest, divisor: 1))
+        func candidate(_ index: Int) -> TokenLogprob.Candidate {
+            TokenLogprob.Candidate(token: Token(index), bytes: [], logprob: logits[index] - norm)
+        }
+        var rest = logits
+        let top = (0..<count).map { _ in
+            let best = indexOfLargest(rest)
+            rest[best] = -.infinity
+            return candidate(best)
+        }
+        return TokenLogprob(chosen: candidate(chosen), top: top)
+    }
+}

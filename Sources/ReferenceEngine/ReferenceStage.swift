@@ -1,0 +1,248 @@
+package import Serving
+package import Vocabulary
+
+/// One stage of a `ReferenceModel`: the engine that needs no C library.
+///
+/// Every row is computed by itself, in the same order of operations, whatever shares its microbatch: so a cut model
+/// equals the uncut one, and a batched sequence equals a lone one, bit for bit.
+package struct ReferenceStage: StageEngine, Sendable {
+    /// Fixed facts about the stage.
+    package let shape: StageShape
+    let model: ReferenceModel
+    private var pool: CellPool
+    /// Sampling state of open lanes.
+    private var open: [LaneSampling?]
+    /// **Shape:** `[layers, cells, width]`.
+    private var keys: [Float]
+    private var values: [Float]
+    private var work: Workspace
+
+    private struct Workspace: Sendable {
+        var normed, query, mixed, projected: [Float]
+        var gate, up: [Float]
+        var scores: [Float] = []
+        var logits: [Float]
+    }
+
+    /// Makes an empty stage over the model's layers.
+    package init(model: ReferenceModel, cellCount: Int, laneCount: Int, rowLimit: Int) {
+        shape = StageShape(
+            layers: model.range, layerCount: model.sizes.layerCount, width: model.sizes.width, cellCount: cellCount,
+            laneCount: laneCount, rowLimit: rowLimit)
+        self.model = model
+        pool = CellPool(cellCount: cellCount, laneCount: laneCount)
+        open = Array(repeating: nil, count: laneCount)
+        keys = Array(repeating: 0, count: model.range.count * cellCount * model.sizes.width)
+        values = keys
+        let row = Array(repeating: Float(0), count: model.sizes.width)
+        let wide = Array(repeating: Float(0), count: model.sizes.hidden)
+        work = Workspace(
+            normed: row, query: row, mixed: row, projected: row, gate: wide, up: wide,
+            logits: Array(repeating: 0, count: ReferenceTokenizer.size))
+    }
+
+    /// KV cells that hold nothing.
+    package var freeCellCount: Int { pool.freeCount }
+    /// Lanes that are open.
+    package var openLaneCount: Int { open.count { $0 != nil } }
+    /// Positions a lane holds.
+    package func length(of lane: Lane) -> Int { pool.lanes[Int(lane.index)].count }
+
+    /// Applies a sequence operation.
+    ///
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for an operation that contradicts the lane's
+    /// state, and for grammars, which this engine does not know.
+    package mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
+        switch operation {
+        case .open(let lane, let sampling):
+            let index = try index(of: lane)
+            guard open[index] == nil, pool.lanes[index].isEmpty else {
+                throw refused("open", "lane \(index) is in use")
+            }
+            guard sampling.grammar == nil else { throw refused("open", "the reference engine has no grammars") }
+            open[index] = sampling
+        case .trim(let lane, let position):
+            let index = try index(of: lane)
+            guard position >= 0 else { throw refused("trim", "position \(position) is negative") }
+            pool.trim(index, from: Int(position))
+        case .copy(let from, let to, let length):
+            let (source, target) = (try index(of: from), try index(of: to))
+            guard pool.lanes[target].isEmpty else { throw refused("copy", "lane \(target) is not empty") }
+            guard (0...pool.lanes[source].count).contains(Int(length)) else {
+                throw refused("copy", "lane \(source) has \(pool.lanes[source].count) positions, not \(length)")
+            }
+            pool.share(from: source, to: target, length: Int(length))
+        case .free(let lane):
+            let index = try index(of: lane)
+            pool.trim(index, from: 0)
+            open[index] = nil
+        }
+    }
+
+    /// Runs the stage's layers over `rows`.
+    ///
+    /// **Shape:** `activations` is `[rows.count, width]`, row-major f32, ignored on the first stage.
+    /// **Throws:** `outOfCells` and `invalidRow`, both before anything changed.
+    package mutating func execute(
+        _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
+    ) throws(EngineError) {
+        output.activations.removeAll(keepingCapacity: true)
+        output.samples.removeAll(keepingCapacity: true)
+        try check(rows, activationCount: activations.count)
+        var stream = Array(repeating: Float(0), count: shape.width)
+        for (index, row) in rows.enumerated() {
+            let lane = Int(row.lane.index)
+            let start = (shape.isFirst ? Int(row.token) : index) * shape.width
+            for column in 0..<shape.width {
+                stream[column] =
+                    if let embedding = model.embedding { embedding.values[start + column] } else {
+                        activations[start + column]
+                    }
+            }
+            let cell = pool.extend(lane)
+            for layer in model.layers.indices { run(layer, lane: lane, cell: cell, stream: &stream) }
+            guard let head = model.head else {
+                output.activations.append(contentsOf: stream)
+                continue
+            }
+            guard row.samples, let sampling = open[lane] else { continue }
+            normalise(stream)
+            head.multiply(work.normed, into: &work.logits)
+            output.samples.append(ReferenceSampler.sample(work.logits, row: row, sampling: sampling))
+        }
+    }
+
+    // MARK: Checks
+
+    private func index(of lane: Lane) throws(EngineError) -> Int {
+        guard lane.index < shape.laneCount else {
+            throw .invalidRow(field: "lane", value: Int(lane.index), limit: shape.laneCount)
+        }
+        return Int(lane.index)
+    }
+
+    private func refused(_ operation: String, _ reason: String) -> EngineError {
+        .failed(operation: operation, code: 1, reason: reason)
+    }
+
+    private func check(_ rows: [StageRow], activationCount: Int) throws(EngineError) {
+        guard rows.count <= shape.rowLimit else {
+            throw .invalidRow(field: "row count", value: rows.count, limit: shape.rowLimit)
+        }
+        guard shape.isFirst || activationCount == rows.count * shape.width else {
+            throw .invalidRow(field: "activations", value: activationCount, limit: rows.count * shape.width)
+        }
+        var lengths = pool.lanes.map(\.count)
+        for row in rows {
+            let lane = try index(of: row.lane)
+            guard open[lane] != nil else {
+                throw .invalidRow(field: "unopened lane", value: lane, limit: shape.laneCount)
+            }
+            guard Int(row.position) == lengths[lane] else {
+                throw .invalidRow(field: "position of lane \(lane)", value: Int(row.position), limit: lengths[lane])
+            }
+            guard (0..<ReferenceTokenizer.size).contains(Int(row.token)) else {
+                throw .invalidRow(field: "token", value: Int(row.token), limit: ReferenceTokenizer.size)
+            }
+            lengths[lane] += 1
+        }
+        guard rows.count <= pool.freeCount else {
+            throw .outOfCells(rows: rows.count, cellCount: shape.cellCount)
+        }
+    }
+
+    // MARK: Layers
+
+    /// Root-mean-square norm of `stream` into `work.normed`.
+    private mutating func normalise(_ stream: [Float]) {
+        var squares: Float = 0
+        for value in stream { squares += value * value }
+        let scale = 1 / ExactMath.squareRoot(squares / Float(shape.width) + 1e-5)
+        for column in stream.indices { work.normed[column] = stream[column] * scale }
+    }
+
+    private mutating func run(_ index: Int, lane: Int, cell: Int, stream: inout [Float]) {
+        let layer = model.layers[index]
+        let base = index * shape.cellCount * shape.width
+        normalise(stream)
+        layer.query.multiply(work.normed, into: &work.query)
+        layer.key.multiply(work.normed, into: &work.projected)
+        let own = base + cell * shape.width
+        for column in 0..<shape.width { keys[own + column] = work.projected[column] }
+        layer.value.multiply(work.normed, into: &work.projected)
+        for column in 0..<shape.width { values[own + column] = work.projected[column] }
+        attend(lane: lane, base: base)
+        layer.output.multiply(work.mixed, into: &work.projected)
+        for column in 0..<shape.width { stream[column] += work.projected[column] }
+        normalise(stream)
+        layer.gate.multiply(work.normed, into: &work.gate)
+        layer.up.multiply(work.normed, into: &work.up)
+        for column in work.gate.indices {
+            let gate = work.gate[column]
+            work.gate[column] = gate / (1 + ExactMath.exp(-gate)) * work.up[column]
+        }
+        layer.down.multiply(work.gate, into: &work.projected)
+        for column in 0..<shape.width { stream[column] += work.projected[column] }
+    }
+
+    /// Causal attention over the lane's cells; the newest one is the row itself.
+    ///
+    /// Positions enter as a penalty linear in the distance, of another slope per head.
+    /// **Source:** Press, Smith, Lewis, "Train Short, Test Long", ICLR 2022.
+    private mutating func attend(lane: Int, base: Int) {
+        let cells = pool.lanes[lane]
+        let (count, width) = (cells.count, shape.width)
+        let size = width / model.sizes.headCount
+        let scale = 1 / ExactMath.squareRoot(Float(size))
+        if work.scores.count < count { work.scores += Array(repeating: 0, count: count) }
+        var head = 0
+        while head < model.sizes.headCount {
+            let offset = head * size
+            let slope = 1 / Float(2 << (2 * head))
+            var largest = -Float.infinity
+            var position = 0
+            while position < count {
+                let at = base + Int(cells[position]) * width + offset
+                var score: Float = 0
+                var column = 0
+                while column < size {
+                    score += work.query[offset + column] * keys[at + column]
+                    column &+= 1
+                }
+                score = score * scale - slope * Float(count - 1 - position)
+                work.scores[position] = score
+                if score > largest { largest = score }
+                position &+= 1
+            }
+            weigh(cells, largest: largest, base: base + offset, offset: offset, size: size)
+            head &+= 1
+        }
+    }
+
+    /// Mixes the values of `cells` by the softmax of their scores.
+    private mutating func weigh(_ cells: [Int32], largest: Float, base: Int, offset: Int, size: Int) {
+        var total: Float = 0
+        var column = 0
+        while column < size {
+            work.mixed[offset + column] = 0
+            column &+= 1
+        }
+        var position = 0
+        while position < cells.count {
+            let weight = ExactMath.exp(work.scores[position] - largest)
+            total += weight
+            let at = base + Int(cells[position]) * shape.width
+            column = 0
+            while column < size {
+                work.mixed[offset + column] += weight * values[at + column]
+                column &+= 1
+            }
+            position &+= 1
+        }
+        column = 0
+        while column < size {
+            work.mixed[offset + column] /= total
+            column &+= 1
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// The room of ReferenceEngine; its files follow in the next commits.

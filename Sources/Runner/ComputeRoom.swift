@@ -1,0 +1,197 @@
+import LlamaEngine
+import NIOCore
+import NIOPosix
+import Serving
+import Synchronization
+import Transport
+import Vocabulary
+import Wire
+
+/// One piece of work for the compute thread.
+struct ComputeJob: Sendable {
+    /// The microbatch's number on the wire.
+    var step: UInt32
+    /// Applied first, in order.
+    var operations: [SequenceOperation]
+    /// What is run then.
+    var work: Work
+
+    enum Work: Sendable {
+        /// Rows from this runner's own brain (entry stage).
+        case rows([StageRow])
+        /// A step frame's body as it arrived.
+        case frame(StepLayout, ByteBuffer)
+        /// Nothing: a stage before failed, only the operations count here.
+        case skip(StageFailure)
+        /// Nothing: the microbatch has operations only.
+        case operationsOnly
+    }
+}
+
+/// What a job left behind.
+enum ComputeOutcome: Sendable {
+    /// Frames for the next stage.
+    case forward(ByteBuffer)
+    /// Tokens of the last stage.
+    case sampled([SampledToken])
+    /// The stage, or one before it, failed.
+    case failed(StageFailure, forward: ByteBuffer?)
+}
+
+/// A stage's compute thread, whatever its engine.
+protocol Computing: Sendable {
+    /// Queues a job; false when too many wait already. The completion is called on the compute thread.
+    func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool
+
+    /// The stage's counters so far; waits for the job that runs.
+    var statistics: StageStatistics { get }
+}
+
+/// Jobs that may wait for a compute thread at once; the entry's brain keeps fewer in flight, so more means a broken
+/// peer.
+let waitingJobLimit = 256
+
+/// The compute thread and the engine it owns. Jobs run in the order they were given, never on Swift's cooperative pool.
+///
+/// The lock is never contended: only the thread's own jobs take it. It is there because the engine may not be shared.
+final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
+    private let thread = NIOThreadPool(numberOfThreads: 1)
+    private let state: Mutex<ComputeState<Engine>>
+    private let waiting = Atomic<Int>(0)
+
+    init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat) {
+        state = Mutex(ComputeState(engine, stageIndex: stageIndex, format: format))
+        thread.start()
+    }
+
+    func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool {
+        guard waiting.add(1, ordering: .relaxed).newValue <= waitingJobLimit else {
+            waiting.subtract(1, ordering: .relaxed)
+            return false
+        }
+        let arrived = ContinuousClock.now
+        thread.submit { [self] poolState in
+            waiting.subtract(1, ordering: .relaxed)
+            guard case .active = poolState else { return }
+            completion(state.withLock { $0.run(job, arrived: arrived) })
+        }
+        return true
+    }
+
+    var statistics: StageStatistics { state.withLock { $0.statistics } }
+}
+
+/// What the compute thread owns; buffers are refilled job after job.
+private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
+    private var engine: Engine
+    private let stageIndex: Int
+    private let format: WireFormat
+    private var writer = FrameWriter(version: Handshake.versions.upperBound)
+    private var output = StageOutput()
+    private var rows: [StageRow] = []
+    private var scratch: [Float] = []
+    var statistics = StageStatistics()
+
+    init(_ engine: consuming Engine, stageIndex: Int, format: WireFormat) {
+        self.engine = engine
+        self.stageIndex = stageIndex
+        self.format = format
+        statistics.stage = stageIndex
+    }
+
+    mutating func run(_ job: ComputeJob, arrived: ContinuousClock.Instant) -> ComputeOutcome {
+        let started = ContinuousClock.now
+        statistics.waitNanoseconds += Self.nanoseconds(started - arrived)
+        let failure = compute(job)
+        let computed = ContinuousClock.now
+        statistics.computeNanoseconds += Self.nanoseconds(computed - started)
+        statistics.steps += 1
+        let outcome = outcome(of: job, failure)
+        statistics.encodeNanoseconds += Self.nanoseconds(ContinuousClock.now - computed)
+        return outcome
+    }
+
+    private mutating func compute(_ job: ComputeJob) -> StageFailure? {
+        do throws(EngineError) {
+            // Operations count even when the rows cannot be run: the brain relies on lanes being freed everywhere.
+            for operation in job.operations { try engine.apply(operation) }
+            switch job.work {
+            case .skip(let failure):
+                return failure
+            case .operationsOnly:
+                output.samples.removeAll(keepingCapacity: true)
+                return nil
+            case .rows(let own):
+                rows = own
+                try engine.execute(own, activations: [Float]().span, into: &output)
+            case .frame(let layout, let body):
+                let bytes = body.readableBytesSpan
+                layout.rows(of: bytes, into: &rows)
+                try layout.withActivations(of: bytes, scratch: &scratch) { floats throws(EngineError) in
+                    try engine.execute(rows, activations: floats, into: &output)
+                }
+            }
+            statistics.rows += UInt64(rows.count)
+            return nil
+        } catch {
+            return StageFailure(stage: stageIndex, error)
+        }
+    }
+
+    private mutating func outcome(of job: ComputeJob, _ failure: StageFailure?) -> ComputeOutcome {
+        let isLast = engine.shape.isLast
+        do throws(WireError) {
+            if !isLast, !job.operations.isEmpty { try writer.operations(job.operations, before: job.step) }
+            if let failure {
+                guard !isLast else { return .failed(failure, forward: nil) }
+                try writer.failure(of: job.step, failure)
+                return .failed(failure, forward: writer.takeBuffer())
+            }
+            guard !isLast else { return .sampled(output.samples) }
+            if case .operationsOnly = job.work {
+                // There is no step frame without rows: the skip tells the next stage that the operations are complete.
+                try writer.cancel(from: job.step, count: 1)
+            } else {
+                let width = engine.shape.width
+                try writer.step(
+                    job.step, rows: rows, activations: output.activations.span, width: width, format: format)
+            }
+            return .forward(writer.takeBuffer())
+        } catch {
+            writer.removeAll()
+            let failure = StageFailure(stage: stageIndex, cause: .protocolViolation(reason: "\(error)"))
+            return .failed(failure, forward: nil)
+        }
+    }
+
+    private static func nanoseconds(_ duration: Duration) -> UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}
+
+extension StageFailure {
+    /// An engine's error as it travels to the entry stage.
+    init(stage: Int, _ error: EngineError) {
+        let cause: Cause =
+            switch error {
+            case .outOfCells(let rows, let cellCount): .outOfCells(rows: rows, cellCount: cellCount)
+            case .invalidRow(let field, let value, let limit): .invalidRow(field: field, value: value, limit: limit)
+            case .cancelled: .cancelled
+            case .failed(let operation, let code, let reason): .engine(operation: operation, code: code, reason: reason)
+            case .loadFailed(let path, let reason): .engine(operation: "loading \(path)", code: -1, reason: reason)
+            }
+        self.init(stage: stage, cause: cause)
+    }
+
+    /// The failure as the brain takes it.
+    var engineError: EngineError {
+        switch cause {
+        case .outOfCells(let rows, let cellCount): .outOfCells(rows: rows, cellCount: cellCount)
+        case .invalidRow(let field, let value, let limit): .invalidRow(field: field, value: value, limit: limit)
+        case .cancelled: .cancelled
+        case .engine(let operation, let code, let reason): .failed(operation: operation, code: code, reason: reason)
+        case .protocolViolation, .stageLost, .draining: .failed(operation: "the step", code: -1, reason: description)
+        }
+    }
+}

@@ -1,0 +1,309 @@
+import FoundationEssentials
+import NIOCore
+import NIOPosix
+import Serving
+import Transport
+import Vocabulary
+import Wire
+
+/// What the entry stage needs to turn requests into tokens; made from the entry's model.
+struct EntryTools: Sendable {
+    let tokenizer: any Tokenizer & Sendable
+    let renderer: any PromptRenderer & Sendable
+}
+
+/// Drives the entry stage: owns the serving brain, the links to the node, the first hop and the direct return.
+///
+/// **Isolation:** the runner's event loop is the actor's executor. The brain decides in microseconds; templating and
+/// tokenising happen on a thread of their own, the layers on the compute thread.
+actor EntryDriver {
+    nonisolated let eventLoop: any EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
+
+    /// Requests that may be in templating and tokenising at once.
+    private static var preparationLimit: Int { 256 }
+
+    private let identity: RunnerIdentity
+    private let room: any Computing
+    private let tools: EntryTools
+    private let preparation = NIOThreadPool(numberOfThreads: 1)
+    private var preparing: [RequestID: FrameLink] = [:]
+    private var links: LinkTable
+    private var brain: EngineCore
+    private var forward: FrameLink?
+    private var returning: FrameLink?
+    private var clients: [RequestID: Client] = [:]
+    private var steps: [UInt32: StepID] = [:]
+    private var writer = FrameWriter(version: Handshake.versions.upperBound)
+    private var timer: Scheduled<Void>?
+    private let started = ContinuousClock.now
+    private let lost: @Sendable (String) -> Void
+    private var opened: (@Sendable (RunnerError?) -> Void)?
+
+    private struct Client {
+        var link: FrameLink
+        var sequence: UInt32 = 0
+    }
+
+    init(
+        identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: any Computing,
+        eventLoop: any EventLoop, lost: @escaping @Sendable (String) -> Void
+    ) {
+        self.identity = identity
+        self.room = room
+        self.tools = tools
+        self.eventLoop = eventLoop
+        self.lost = lost
+        links = LinkTable(identity)
+        brain = EngineCore(settings: settings, tokenizer: tools.tokenizer, renderer: tools.renderer)
+        preparation.start()
+    }
+
+    private var isAlone: Bool { identity.configuration.stages.count == 1 }
+
+    /// Takes over the link to the next stage, which this runner dialled.
+    func dialled(_ link: FrameLink) throws(WireError) { try links.dialled(link, role: .upstream, to: 1) }
+
+    /// Calls `report` once, when the chain is closed: the onward link is open and the last stage has dialled back.
+    func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) {
+        opened = report
+        reportOpened()
+    }
+
+    private func reportOpened() {
+        guard let opened, isAlone || forward != nil && returning != nil else { return }
+        opened(nil)
+        self.opened = nil
+    }
+
+    // MARK: Frames
+
+    private func receive(_ frame: InboundFrame, _ link: FrameLink) {
+        do throws(WireError) {
+            switch try links.received(frame, on: link) {
+            case .nothing, .accepted(.control), .accepted(.upstream): break
+            case .accepted(.directReturn):
+                returning = link
+                reportOpened()
+            case .opened:
+                forward = link
+                reportOpened()
+            case .refused(let role, let reason):
+                opened?(.linkFailed(role: "\(role)", reason: reason))
+                opened = nil
+            case .frame(.directReturn, let frame): try takeResult(frame)
+            case .frame(.control, let frame): try takeControl(frame, link)
+            case .frame(.upstream, _): break
+            }
+        } catch {
+            link.close()
+            if link === returning || link === forward { lost("\(error)") }
+        }
+    }
+
+    private func takeResult(_ frame: InboundFrame) throws(WireError) {
+        switch try StageFrame.parse(frame.header, body: frame.body.readableBytesSpan, width: identity.width) {
+        case .result(let tokens, let step):
+            guard let id = steps.removeValue(forKey: step) else { return }
+            feed(.sampled(id, tokens))
+        case .failure(let failure, let step):
+            guard let id = steps.removeValue(forKey: step) else { return }
+            feed(.stepFailed(id, stage: failure.stage, failure.engineError))
+        default: break
+        }
+    }
+
+    private func takeControl(_ frame: InboundFrame, _ link: FrameLink) throws(WireError) {
+        switch try RunnerFrame.parse(frame.header, body: frame.body.readableBytesSpan) {
+        case .generate(let id, let body): prepare(id, body, link)
+        case .cancelRequest(let id):
+            if preparing.removeValue(forKey: id) != nil {
+                emit(id, .failed(.cancelled))
+            } else {
+                feed(.cancel(id))
+            }
+        case .reportRequest: try report(to: link)
+        case .event, .report: throw .unexpectedKind(frame.header.kind, expected: "generate, cancel or report request")
+        }
+    }
+
+    private func report(to link: FrameLink) throws(WireError) {
+        let report = EntryReport(
+            queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
+            stepsInFlight: brain.stepsInFlight, statistics: EntryReport.Statistics(room.statistics))
+        let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
+        try writer.report(body.span.bytes)
+        link.send(&writer)
+    }
+
+    // MARK: Requests
+
+    private func prepare(_ id: RequestID, _ body: [UInt8], _ link: FrameLink) {
+        guard clients[id] == nil else { return }
+        clients[id] = Client(link: link)
+        guard preparing.count < Self.preparationLimit else {
+            return emit(
+                id, .failed(.overloaded(queued: preparing.count, limit: Self.preparationLimit, retryAfterSeconds: 1)))
+        }
+        preparing[id] = link
+        preparation.submit { [self, tools, eventLoop] state in
+            guard case .active = state else { return }
+            let outcome = Self.prepare(body, with: tools)
+            eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
+        }
+    }
+
+    private nonisolated static func prepare(
+        _ body: [UInt8], with tools: EntryTools
+    ) -> Result<(GenerationRequest, PreparedPrompt), GenerationError> {
+        do {
+            let request = try JSONDecoder().decode(GenerationRequest.self, from: Data(body))
+            return .success((request, try tools.renderer.prepare(request)))
+        } catch let error as GenerationError {
+            return .failure(error)
+        } catch {
+            return .failure(.engineFailed(reason: "the node sent a request that cannot be read: \(error)"))
+        }
+    }
+
+    private func prepared(
+        _ id: RequestID, _ outcome: Result<(GenerationRequest, PreparedPrompt), GenerationError>
+    ) {
+        // Cancelled, or its client gone, while it was being prepared.
+        guard preparing.removeValue(forKey: id) != nil else { return }
+        switch outcome {
+        case .success(let (request, prepared)): feed(.submit(request: request, prepared: prepared))
+        case .failure(let error): emit(id, .failed(error))
+        }
+    }
+
+    // MARK: The brain
+
+    private var now: Instant {
+        let (seconds, attoseconds) = (ContinuousClock.now - started).components
+        return Instant(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+
+    private func feed(_ input: EngineCore.Input) {
+        for effect in brain.handle(input, now: now).list {
+            switch effect {
+            case .run(let microbatch): run(microbatch)
+            case .emit(let id, let event): emit(id, event)
+            case .wakeAt(let instant): wake(at: instant)
+            }
+        }
+    }
+
+    private func run(_ microbatch: Microbatch) {
+        let step = UInt32(truncatingIfNeeded: microbatch.id.value)
+        steps[step] = microbatch.id
+        let job = ComputeJob(
+            step: step, operations: microbatch.operations,
+            work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
+        let accepted = room.submit(job) { [self, eventLoop] outcome in
+            eventLoop.execute { self.assumeIsolated { $0.finish(step, outcome) } }
+        }
+        precondition(accepted, "the brain keeps fewer steps in flight than the compute thread takes")
+    }
+
+    private func finish(_ step: UInt32, _ outcome: ComputeOutcome) {
+        guard let id = steps[step] else { return }
+        switch outcome {
+        case .forward(let frames), .failed(_, .some(let frames)):
+            forward?.send(frames)
+            feed(.stepCompleted(id))
+        case .sampled(let tokens):
+            steps[step] = nil
+            feed(.stepCompleted(id))
+            feed(.sampled(id, tokens))
+        case .failed(let failure, nil):
+            steps[step] = nil
+            feed(.stepFailed(id, stage: failure.stage, failure.engineError))
+        }
+    }
+
+    private func emit(_ id: RequestID, _ event: GenerationEvent) {
+        guard var client = clients[id] else { return }
+        do throws(WireError) {
+            try writer.event(id, sequence: client.sequence, event)
+        } catch {
+            // An event beyond the link's budget ends the request in words instead of leaving it without an end.
+            feed(.cancel(id))
+            try? writer.event(
+                id, sequence: client.sequence, .failed(.engineFailed(reason: "an event could not be sent: \(error)")))
+        }
+        client.link.send(&writer)
+        client.sequence += 1
+        clients[id] = event.isTerminal ? nil : client
+    }
+
+    private func wake(at instant: Instant) {
+        timer?.cancel()
+        let delay = instant.since(now)
+        timer = eventLoop.scheduleTask(in: .nanoseconds(max(0, Int64(delay / .nanoseconds(1))))) { [self] in
+            assumeIsolated { $0.feed(.tick) }
+        }
+    }
+
+    private func close(_ link: FrameLink, _ reason: LinkClosure) {
+        let role = links.closed(link)
+        if link === forward || link === returning {
+            lost("the \(role.map { "\($0)" } ?? "stage") link is gone: \(reason)")
+            return
+        }
+        // A node that is gone has no reader for its streams.
+        let orphans = clients.filter { $0.value.link === link }.map(\.key).sorted()
+        for id in orphans {
+            clients[id] = nil
+            if preparing.removeValue(forKey: id) == nil { feed(.cancel(id)) }
+        }
+    }
+}
+
+extension EntryDriver: FrameLinkDelegate {
+    nonisolated func link(_ link: FrameLink, received frame: InboundFrame) {
+        assumeIsolated { $0.receive(frame, link) }
+    }
+
+    nonisolated func link(_ link: FrameLink, closed reason: LinkClosure) {
+        assumeIsolated { $0.close(link, reason) }
+    }
+}
+
+/// What the entry stage reports to its node on request.
+package struct EntryReport: Sendable, Codable {
+    /// Counters of the entry's compute thread. **Units:** nanoseconds where named.
+    package struct Statistics: Sendable, Codable {
+        /// Steps run.
+        package var steps: UInt64
+        /// Rows run.
+        package var rows: UInt64
+        /// Time in the engine.
+        package var computeNanoseconds: UInt64
+        /// Time encoding frames.
+        package var encodeNanoseconds: UInt64
+        /// Time jobs waited for the thread.
+        package var waitNanoseconds: UInt64
+
+        init(_ statistics: StageStatistics) {
+            steps = statistics.steps
+            rows = statistics.rows
+            computeNanoseconds = statistics.computeNanoseconds
+            encodeNanoseconds = statistics.encodeNanoseconds
+            waitNanoseconds = statistics.waitNanoseconds
+        }
+    }
+
+    /// Requests in the waiting line.
+    package var queued: Int
+    /// Requests with a lane.
+    package var active: Int
+    /// Lanes owned by requests.
+    package var lanes: Int
+    /// KV cells held.
+    package var cells: Int
+    /// Microbatches under way.
+    package var stepsInFlight: Int
+    /// The entry stage's counters.
+    package var statistics: Statistics
+}

@@ -1,0 +1,127 @@
+package import LlamaEngine
+package import Serving
+package import Transport
+package import Vocabulary
+import Wire
+
+/// Everything a runner is told about its stage. It travels as JSON on the runner's standard input.
+package struct RunnerConfiguration: Sendable, Codable {
+    /// Which engine runs the stage.
+    package enum Engine: Sendable, Codable {
+        /// Stock llama.cpp over a stage file (or the whole model).
+        case llama(path: String, residual: String)
+        /// The tiny transformer in Swift, for tests and drills without a model file.
+        case reference(width: Int, seed: UInt64)
+    }
+
+    /// Identity of the cluster.
+    package var cluster: String
+    /// Identity of the placement.
+    package var placement: String
+    /// Fencing identity of the placement.
+    package var epoch: Epoch
+    /// Which stage this is, from 0.
+    package var stageIndex: Int
+    /// The layers of every stage of the placement.
+    package var stages: [LayerRange]
+    /// SHA-256 of the uncut model, hexadecimal.
+    package var modelDigest: String
+    /// The engine.
+    package var engine: Engine
+    /// Number of lanes.
+    package var laneCount: Int
+    /// KV cells shared by the lanes.
+    package var cellCount: Int
+    /// Tokens one request may span.
+    package var window: Int
+    /// Rows per microbatch.
+    package var rowLimit: Int
+    /// Compute threads.
+    package var threads: Int
+    /// Type of the K cache.
+    package var keyType: CacheType
+    /// Type of the V cache.
+    package var valueType: CacheType
+    /// Layers on the GPU; negative is all.
+    package var gpuLayers: Int32
+    /// How activations travel.
+    package var wire: String
+    /// Where this runner listens; port 0 lets the system choose.
+    package var listen: LinkAddress
+    /// Conditions on what this runner sends to other stages.
+    package var conditions: LinkConditions
+    /// Seed of requests that bring none.
+    package var seed: UInt64
+
+    /// The stage's layers.
+    package var layers: LayerRange { stages[stageIndex] }
+    /// Number of layers of the uncut model.
+    package var layerCount: Int { stages.last?.end ?? 0 }
+    /// Whether this is the entry stage.
+    package var isEntry: Bool { stageIndex == 0 }
+    /// Whether this is the last stage.
+    package var isLast: Bool { stageIndex == stages.count - 1 }
+
+    /// Makes a configuration with default limits.
+    package init(
+        cluster: String, placement: String, epoch: Epoch, stageIndex: Int, stages: [LayerRange], modelDigest: String,
+        engine: Engine, laneCount: Int, cellCount: Int, window: Int, listen: LinkAddress
+    ) {
+        self.cluster = cluster
+        self.placement = placement
+        self.epoch = epoch
+        self.stageIndex = stageIndex
+        self.stages = stages
+        self.modelDigest = modelDigest
+        self.engine = engine
+        self.laneCount = laneCount
+        self.cellCount = cellCount
+        self.window = window
+        self.listen = listen
+        rowLimit = 512
+        threads = 1
+        keyType = .f16
+        valueType = .f16
+        gpuLayers = -1
+        wire = WireFormat.f32.description
+        conditions = LinkConditions()
+        seed = 0
+    }
+}
+
+/// What the node tells a runner: one JSON object per line on its standard input. The end of the input ends the runner.
+package enum RunnerCommand: Sendable, Codable {
+    /// First line: what to run.
+    case configure(RunnerConfiguration)
+    /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
+    /// entry stage.
+    case connect(next: LinkAddress?, entry: LinkAddress?)
+}
+
+/// What a runner tells the node: one JSON object per line on its standard output.
+package enum RunnerReport: Sendable, Codable {
+    /// The runner accepts connections here.
+    case listening(LinkAddress)
+    /// The model is being read, 0 … 1.
+    case loading(fraction: Double)
+    /// The model is read.
+    case loaded(LoadedStage)
+    /// The links are open: the stage takes part in the chain.
+    case ready
+    /// The runner cannot go on, and exits.
+    case failed(reason: String)
+}
+
+/// Facts about a loaded stage.
+package struct LoadedStage: Sendable, Codable {
+    /// The stage's shape.
+    package var shape: StageShape
+    /// Bytes as the library's allocator planned them.
+    package var memory: StageMemory
+    /// Tokens in the vocabulary, on the entry stage.
+    package var vocabularySize: Int
+    /// Context the model was trained for.
+    package var trainedContext: Int
+    /// Seconds from the start of loading to its end.
+    package var loadSeconds: Double
+}

@@ -1,0 +1,218 @@
+import FoundationEssentials
+import LlamaEngine
+import NIOCore
+import NIOPosix
+import ReferenceEngine
+import Serving
+import Synchronization
+import Transport
+import Vocabulary
+import Wire
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The runner process: one stage of one placement.
+///
+/// It takes `RunnerCommand`s as lines of JSON from standard input and answers with `RunnerReport`s on standard output;
+/// log lines go to standard error. The end of standard input means that the node is gone, and ends the process: no
+/// runner outlives its node.
+package enum RunnerMain {
+    /// Runs until standard input ends or the stage is lost. Answers the process's exit code.
+    package static func run() async -> Int32 {
+        let commands = commandLines()
+        var iterator = commands.makeAsyncIterator()
+        do {
+            guard let first = await iterator.next(), case .configure(let configuration) = try decode(first) else {
+                throw RunnerError.badCommand(reason: "the first line must be a configuration")
+            }
+            let stage = try await start(configuration)
+            while let line = await iterator.next() {
+                guard case .connect(let next, let entry) = try decode(line) else {
+                    throw RunnerError.badCommand(reason: "a second configuration")
+                }
+                try await stage.connect(next, entry)
+                report(.ready)
+            }
+            return 0
+        } catch {
+            report(.failed(reason: "\(error)"))
+            return 1
+        }
+    }
+
+    private static func start(_ configuration: RunnerConfiguration) async throws -> RunningStage {
+        switch configuration.engine {
+        case .llama(let path, let residual):
+            let loaded = try await loadLlama(configuration, path: path, residual: residual)
+            return loaded
+        case .reference(let width, let seed):
+            return try await startReference(configuration, width: width, seed: seed)
+        }
+    }
+
+    // MARK: Standard input and output
+
+    /// Lines of standard input, read by a thread of their own because reading blocks.
+    private static func commandLines() -> AsyncStream<String> {
+        let (lines, continuation) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .bufferingNewest(64))
+        let reader = NIOThreadPool(numberOfThreads: 1)
+        reader.start()
+        reader.submit { _ in
+            while let line = readLine() { continuation.yield(line) }
+            continuation.finish()
+        }
+        return lines
+    }
+
+    private static func decode(_ line: String) throws(RunnerError) -> RunnerCommand {
+        do {
+            return try JSONDecoder().decode(RunnerCommand.self, from: Data(line.utf8))
+        } catch {
+            throw .badCommand(reason: "\(error)")
+        }
+    }
+
+    private static let output = Mutex(())
+
+    /// Writes one report as a line.
+    static func report(_ report: RunnerReport) {
+        guard var line = try? JSONEncoder().encode(report) else { return }
+        line.append(UInt8(ascii: "\n"))
+        output.withLock { _ in
+            line.withUnsafeBytes { bytes in
+                var rest = bytes[...]
+                while !rest.isEmpty {
+                    let written = write(STDOUT_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                    guard written > 0 else { return }
+                    rest = rest.dropFirst(written)
+                }
+            }
+        }
+    }
+}
+
+/// A started stage, whatever its engine.
+struct RunningStage: Sendable {
+    /// Opens the links to the next stage and, on the last stage, to the entry.
+    let connect: @Sendable (LinkAddress?, LinkAddress?) async throws -> Void
+}
+
+extension RunnerMain {
+    private static func loadLlama(
+        _ configuration: RunnerConfiguration, path: String, residual: String
+    ) async throws -> RunningStage {
+        let began = ContinuousClock.now
+        var context = ContextOptions(
+            cellCount: configuration.cellCount, laneCount: configuration.laneCount, rowLimit: configuration.rowLimit,
+            threads: configuration.threads)
+        context.keyType = configuration.keyType
+        context.valueType = configuration.valueType
+        var options = ModelOptions()
+        options.gpuLayers = configuration.gpuLayers
+        let lastTenth = Mutex(-1)
+        let engine = try LlamaStageEngine(
+            LlamaStageConfiguration(
+                path: path, layers: configuration.layers, layerCount: configuration.layerCount, context: context,
+                model: options, residual: residual),
+            abort: AbortFlag(),
+            progress: { fraction in
+                // A report per tenth is enough for a progress bar.
+                let isNew = lastTenth.withLock { last in
+                    defer { last = max(last, Int(fraction * 10)) }
+                    return Int(fraction * 10) > last
+                }
+                if isNew { report(.loading(fraction: Double(fraction))) }
+                return true
+            })
+        let shape = engine.shape
+        let model = engine.model
+        report(
+            .loaded(
+                LoadedStage(
+                    shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
+                    trainedContext: model.model.trainedContext,
+                    loadSeconds: (ContinuousClock.now - began).inSeconds)))
+        let tools: EntryTools? =
+            configuration.isEntry
+            ? EntryTools(tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model)) : nil
+        return try await serve(configuration, engine, shape, tools)
+    }
+
+    private static func startReference(
+        _ configuration: RunnerConfiguration, width: Int, seed: UInt64
+    ) async throws -> RunningStage {
+        throw RunnerError.badConfiguration(field: "engine", value: "reference", allowed: "llama")
+    }
+
+    /// Listens, and makes the stage's driver over a loaded engine.
+    private static func serve<Engine: StageEngine & ~Copyable>(
+        _ configuration: RunnerConfiguration, _ engine: consuming sending Engine, _ shape: StageShape,
+        _ tools: EntryTools?
+    ) async throws -> RunningStage {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let eventLoop = group.next()
+        let identity = try RunnerIdentity(configuration, width: shape.width)
+        let room = ComputeRoom(engine, stageIndex: configuration.stageIndex, format: identity.format)
+        let lost: @Sendable (String) -> Void = { reason in
+            // The chain is broken: the node sees the exit and starts the placement anew under a new epoch.
+            report(.failed(reason: reason))
+            exit(3)
+        }
+        var options = LinkEndpoint.Options()
+        options.conditions = configuration.conditions
+        let outward = LinkEndpoint(on: eventLoop, options: options)
+        let inward = LinkEndpoint(on: eventLoop)
+        let index = configuration.stageIndex
+        if let tools {
+            let settings = EngineSettings(
+                shapes: configuration.stages.map { stage in
+                    var other = shape
+                    other.layers = stage
+                    return other
+                }, window: configuration.window, seed: configuration.seed)
+            let driver = EntryDriver(
+                identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
+            try await listen(inward, configuration) { driver }
+            return RunningStage { next, _ in
+                if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
+                try await opened { report in await driver.whenOpened(report) }
+            }
+        }
+        let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
+        try await listen(inward, configuration) { driver }
+        return RunningStage { next, entry in
+            guard let target = configuration.isLast ? entry : next else {
+                throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
+            }
+            try await driver.dialled(outward.connect(to: target, delegate: driver))
+            try await opened { report in await driver.whenOpened(report) }
+        }
+    }
+
+    private static func listen(
+        _ endpoint: LinkEndpoint, _ configuration: RunnerConfiguration,
+        accept: @escaping @Sendable () -> any FrameLinkDelegate
+    ) async throws {
+        let channel = try await endpoint.listen(at: configuration.listen, accept: accept)
+        var address = configuration.listen
+        if case .tcp(let host, _) = address, let port = channel.localAddress?.port {
+            address = .tcp(host: host, port: port)
+        }
+        report(.listening(address))
+    }
+
+    private static func opened(
+        _ wait: (@escaping @Sendable (RunnerError?) -> Void) async -> Void
+    ) async throws(RunnerError) {
+        let (results, continuation) = AsyncStream.makeStream(of: RunnerError?.self)
+        await wait { continuation.yield($0) }
+        for await result in results {
+            if let result { throw result }
+            return
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import Vocabulary
+
+extension EngineCore {
+    mutating func submit(_ request: GenerationRequest, _ prepared: PreparedPrompt, now: Instant) {
+        precondition(
+            !queue.contains { $0.id == request.id } && !active.contains { $0.id == request.id },
+            "request \(request.id) was submitted twice")
+        let check = RequestCheck(
+            window: settings.window, cellCount: settings.cellCount, laneCount: settings.laneCount,
+            vocabularySize: tokenizer.vocabularySize)
+        if let refusal = check.refusal(of: request, prepared) {
+            effects.emit(request.id, .failed(refusal))
+            return
+        }
+        let state = makeState(request, prepared, check: check, now: now)
+        if !canSeatNewcomer(state), let refusal = overload(for: state, now: now) {
+            effects.emit(request.id, .failed(refusal))
+            return
+        }
+        queue.append(state)
+        queueChanged = true
+    }
+
+    private mutating func makeState(
+        _ request: GenerationRequest, _ prepared: PreparedPrompt, check: RequestCheck, now: Instant
+    ) -> RequestState {
+        let seed = request.sampling.seed ?? random.next()
+        let room = check.outputRoom(promptCount: prepared.tokens.count, choiceCount: request.choiceCount)
+        let limit = min(request.maxOutputTokens ?? room, room)
+        let stops = StopMatcher(request.stop + prepared.stop)
+        let choices = (0..<request.choiceCount).map { index in
+            Choice(
+                index: index,
+                assembler: OutputAssembler(
+                    request: request.id, choice: index, tokenLimit: limit,
+                    ignoresEndOfGeneration: request.sampling.ignoreEndOfGeneration, stops: stops,
+                    format: prepared.format))
+        }
+        arrivalCount += 1
+        return RequestState(
+            id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
+            sampling: request.sampling, seed: seed, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
+            echo: request.echo ? echoText(of: request.prompt, prepared.tokens) : "",
+            submittedAt: now, startedAt: now, choices: choices)
+    }
+
+    private func echoText(of prompt: GenerationRequest.Prompt, _ tokens: [Token]) -> String {
+        if case .text(let text) = prompt { return text }
+        return String(decoding: tokens.flatMap { tokenizer.bytes(of: $0) }, as: UTF8.self)
+    }
+
+    /// Why the request may not even wait; nil when it may.
+    private func overload(for state: RequestState, now: Instant) -> GenerationError? {
+        if queue.count >= settings.queueLimit {
+            return overloaded(after: predictedWait(ahead: 1, now: now) ?? oldestAge(now: now))
+        }
+        guard loss == nil, let wait = predictedWait(ahead: queue.count, now: now) else { return nil }
+        let limit = settings.waitLimit.inSeconds
+        return wait > limit ? overloaded(after: wait - limit) : nil
+    }
+
+    private func overloaded(after seconds: Double) -> GenerationError {
+        .overloaded(queued: queue.count, limit: settings.queueLimit, retryAfterSeconds: Self.wholeSeconds(seconds))
+    }
+
+    /// Whole seconds for a `Retry-After`, at least 1, at most an hour.
+    static func wholeSeconds(_ seconds: Double) -> Int {
+        guard seconds < 3600 else { return 3600 }
+        let whole = Int(max(seconds, 0))
+        return max(1, Double(whole) < seconds ? whole + 1 : whole)
+    }
+
+    /// Age of the oldest running request: without a finished one to learn from, a place takes at least that long.
+    private func oldestAge(now: Instant) -> Double {
+        active.first.map { now.since($0.startedAt).inSeconds } ?? 0
+    }
+
+    /// Expected seconds until everything running and the first `ahead` waiting requests have left; nil before the first
+    /// request has ended.
+    func predictedWait(ahead: Int, now: Instant) -> Double? {
+        var work = 0.0
+        for state in active {
+            guard let total = expectedSeconds(state) else { return nil }
+            work += max(0, total - now.since(state.startedAt).inSeconds)
+        }
+        for state in queue.prefix(ahead) {
+            guard let total = expectedSeconds(state) else { return nil }
+            work += total
+        }
+        return work / Double(settings.laneCount)
+    }
+
+    private func expectedSeconds(_ state: RequestState) -> Double? {
+        estimator.seconds(promptTokens: state.prompt.count, outputLimit: state.outputLimit)
+            .map { $0 * Double(state.choices.count) }
+    }
+
+    // MARK: Waiting
+
+    /// Ends the wait of requests that waited too long.
+    mutating func expireWaiting(now: Instant) {
+        while let head = queue.first, now >= head.submittedAt.advanced(by: settings.waitLimit) {
+            queue.removeFirst()
+            queueChanged = true
+            if let loss {
+                let reason = "stage \(loss.stage) was lost (\(loss.reason)) and is not back yet"
+                let retry = Self.wholeSeconds(settings.waitLimit.inSeconds)
+                effects.emit(
+                    head.id, .failed(.modelNotReady(name: head.model, reason: reason, retryAfterSeconds: retry)))
+            } else {
+                let wait = predictedWait(ahead: 1, now: now) ?? oldestAge(now: now)
+                effects.emit(head.id, .failed(overloaded(after: wait)))
+            }
+        }
+    }
+
+    /// Tells waiting requests their place when it changed.
+    mutating func announcePositions(now: Instant) {
+        guard queueChanged else { return }
+        queueChanged = false
+        for index in queue.indices where queue[index].announcedPosition != index + 1 {
+            queue[index].announcedPosition = index + 1
+            let wait = loss == nil ? predictedWait(ahead: index, now: now) : nil
+            effects.emit(queue[index].id, .queued(position: index + 1, predictedWaitSeconds: wait))
+        }
+    }
+
+    /// Asks to be woken when the first waiting request has waited too long.
+    mutating func wakeForWaiting() {
+        let deadline = queue.first?.submittedAt.advanced(by: settings.waitLimit)
+        if let deadline, deadline != wake { effects.list.append(.wakeAt(deadline)) }
+        wake = deadline
+    }
+
+    // MARK: Lanes
+
+    /// Gives lanes to preempted requests first, then to waiting ones, strictly in order of arrival.
+    mutating func seat(now: Instant) {
+        guard loss == nil else { return }
+        while let index = active.firstIndex(where: { !$0.isSeated }) {
+            guard canSeat(active[index]) else {
+                guard neverFits(active[index]) else { return }
+                fail(index, .engineFailed(reason: "the KV cache has room for \(cellLimit) tokens only"))
+                continue
+            }
+            takeLanes(index)
+        }
+        while let head = queue.first {
+            guard canSeat(head) else {
+                guard neverFits(head) else { return }
+                queue.removeFirst()
+                queueChanged = true
+                effects.emit(
+                    head.id, .failed(.engineFailed(reason: "the KV cache has room for \(cellLimit) tokens only")))
+                continue
+            }
+            start(queue.removeFirst(), now: now)
+            queueChanged = true
+        }
+    }
+
+    private func canSeat(_ state: RequestState) -> Bool {
+        lanes.availableCount >= state.unfinishedCount
+            && promisedCells + state.cellsToPromise(settings) <= cellLimit
+    }
+
+    private func canSeatNewcomer(_ state: RequestState) -> Bool {
+        loss == nil && queue.isEmpty && active.allSatisfy(\.isSeated) && canSeat(state)
+    }
+
+    /// Only after an engine ran out of cells below its own shape: even alone the request has too little room.
+    private func neverFits(_ state: RequestState) -> Bool {
+        promisedCells == 0 && state.cellsToPromise(settings) > cellLimit
+    }
+
+    private mutating func start(_ state: RequestState, now: Instant) {
+        active.append(state)
+        let index = active.count - 1
+        active[index].startedAt = now
+        takeLanes(index)
+        effects.emit(state.id, .started(promptTokens: state.prompt.count, cachedTokens: 0))
+        guard !state.echo.isEmpty else { return }
+        for choice in state.choices {
+            effects.emit(state.id, .output(OutputDelta(choice: choice.index, text: state.echo)))
+        }
+    }
+
+    /// Opens a lane for every unfinished choice; the first one prefills what the others then copy.
+    private mutating func takeLanes(_ index: Int) {
+        let promise = active[index].cellsToPromise(settings)
+        var isFirst = true
+        for choice in active[index].choices.indices where active[index].choices[choice].finish == nil {
+            guard let lane = lanes.take(for: LaneTable.Owner(request: index, choice: choice)) else {
+                preconditionFailure("request \(active[index].id) was seated with too few lanes")
+            }
+            active[index].choices[choice].lane = lane
+            active[index].choices[choice].sent = 0
+            active[index].choices[choice].awaitsCopy = !isFirst && active[index].sharedLength > 0
+            isFirst = false
+            operations.append(.open(lane: lane, sampling: sampling(active[index], choice: choice)))
+        }
+        active[index].promisedCells = promise
+        active[index].isSeated = true
+    }
+
+    private func sampling(_ state: RequestState, choice: Int) -> LaneSampling {
+        var parameters = state.sampling
+        parameters.seed = state.seed &+ UInt64(choice)
+        return LaneSampling(
+            parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs,
+            promptLength: Int32(state.prompt.count))
+    }
+}

@@ -1,0 +1,81 @@
+package import Vocabulary
+
+/// Decides before queueing whether a request can ever be served, with the numbers when it cannot.
+package struct RequestCheck: Sendable {
+    let window: Int
+    let cellCount: Int
+    let laneCount: Int
+    let vocabularySize: Int
+
+    /// Makes a check for a placement of this size.
+    package init(window: Int, cellCount: Int, laneCount: Int, vocabularySize: Int) {
+        self.window = window
+        self.cellCount = cellCount
+        self.laneCount = laneCount
+        self.vocabularySize = vocabularySize
+    }
+
+    /// Tokens each choice can have at most: prompt and answer fit the window, and all choices together, which share
+    /// all of the prompt but its last token, fit the KV cells.
+    package func outputRoom(promptCount: Int, choiceCount: Int) -> Int {
+        let (shared, overflows) = cellCount.subtractingReportingOverflow(promptCount - 1)
+        return min(window - promptCount, overflows ? 0 : shared / max(1, choiceCount))
+    }
+
+    /// Why the request is refused; nil when it can be served.
+    package func refusal(of request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {
+        sizeRefusal(request, prepared) ?? stopRefusal(request.stop + prepared.stop)
+            ?? SamplingCheck.refusal(of: request.sampling, vocabularySize: vocabularySize)
+            ?? featureRefusal(request)
+    }
+
+    private func sizeRefusal(_ request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {
+        let count = request.choiceCount
+        guard (1...laneCount).contains(count) else {
+            return .invalidField(
+                name: "n", value: "\(count)", limit: "this placement answers 1 to \(laneCount) choices at once")
+        }
+        if let tokens = request.maxOutputTokens, tokens < 1 {
+            return .invalidField(name: "max_tokens", value: "\(tokens)", limit: "it must be at least 1")
+        }
+        guard !prepared.tokens.isEmpty else {
+            return .invalidField(name: "prompt", value: "empty", limit: "it must have at least 1 token")
+        }
+        guard outputRoom(promptCount: prepared.tokens.count, choiceCount: count) >= 1 else {
+            return .contextLengthExceeded(
+                promptTokens: prepared.tokens.count, outputTokens: request.maxOutputTokens ?? 0, window: window)
+        }
+        for (index, token) in prepared.tokens.enumerated() where !(0..<vocabularySize).contains(Int(token)) {
+            return .invalidField(
+                name: "prompt[\(index)]", value: "\(token)", limit: "token ids are 0 to \(vocabularySize - 1)")
+        }
+        return nil
+    }
+
+    private func stopRefusal(_ stops: [String]) -> GenerationError? {
+        guard stops.count <= Limits.stopTexts else {
+            return .invalidField(
+                name: "stop", value: "\(stops.count) texts", limit: "at most \(Limits.stopTexts) are allowed")
+        }
+        for (index, stop) in stops.enumerated() {
+            let size = stop.utf8.count
+            guard size >= 1, size <= Limits.stopTextBytes else {
+                return .invalidField(
+                    name: "stop[\(index)]", value: "\(size) bytes", limit: "1 to \(Limits.stopTextBytes) are allowed")
+            }
+        }
+        return nil
+    }
+
+    private func featureRefusal(_ request: GenerationRequest) -> GenerationError? {
+        guard let top = request.topLogprobs else { return nil }
+        guard (0...Limits.alternatives).contains(top) else {
+            return .invalidField(
+                name: "top_logprobs", value: "\(top)", limit: "0 to \(Limits.alternatives) are allowed")
+        }
+        guard !request.echo else {
+            return .unsupported(feature: "Log-probabilities of an echoed prompt", remedy: "leave out echo or logprobs")
+        }
+        return nil
+    }
+}

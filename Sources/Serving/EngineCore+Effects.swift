@@ -1,0 +1,41 @@
+package import Vocabulary
+
+/// A piece of work for the whole chain of stages.
+///
+/// Every stage applies `operations` in order, then runs `rows`, then passes both on; microbatches never overtake each
+/// other. A stage that cannot run the rows passes the operations on with no rows and reports the failure.
+package struct Microbatch: Hashable, Sendable {
+    /// Its identity; the answer of the last stage names it.
+    package var id: StepID
+    /// Changes of sequence state, applied before the rows.
+    package var operations: [SequenceOperation]
+    /// The rows; empty when there are only operations.
+    package var rows: [StageRow]
+
+    /// Makes a microbatch.
+    package init(id: StepID, operations: [SequenceOperation], rows: [StageRow]) {
+        self.id = id
+        self.operations = operations
+        self.rows = rows
+    }
+}
+
+extension EngineCore {
+    /// One thing the shell has to do.
+    package enum Effect: Hashable, Sendable {
+        /// Send the microbatch down the chain. At most one per input.
+        case run(Microbatch)
+        /// Hand the event to the request's client.
+        case emit(RequestID, GenerationEvent)
+        /// Give `.tick` at this time; replaces an earlier wish. Ticks at other times are harmless.
+        case wakeAt(Instant)
+    }
+
+    /// Everything that follows from one input, to be done in order.
+    package struct Effects: Hashable, Sendable {
+        /// The effects, first to last.
+        package internal(set) var list: [Effect] = []
+
+        mutating func emit(_ id: RequestID, _ event: GenerationEvent) { list.append(.emit(id, event)) }
+    }
+}

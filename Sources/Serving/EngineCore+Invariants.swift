@@ -1,0 +1,81 @@
+import Vocabulary
+
+extension EngineCore {
+    /// The first broken invariant in words, or nil. O(lanes + waiting line); called after every input in debug builds.
+    package var brokenInvariant: String? {
+        brokenBound ?? brokenLane ?? brokenStep ?? brokenCells ?? stall
+    }
+
+    private var brokenBound: String? {
+        if queue.count > settings.queueLimit { return "\(queue.count) requests wait, limit \(settings.queueLimit)" }
+        if active.count > settings.laneCount { return "\(active.count) requests run on \(settings.laneCount) lanes" }
+        let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
+        if steps.count > depth { return "\(steps.count) microbatches in flight, limit \(depth)" }
+        let arrivals = (active + queue).map(\.arrival)
+        if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
+        return nil
+    }
+
+    private var brokenLane: String? {
+        var owned = 0
+        for (request, state) in active.enumerated() {
+            if state.unfinishedCount == 0 { return "request \(state.id) is complete and still active" }
+            for choice in state.choices {
+                let shouldHold = state.isSeated && choice.finish == nil
+                guard let lane = choice.lane else {
+                    if shouldHold { return "choice \(choice.index) of \(state.id) has no lane" }
+                    continue
+                }
+                if !shouldHold { return "choice \(choice.index) of \(state.id) keeps lane \(lane.index)" }
+                if lanes[lane].owner != LaneTable.Owner(request: request, choice: choice.index) {
+                    return "lane \(lane.index) does not know its owner \(state.id)"
+                }
+                if choice.sent > state.prompt.count + choice.answer.count {
+                    return "choice \(choice.index) of \(state.id) sent more than it has"
+                }
+                owned += 1
+            }
+        }
+        return owned == ownedLaneCount ? nil : "\(ownedLaneCount) lanes are owned, \(owned) are known"
+    }
+
+    private var brokenStep: String? {
+        var seen = Set<Lane>()
+        for step in steps {
+            for passenger in step.passengers {
+                if !seen.insert(passenger.lane).inserted {
+                    return "lane \(passenger.lane.index) is in two microbatches or twice in one"
+                }
+                if lanes[passenger.lane].step != step.id {
+                    return "lane \(passenger.lane.index) does not know step \(step.id)"
+                }
+            }
+        }
+        let aboard = lanes.slots.count { $0.step != nil }
+        if aboard != seen.count { return "\(aboard) lanes think they are in flight, \(seen.count) are" }
+        if let stageZeroStep, !steps.contains(where: { $0.id == stageZeroStep }) {
+            return "stage 0 computes step \(stageZeroStep), which is not in flight"
+        }
+        return nil
+    }
+
+    private var brokenCells: String? {
+        for state in active {
+            if state.heldCells > state.promisedCells {
+                return "request \(state.id) holds \(state.heldCells) cells, promised \(state.promisedCells)"
+            }
+            if !state.isSeated, state.promisedCells != 0 { return "request \(state.id) keeps a promise without lanes" }
+        }
+        // After an engine ran out early the limit may lie below what was promised before.
+        guard cellLimit == settings.cellCount, promisedCells > cellLimit else { return nil }
+        return "\(promisedCells) cells are promised of \(cellLimit)"
+    }
+
+    /// Work exists, nothing is in flight and nothing was sent: nobody would ever call again.
+    private var stall: String? {
+        guard loss == nil, steps.isEmpty else { return nil }
+        if !operations.isEmpty { return "\(operations.count) operations were not sent" }
+        if active.isEmpty, queue.isEmpty { return nil }
+        return "\(active.count) running and \(queue.count) waiting requests stall"
+    }
+}

@@ -1,0 +1,100 @@
+package import Vocabulary
+
+/// The data-plane brain of one placement: admission, lanes and KV cells, continuous batching over all stages, and the
+/// assembly of answers.
+///
+/// Pure and total: `handle` reads no clock, does no IO, never throws, and for the same inputs gives the same effects.
+/// Every accepted or refused request gets exactly one terminal event. Read `handle` first, then `schedule`
+/// (EngineCore+Schedule.swift) and `land` (EngineCore+Update.swift).
+///
+/// **Isolation:** owned by one event loop, the entry stage's.
+package struct EngineCore {
+    /// A microbatch between stage 0 and the last stage's answer.
+    struct StepInFlight {
+        struct Passenger {
+            let lane: Lane
+            /// The position of the token this lane's last row samples; nil when it samples none.
+            let answers: Int32?
+        }
+
+        let id: StepID
+        let passengers: [Passenger]
+    }
+
+    /// Bounds and facts.
+    package let settings: EngineSettings
+    let tokenizer: any Tokenizer
+    let renderer: any PromptRenderer
+
+    /// Waiting requests, next one first.
+    var queue: [RequestState] = []
+    /// Requests that have started, oldest first; one that was preempted stays here without lanes.
+    var active: [RequestState] = []
+    var lanes: LaneTable
+    /// Cells believed usable; shrinks when an engine runs out earlier than its shape said.
+    var cellLimit: Int
+    var steps: [StepInFlight] = []
+    /// The microbatch stage 0 computes.
+    var stageZeroStep: StepID?
+    /// Operations decided and not yet sent, in order.
+    var operations: [SequenceOperation] = []
+    /// Why nothing can run; nil while all stages are there.
+    var loss: (stage: Int, reason: String)?
+
+    var stepCount: UInt64 = 0
+    var arrivalCount: UInt64 = 0
+    var random: SeededRandom
+    var estimator = WaitEstimator()
+    var queueChanged = false
+    var wake: Instant?
+    var effects = Effects()
+
+    /// Makes an idle brain over stages that are loaded and empty.
+    package init(settings: EngineSettings, tokenizer: any Tokenizer, renderer: any PromptRenderer) {
+        self.settings = settings
+        self.tokenizer = tokenizer
+        self.renderer = renderer
+        lanes = LaneTable(count: settings.laneCount)
+        cellLimit = settings.cellCount
+        random = SeededRandom(seed: settings.seed)
+    }
+
+    /// Takes one input and returns what follows from it. Bounded work: proportional to lanes, rows and waiting line.
+    package mutating func handle(_ input: Input, now: Instant) -> Effects {
+        switch input {
+        case .submit(let request, let prepared): submit(request, prepared, now: now)
+        case .cancel(let id): cancel(id)
+        case .stepCompleted(let step): if stageZeroStep == step { stageZeroStep = nil }
+        case .sampled(let step, let tokens): land(step, tokens, now: now)
+        case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
+        case .stageLost(let stage, let reason): stageLost(stage, reason)
+        case .stagesReady: stagesReady()
+        case .tick: wake = nil  // The wish was used up, perhaps a little early.
+        }
+        expireWaiting(now: now)
+        seat(now: now)
+        announcePositions(now: now)
+        schedule()
+        wakeForWaiting()
+        if settings.assertsInvariants { assert(brokenInvariant == nil, brokenInvariant ?? "") }
+        defer { effects.list = [] }
+        return effects
+    }
+
+    // MARK: What operators and tests see
+
+    /// Requests waiting for a lane.
+    package var queuedCount: Int { queue.count }
+    /// Requests that have started and not ended.
+    package var activeCount: Int { active.count }
+    /// Lanes that belong to a request.
+    package var ownedLaneCount: Int { lanes.slots.count { $0.owner != nil } }
+    /// Microbatches in flight.
+    package var stepsInFlight: Int { steps.count }
+    /// KV cells filled by running requests.
+    package var heldCells: Int { active.reduce(0) { $0 + $1.heldCells } }
+    /// Nothing waits, runs, is in flight or has yet to be sent.
+    package var isQuiescent: Bool { queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty }
+
+    var promisedCells: Int { active.reduce(0) { $0 + $1.promisedCells } }
+}

@@ -1,0 +1,45 @@
+/// Fixed facts and bounds of one serving brain.
+package struct EngineSettings: Sendable {
+    /// Number of stages the placement runs.
+    package var stageCount: Int
+    /// Number of lanes every stage has.
+    package var laneCount: Int
+    /// KV cells shared by all lanes; the smallest stage counts.
+    package var cellCount: Int
+    /// Largest number of rows in one microbatch; the smallest stage counts.
+    package var rowLimit: Int
+    /// Context window: prompt and answer of one choice together. **Units:** tokens; never more than `cellCount`.
+    package var window: Int
+    /// Places in the waiting line.
+    package var queueLimit: Int
+    /// Longest time a request waits for a lane.
+    package var waitLimit = Limits.waitLimit
+    /// Cells promised beyond the prompt to a request without an output limit. **Units:** tokens per choice, at least 1.
+    package var outputHeadroom = Limits.outputHeadroom
+    /// Most cells promised at the start for a limit the client named; the rest is granted on demand, so that one
+    /// client's generous `max_tokens` does not keep everybody else waiting. **Units:** tokens per choice.
+    package var outputReservation = Limits.outputReservation
+    /// How microbatches are composed.
+    package var policy: any BatchPolicy = EvenBatchPolicy()
+    /// Seed of the brain's own draws: the seeds of requests that bring none.
+    package var seed: UInt64
+    /// Whether a debug build stops at a broken invariant right after the input that broke it.
+    package var assertsInvariants = true
+
+    /// Takes the facts every stage agrees on from the stages' shapes; the caller MUST pass at least one.
+    package init(shapes: [StageShape], window: Int, seed: UInt64) {
+        precondition(!shapes.isEmpty, "a placement has no stages")
+        let lanes = shapes.map(\.laneCount).min() ?? 0
+        let cells = shapes.map(\.cellCount).min() ?? 0
+        let rows = shapes.map(\.rowLimit).min() ?? 0
+        precondition(lanes >= 1 && cells >= 2 && rows >= 1, "lanes \(lanes), cells \(cells), rows \(rows) per step")
+        precondition(window >= 2, "a window of \(window) tokens has no room for a prompt and an answer")
+        stageCount = shapes.count
+        laneCount = lanes
+        cellCount = cells
+        rowLimit = rows
+        self.window = min(window, cells)
+        queueLimit = max(Limits.smallestQueue, Limits.queuePlacesPerLane * lanes)
+        self.seed = seed
+    }
+}

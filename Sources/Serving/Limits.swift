@@ -1,0 +1,31 @@
+/// Bounds of the serving brain: every queue, list and retry it keeps has its number here.
+package enum Limits {
+    /// Smallest default bound of the waiting line, however few lanes there are.
+    package static let smallestQueue = 16
+    /// Default places in the waiting line per lane.
+    package static let queuePlacesPerLane = 8
+    /// Default longest time a request waits for a lane.
+    package static let waitLimit = Duration.seconds(60)
+    /// Cells promised beyond the prompt to a request that names no output limit. **Units:** tokens per choice.
+    package static let outputHeadroom = 64
+    /// Most cells promised at the start for an output limit the client named. **Units:** tokens per choice.
+    package static let outputReservation = 1024
+    /// Cells added to a promise when a request outgrows it. **Units:** tokens.
+    package static let cellGrant = 32
+    /// Failed steps after which a request is given up.
+    package static let stepRetries = 3
+    /// Stop texts of one request, the template's included.
+    package static let stopTexts = 64
+    /// Bytes of one stop text.
+    package static let stopTextBytes = 1024
+    /// Alternatives per token that can be reported.
+    package static let alternatives = 20
+    /// Corrected logits per request.
+    package static let logitBiases = 1024
+    /// DRY sequence breakers per request.
+    package static let dryBreakers = 64
+    /// Bytes of one DRY sequence breaker.
+    package static let dryBreakerBytes = 64
+    /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
+    package static let prefillRowsBesideDecode = 64
+}

@@ -1,0 +1,129 @@
+package import Vocabulary
+
+/// Makes one choice's answer out of its tokens: whole Unicode scalars, stop texts, end of generation, length limit,
+/// reasoning and tool calls, log-probabilities.
+///
+/// A function of the tokens alone: replaying them gives the same pieces, so an answer can be resumed anywhere.
+package struct OutputAssembler: Sendable {
+    /// What one token led to.
+    package struct Progress: Hashable, Sendable {
+        /// The new piece; may be empty.
+        package var delta: OutputDelta
+        /// Why the answer is over; nil while it goes on.
+        package var finish: FinishReason?
+    }
+
+    /// A token whose text is not sent yet.
+    private struct Unsent {
+        /// Bytes of decoded text before the token.
+        let start: Int
+        /// Bytes of decoded text that must be released before the token's own text is.
+        let end: Int
+        let logprob: TokenLogprob
+    }
+
+    private let choice: Int
+    private let tokenLimit: Int
+    private let ignoresEndOfGeneration: Bool
+    private var decoder = ScalarDecoder()
+    private var stops: StopMatcher
+    private var splitter: AnswerSplitter?
+    private var decodedBytes = 0
+    private var releasedBytes = 0
+    private var unsent: [Unsent] = []
+    private var tokensSinceGrowth = 0
+
+    /// Tokens taken so far.
+    package private(set) var tokenCount = 0
+    /// Tokens that were reasoning.
+    package private(set) var reasoningTokens = 0
+    /// The stop text that was met.
+    package private(set) var metStop: String?
+
+    /// Starts an empty answer; `tokenLimit` MUST be at least 1.
+    package init(
+        request: RequestID, choice: Int, tokenLimit: Int, ignoresEndOfGeneration: Bool, stops: StopMatcher,
+        format: AnswerFormat?
+    ) {
+        self.choice = choice
+        self.tokenLimit = tokenLimit
+        self.ignoresEndOfGeneration = ignoresEndOfGeneration
+        self.stops = stops
+        splitter = format.map { AnswerSplitter(format: $0, request: request, choice: choice) }
+    }
+
+    /// Takes the next token; after `finish` was returned the assembler MUST not be used again.
+    package mutating func push(
+        _ token: Token, logprob: TokenLogprob?, tokenizer: any Tokenizer, renderer: any PromptRenderer
+    ) -> Progress {
+        tokenCount += 1
+        tokensSinceGrowth += 1
+        if !ignoresEndOfGeneration, tokenizer.endsGeneration(token) {
+            return finish(.stop, released: "", renderer: renderer)
+        }
+        let decoded = decoder.push(tokenizer.bytes(of: token))
+        let start = decodedBytes
+        decodedBytes += decoded.utf8.count
+        if let logprob {
+            let end = decodedBytes + (decoder.keepsBytes ? 1 : 0)
+            unsent.append(Unsent(start: start, end: end, logprob: Self.filled(logprob, tokenizer)))
+        }
+        let (released, met) = stops.push(decoded)
+        if let met {
+            metStop = met
+            return finish(.stop, released: released, renderer: renderer)
+        }
+        if tokenCount >= tokenLimit { return finish(.length, released: released, renderer: renderer) }
+        var delta = OutputDelta(choice: choice)
+        if !released.isEmpty { release(released, isPartial: true, renderer: renderer, into: &delta) }
+        attachLogprobs(to: &delta)
+        return Progress(delta: delta)
+    }
+
+    /// Closes the answer with all that was kept back.
+    private mutating func finish(_ reason: FinishReason, released: String, renderer: any PromptRenderer) -> Progress {
+        var rest = released
+        if metStop == nil {
+            let (last, met) = stops.push(decoder.finish())
+            rest += last
+            metStop = met
+            if met == nil { rest += stops.finish() }
+        }
+        var delta = OutputDelta(choice: choice)
+        if splitter != nil || !rest.isEmpty { release(rest, isPartial: false, renderer: renderer, into: &delta) }
+        // Tokens that lie wholly in the stop text are not part of the answer.
+        for entry in unsent where metStop == nil || entry.start < releasedBytes { delta.logprobs.append(entry.logprob) }
+        unsent = []
+        let ended: FinishReason = metStop == nil ? reason : .stop
+        let calls = ended == .stop && splitter?.hasCalls == true
+        return Progress(delta: delta, finish: calls ? .toolCalls : ended)
+    }
+
+    private mutating func release(
+        _ text: String, isPartial: Bool, renderer: any PromptRenderer, into delta: inout OutputDelta
+    ) {
+        releasedBytes += text.utf8.count
+        guard splitter != nil else {
+            delta.text = text
+            return
+        }
+        splitter?.push(text, isPartial: isPartial, renderer: renderer, into: &delta)
+        if splitter?.onlyReasoningGrew == true { reasoningTokens += tokensSinceGrowth }
+        if !delta.isEmpty { tokensSinceGrowth = 0 }
+    }
+
+    /// Hands over the log-probabilities of tokens whose text has been released, with the piece that carries text.
+    private mutating func attachLogprobs(to delta: inout OutputDelta) {
+        guard !unsent.isEmpty, !delta.isEmpty else { return }
+        let count = unsent.prefix { $0.end <= releasedBytes }.count
+        delta.logprobs.append(contentsOf: unsent.prefix(count).map(\.logprob))
+        unsent.removeFirst(count)
+    }
+
+    private static func filled(_ logprob: TokenLogprob, _ tokenizer: any Tokenizer) -> TokenLogprob {
+        var filled = logprob
+        filled.chosen.bytes = tokenizer.bytes(of: filled.chosen.token)
+        for index in filled.top.indices { filled.top[index].bytes = tokenizer.bytes(of: filled.top[index].token) }
+        return filled
+    }
+}

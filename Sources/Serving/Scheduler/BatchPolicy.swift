@@ -1,0 +1,84 @@
+/// What a batch policy sees when stage 0 is free.
+package struct BatchLoad: Hashable, Sendable {
+    /// Number of stages.
+    package var stageCount: Int
+    /// Largest number of rows in one microbatch.
+    package var rowLimit: Int
+    /// Lanes that belong to a request, those in flight included.
+    package var seatedLanes: Int
+    /// Seated lanes that have their prompt behind them, those in flight included.
+    package var decodingLanes: Int
+    /// Decoding lanes that could go now.
+    package var readyDecodes: Int
+    /// Prefilling lanes that could go now.
+    package var readyPrefills: Int
+    /// Microbatches in flight.
+    package var inFlight: Int
+
+    /// Makes a load.
+    package init(
+        stageCount: Int, rowLimit: Int, seatedLanes: Int, decodingLanes: Int, readyDecodes: Int, readyPrefills: Int,
+        inFlight: Int
+    ) {
+        self.stageCount = stageCount
+        self.rowLimit = rowLimit
+        self.seatedLanes = seatedLanes
+        self.decodingLanes = decodingLanes
+        self.readyDecodes = readyDecodes
+        self.readyPrefills = readyPrefills
+        self.inFlight = inFlight
+    }
+}
+
+/// What the next microbatch may carry. The scheduler fills it: decoding lanes first, those that waited longest before
+/// others, then prefill chunks of the oldest requests.
+package struct BatchQuota: Hashable, Sendable {
+    /// Decoding lanes.
+    package var decodeLanes: Int
+    /// Prefilling lanes.
+    package var prefillLanes: Int
+    /// Rows of all prefilling lanes together.
+    package var prefillRows: Int
+
+    /// Makes a quota.
+    package init(decodeLanes: Int, prefillLanes: Int, prefillRows: Int) {
+        self.decodeLanes = decodeLanes
+        self.prefillLanes = prefillLanes
+        self.prefillRows = prefillRows
+    }
+}
+
+/// How microbatches are composed: a pure value that can be replaced without touching the scheduler.
+package protocol BatchPolicy: Sendable {
+    /// Microbatches that may be in flight at once, at least 1.
+    func depth(stageCount: Int) -> Int
+
+    /// What the next microbatch may carry. The scheduler keeps it within the row limit and, while nothing is in
+    /// flight, lets at least one lane go, so no policy can stop the work.
+    func quota(for load: BatchLoad) -> BatchQuota
+}
+
+/// Spreads the running lanes evenly over one microbatch per stage, so that all stages work at once.
+package struct EvenBatchPolicy: BatchPolicy, Hashable {
+    /// Prefill rows that share a microbatch with decoding lanes.
+    package var prefillRowsBesideDecode: Int
+
+    /// Makes the policy.
+    package init(prefillRowsBesideDecode: Int = Limits.prefillRowsBesideDecode) {
+        self.prefillRowsBesideDecode = prefillRowsBesideDecode
+    }
+
+    /// One microbatch per stage.
+    package func depth(stageCount: Int) -> Int { stageCount }
+
+    /// An even share of the seated lanes, decoding ones first; long chunks only while nobody decodes.
+    package func quota(for load: BatchLoad) -> BatchQuota {
+        let share = (load.seatedLanes + load.stageCount - 1) / load.stageCount
+        let decodes = min(load.readyDecodes, share, load.rowLimit)
+        let room = load.rowLimit - decodes
+        return BatchQuota(
+            decodeLanes: decodes,
+            prefillLanes: max(1, share - decodes),
+            prefillRows: load.decodingLanes == 0 ? room : min(room, prefillRowsBesideDecode))
+    }
+}

@@ -1,0 +1,54 @@
+import Vocabulary
+
+extension EngineCore {
+    /// A stage could not run a microbatch: its requests are computed again when that can help, else they end.
+    mutating func stepFailed(_ id: StepID, stage: Int, _ error: EngineError) {
+        guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
+        let step = steps.remove(at: index)
+        if stageZeroStep == id { stageZeroStep = nil }
+        for passenger in step.passengers { lanes.land(passenger.lane) }
+
+        var isWorthRepeating = false
+        switch error {
+        case .outOfCells:
+            // The engine holds less than its shape said: believe what was seen.
+            cellLimit = max(1, min(cellLimit, heldCells - 1))
+            isWorthRepeating = true
+        case .cancelled:
+            isWorthRepeating = true
+        case .loadFailed, .invalidRow, .failed:
+            break
+        }
+        for passenger in step.passengers {
+            // The stages now disagree about this lane, so its sequence starts again from the journal.
+            guard let owner = lanes[passenger.lane].owner else { continue }
+            active[owner.request].failedSteps += 1
+            if isWorthRepeating, active[owner.request].failedSteps <= Limits.stepRetries {
+                preempt(owner.request)
+            } else {
+                fail(owner.request, .engineFailed(reason: "stage \(stage): \(error)"))
+            }
+        }
+    }
+
+    /// Every running request ends, all lanes come back, and nothing runs until `stagesReady`; waiting ones keep their
+    /// place within the wait limit.
+    mutating func stageLost(_ stage: Int, _ reason: String) {
+        if loss == nil { loss = (stage, reason) }
+        for state in active { effects.emit(state.id, .failed(.stageLost(stage: stage, reason: reason))) }
+        active = []
+        steps = []
+        stageZeroStep = nil
+        operations = []
+        lanes.clear()
+    }
+
+    /// Stages that survived still hold the old sequences, so every lane is freed before it is used again.
+    mutating func stagesReady() {
+        guard loss != nil else { return }
+        loss = nil
+        cellLimit = settings.cellCount
+        operations = (0..<settings.laneCount).map { .free(lane: Lane(UInt16($0))) }
+        queueChanged = true
+    }
+}

@@ -1,0 +1,109 @@
+import Vocabulary
+
+extension EngineCore {
+    /// A microbatch left the pipe: its lanes may go again, and its tokens join their answers.
+    mutating func land(_ id: StepID, _ tokens: [SampledToken], now: Instant) {
+        guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
+        let step = steps.remove(at: index)
+        // The direct return may overtake stage 0's own report.
+        if stageZeroStep == id { stageZeroStep = nil }
+        for passenger in step.passengers {
+            lanes.land(passenger.lane)
+            shareIfPrefilled(passenger.lane)
+        }
+        var next = 0
+        for passenger in step.passengers {
+            guard let position = passenger.answers else { continue }
+            let isAnswered =
+                next < tokens.count && tokens[next].lane == passenger.lane && tokens[next].position == position
+            if let owner = lanes[passenger.lane].owner {
+                if isAnswered {
+                    accept(tokens[next], for: owner, now: now)
+                } else {
+                    let reason = "the last stage's answer to step \(id) lacks the token at position \(position)"
+                    fail(owner.request, .engineFailed(reason: reason))
+                }
+            }
+            if isAnswered { next += 1 }
+        }
+    }
+
+    /// When a request's first lane has computed what its choices share, the others copy it and all go on.
+    ///
+    /// The copy waits until the chunk came back, so a failed chunk is never copied; and it covers all of the first
+    /// lane, which recurrent layers need: their state exists for the newest position only.
+    private mutating func shareIfPrefilled(_ lane: Lane) {
+        guard let owner = lanes[lane].owner else { return }
+        let request = owner.request
+        let shared = active[request].sharedLength
+        guard active[request].choices[owner.choice].sent == shared else { return }
+        for choice in active[request].choices.indices where active[request].choices[choice].awaitsCopy {
+            guard let copy = active[request].choices[choice].lane else { continue }
+            operations.append(.copy(from: lane, to: copy, length: Int32(shared)))
+            active[request].choices[choice].sent = shared
+            active[request].choices[choice].awaitsCopy = false
+        }
+    }
+
+    /// Adds a token to its choice's answer and sends what can be told.
+    private mutating func accept(_ sampled: SampledToken, for owner: LaneTable.Owner, now: Instant) {
+        let (request, choice) = (owner.request, owner.choice)
+        guard (0..<tokenizer.vocabularySize).contains(Int(sampled.token)) else {
+            fail(request, .engineFailed(reason: "token \(sampled.token) is not in the vocabulary"))
+            return
+        }
+        active[request].choices[choice].answer.append(sampled.token)
+        if active[request].firstTokenAt == nil { active[request].firstTokenAt = now }
+        active[request].lastTokenAt = now
+        let progress = active[request].choices[choice].assembler.push(
+            sampled.token, logprob: sampled.logprob, tokenizer: tokenizer, renderer: renderer)
+        if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
+        guard let finish = progress.finish else { return }
+        active[request].choices[choice].finish = finish
+        releaseLane(request, choice: choice)
+        if active[request].unfinishedCount == 0 { complete(request) }
+    }
+
+    private mutating func complete(_ index: Int) {
+        let state = remove(index)
+        let firstToken = state.firstTokenAt ?? state.startedAt
+        let timings = Timings(
+            queueSeconds: state.startedAt.since(state.submittedAt).inSeconds,
+            prefillSeconds: firstToken.since(state.startedAt).inSeconds,
+            decodeSeconds: (state.lastTokenAt ?? firstToken).since(firstToken).inSeconds)
+        let usage = Usage(
+            promptTokens: state.prompt.count,
+            outputTokens: state.choices.reduce(0) { $0 + $1.answer.count },
+            reasoningTokens: state.choices.reduce(0) { $0 + $1.assembler.reasoningTokens })
+        estimator.record(
+            promptTokens: state.prompt.count, outputTokens: usage.outputTokens / state.choices.count, timings: timings)
+        let completion = Completion(
+            finishReasons: state.choices.map { $0.finish ?? .stop },
+            stopTexts: state.choices.map(\.assembler.metStop), usage: usage, timings: timings)
+        effects.emit(state.id, .finished(completion))
+    }
+
+    /// Ends a running request with an error and frees its lanes.
+    mutating func fail(_ index: Int, _ error: GenerationError) {
+        releaseLanes(index)
+        let state = remove(index)
+        effects.emit(state.id, .failed(error))
+    }
+
+    /// Takes a request without lanes off the list of active ones.
+    private mutating func remove(_ index: Int) -> RequestState {
+        let state = active.remove(at: index)
+        lanes.requestRemoved(at: index)
+        return state
+    }
+
+    mutating func cancel(_ id: RequestID) {
+        if let index = queue.firstIndex(where: { $0.id == id }) {
+            queue.remove(at: index)
+            queueChanged = true
+            effects.emit(id, .failed(.cancelled))
+        } else if let index = active.firstIndex(where: { $0.id == id }) {
+            fail(index, .cancelled)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Vocabulary
+
+/// Who holds which lane, and which lanes are still in flight.
+///
+/// A lane can be taken when nobody owns it and no microbatch carries it any more: so an answer that comes back for a
+/// lane without an owner belongs to a request that ended meanwhile, and is dropped.
+struct LaneTable {
+    /// The choice of a running request that holds a lane.
+    struct Owner: Hashable {
+        /// Index in the brain's list of active requests.
+        var request: Int
+        /// Index of the choice.
+        let choice: Int
+    }
+
+    struct Slot {
+        var owner: Owner?
+        var step: StepID?
+    }
+
+    private(set) var slots: [Slot]
+
+    init(count: Int) { slots = Array(repeating: Slot(), count: count) }
+
+    subscript(lane: Lane) -> Slot { slots[Int(lane.index)] }
+
+    var availableCount: Int {
+        var count = 0
+        for slot in slots where slot.owner == nil && slot.step == nil { count += 1 }
+        return count
+    }
+
+    /// Gives the lowest available lane to the owner.
+    mutating func take(for owner: Owner) -> Lane? {
+        guard let index = slots.firstIndex(where: { $0.owner == nil && $0.step == nil }) else { return nil }
+        slots[index].owner = owner
+        return Lane(UInt16(index))
+    }
+
+    mutating func release(_ lane: Lane) { slots[Int(lane.index)].owner = nil }
+
+    mutating func board(_ lane: Lane, step: StepID) { slots[Int(lane.index)].step = step }
+
+    mutating func land(_ lane: Lane) { slots[Int(lane.index)].step = nil }
+
+    /// Follows the removal of the active request at `index`, whose lanes MUST be released already.
+    mutating func requestRemoved(at index: Int) {
+        for slot in slots.indices {
+            if let owner = slots[slot].owner, owner.request > index { slots[slot].owner?.request -= 1 }
+        }
+    }
+
+    /// Nobody owns a lane and nothing is in flight.
+    mutating func clear() {
+        for slot in slots.indices { slots[slot] = Slot() }
+    }
+}

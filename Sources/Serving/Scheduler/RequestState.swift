@@ -1,0 +1,97 @@
+import Vocabulary
+
+/// One answer to a request's prompt.
+struct Choice {
+    let index: Int
+    /// The lane that holds it; nil while the request has no lanes and after the choice ended.
+    var lane: Lane?
+    /// Tokens answered so far: with the prompt, the journal from which the sequence can be computed again.
+    var answer: [Token] = []
+    /// Positions `0 ..< sent` went down the chain since the lane was opened.
+    var sent = 0
+    /// Waits until the request's first lane has prefilled what all choices share.
+    var awaitsCopy = false
+    /// The last microbatch it was part of; orders lanes by how long they wait.
+    var lastStep: UInt64 = 0
+    var assembler: OutputAssembler
+    /// Why it ended.
+    var finish: FinishReason?
+}
+
+/// A request from its acceptance to its terminal event.
+struct RequestState {
+    let id: RequestID
+    /// Grows by one with every accepted request: lower is older.
+    let arrival: UInt64
+    let model: String
+    let prompt: [Token]
+    let sampling: SamplingParameters
+    let seed: UInt64
+    let grammar: LaneGrammar?
+    let topLogprobs: Int?
+    /// Tokens each choice may have, at least 1.
+    let outputLimit: Int
+    /// The client named the limit, so cells for it are promised at the start.
+    let reservesOutput: Bool
+    /// Text that opens every choice.
+    let echo: String
+    let submittedAt: Instant
+
+    var startedAt: Instant
+    var firstTokenAt: Instant?
+    var lastTokenAt: Instant?
+    var choices: [Choice]
+    /// Cells promised to it; 0 without lanes.
+    var promisedCells = 0
+    /// Its unfinished choices hold lanes.
+    var isSeated = false
+    /// Failed steps so far.
+    var failedSteps = 0
+    /// The position last announced while it waited.
+    var announcedPosition = 0
+
+    var unfinishedCount: Int {
+        var count = 0
+        for choice in choices where choice.finish == nil { count += 1 }
+        return count
+    }
+
+    /// Positions all choices share: the last prompt token is computed by each, so that each samples its first token.
+    var sharedLength: Int { prompt.count - 1 }
+
+    /// Cells in use: the shared part once, the rest per choice.
+    var heldCells: Int {
+        var longest = 0
+        var own = 0
+        for choice in choices where choice.lane != nil {
+            longest = max(longest, choice.sent)
+            own += max(0, choice.sent - sharedLength)
+        }
+        return min(longest, sharedLength) + own
+    }
+
+    /// Cells to promise when it gets lanes. A choice of `n` tokens fills `n` cells beyond the shared ones: its last
+    /// prompt token and all its tokens but the last.
+    func cellsToPromise(_ settings: EngineSettings) -> Int {
+        var cells = sharedLength
+        for choice in choices where choice.finish == nil {
+            let soon = choice.answer.count + settings.outputHeadroom
+            cells += min(outputLimit, max(soon, reservesOutput ? settings.outputReservation : 0))
+        }
+        return cells
+    }
+
+    /// Tokens of a choice that exist and have not been sent.
+    func unsentCount(_ choice: Int) -> Int { prompt.count + choices[choice].answer.count - choices[choice].sent }
+
+    /// Rows a choice may send now: all that is unsent, but the first lane stops where the others copy from it.
+    func sendableCount(_ choice: Int) -> Int {
+        if choices[choice].awaitsCopy { return 0 }
+        for other in choices where other.awaitsCopy { return max(0, sharedLength - choices[choice].sent) }
+        return unsentCount(choice)
+    }
+
+    func token(_ choice: Int, at position: Int) -> Token {
+        position < prompt.count ? prompt[position] : choices[choice].answer[position - prompt.count]
+    }
+}

@@ -1,0 +1,125 @@
+package import NIOCore
+import NIOPosix
+package import NIOSSL
+import Wire
+
+/// Makes links: listens and connects, over TCP or Unix sockets, in the clear or with TLS.
+package struct LinkEndpoint: Sendable {
+    /// Settings of one side.
+    package struct Options: Sendable {
+        /// TLS of this side; nil sends in the clear, which is for one machine only.
+        package var tls: TLSConfiguration?
+        /// Name the peer's certificate is checked against, for connecting sides with TLS.
+        package var serverName: String?
+        /// Conditions on what this side sends.
+        package var conditions = LinkConditions()
+        /// How long connecting may take. **Units:** seconds.
+        package var connectSeconds: Int64 = 10
+
+        /// In the clear, without conditions.
+        package init() {}
+    }
+
+    /// Receive buffers grow to this size while large frames arrive. **Units:** bytes.
+    private static let receiveBufferByteCount = 1 << 20
+    /// Connections waiting to be accepted.
+    private static let backlog: Int32 = 64
+
+    private let eventLoop: any EventLoop
+    private let options: Options
+
+    /// Makes links that live on `eventLoop`.
+    package init(on eventLoop: any EventLoop, options: Options = Options()) {
+        self.eventLoop = eventLoop
+        self.options = options
+    }
+
+    /// Listens; every accepted connection gets its delegate from `accept`, which is called on the event loop.
+    ///
+    /// **Throws:** `LinkClosure.failed` when the address cannot be bound.
+    package func listen(
+        at address: LinkAddress, accept: @escaping @Sendable () -> any FrameLinkDelegate
+    ) async throws(LinkClosure) -> any Channel {
+        do {
+            let context = try tlsContext()
+            let bootstrap = ServerBootstrap(group: eventLoop)
+                .serverChannelOption(.backlog, value: Self.backlog)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        if let context {
+                            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+                        }
+                        _ = try configure(channel, delegate: accept())
+                    }
+                }
+            switch address {
+            case .unix(let path):
+                return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            case .tcp(let host, let port):
+                return try await bootstrap.childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .bind(host: host, port: port).get()
+            }
+        } catch {
+            throw .failed(reason: "listening at \(address): \(error)")
+        }
+    }
+
+    /// Connects.
+    ///
+    /// **Throws:** `LinkClosure.failed` when nobody answers within `connectSeconds`.
+    package func connect(
+        to address: LinkAddress, delegate: any FrameLinkDelegate
+    ) async throws(LinkClosure) -> FrameLink {
+        do {
+            let context = try tlsContext()
+            let made = eventLoop.makePromise(of: FrameLink.self)
+            let bootstrap = ClientBootstrap(group: eventLoop)
+                .connectTimeout(.seconds(options.connectSeconds))
+                .channelOption(.recvAllocator, value: Self.receiveAllocator)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        if let context {
+                            let handler = try NIOSSLClientHandler(context: context, serverHostname: options.serverName)
+                            try channel.pipeline.syncOperations.addHandler(handler)
+                        }
+                        made.succeed(try configure(channel, delegate: delegate))
+                    }
+                }
+            do {
+                switch address {
+                case .unix(let path): _ = try await bootstrap.connect(unixDomainSocketPath: path).get()
+                case .tcp(let host, let port):
+                    _ = try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                        .connect(host: host, port: port).get()
+                }
+            } catch {
+                made.fail(error)
+                _ = try? await made.futureResult.get()
+                throw error
+            }
+            return try await made.futureResult.get()
+        } catch {
+            throw .failed(reason: "connecting to \(address): \(error)")
+        }
+    }
+
+    private static var receiveAllocator: any RecvByteBufferAllocator {
+        AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65536, maximum: receiveBufferByteCount)
+    }
+
+    private func tlsContext() throws -> NIOSSLContext? {
+        try options.tls.map { try NIOSSLContext(configuration: $0) }
+    }
+
+    private func configure(_ channel: any Channel, delegate: any FrameLinkDelegate) throws -> FrameLink {
+        let rules = NIOLoopBoundBox(FrameRules.handshake, eventLoop: channel.eventLoop)
+        let link = FrameLink(channel: channel, rules: rules)
+        let pipeline = channel.pipeline.syncOperations
+        if !options.conditions.isClear { try pipeline.addHandler(LinkConditioner(options.conditions)) }
+        try pipeline.addHandler(ByteToMessageHandler(FrameDecoder(rules: rules)))
+        try pipeline.addHandler(FrameLinkHandler(link: link, delegate: delegate))
+        return link
+    }
+}

@@ -1,0 +1,138 @@
+import ArgumentParser
+import LlamaEngine
+import Logging
+import Node
+import Wire
+
+/// `skein serve`: a node.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve a model through the OpenAI API.",
+        discussion: "Without a model the built-in one is served, so that a first run needs nothing else.")
+
+    @Argument(help: "Model file (GGUF). Default: the built-in model, as 'skein-tiny'.")
+    var model: String?
+
+    @Option(help: "Name clients use. Default: the file's name without .gguf.")
+    var name: String?
+
+    @OptionGroup var cutting: CuttingOptions
+    @OptionGroup var engine: EngineOptions
+
+    @Option(help: "Where the API listens, HOST:PORT.")
+    var listen = "127.0.0.1:7534"
+
+    @Option(help: "Log level: trace, debug, info, notice, warning, error.")
+    var logLevel = "warning"
+
+    func run() async throws {
+        let level = Logger.Level(rawValue: logLevel)
+        guard let level else { throw ValidationError("--log-level is '\(logLevel)'; it takes trace … error.") }
+        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        var logger = Logger(label: "skein")
+        logger.logLevel = level
+        let (host, port) = try Self.address(listen)
+        let cacheFolder = Folders.cache
+        let path = try model ?? NodeService.builtinModelPath(cacheFolder: cacheFolder)
+        var spec = DeploymentSpec(name: name ?? defaultName, path: path)
+        cutting.apply(to: &spec)
+        try engine.apply(to: &spec)
+        var configuration = NodeConfiguration(deployments: [spec])
+        configuration.host = host
+        configuration.port = port
+        let node = NodeService(configuration, executable: try ThisProgram.path, logger: logger)
+        do {
+            try await node.run { port in Output.line("skein serves \(spec.name) at http://\(host):\(port)/v1") }
+        } catch let error as DeploymentError {
+            Output.error("\(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    private var defaultName: String {
+        guard let model else { return "skein-tiny" }
+        let file = model.split(separator: "/").last.map(String.init) ?? model
+        return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
+    }
+
+    static func address(_ text: String) throws -> (host: String, port: Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65535).contains(port), colon != text.startIndex
+        else { throw ValidationError("--listen is '\(text)'; it takes HOST:PORT with a port in 0 … 65535.") }
+        return (String(text[..<colon]).trimmingBrackets, port)
+    }
+}
+
+extension String {
+    fileprivate var trimmingBrackets: String {
+        hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : self
+    }
+}
+
+/// Where a model is cut.
+struct CuttingOptions: ParsableArguments {
+    @Option(help: "Number of stages the model is cut into.")
+    var stages = 1
+
+    @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
+    var cut: String?
+
+    @Option(help: "How activations travel between stages: f32, f16, bf16, q8 or auto.")
+    var wire = "f32"
+
+    func validate() throws {
+        guard stages >= 1 else { throw ValidationError("--stages is \(stages); it takes 1 or more.") }
+        if let cut, boundaries == nil { throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.") }
+        guard wireFormat != nil else {
+            throw ValidationError("--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+        }
+    }
+
+    var boundaries: [Int]? {
+        guard let cut else { return nil }
+        let numbers = cut.split(separator: ",").map { Int($0) }
+        return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
+    }
+
+    var wireFormat: WireFormat? { WireFormat.allCases.first { $0.description == wire } }
+
+    func apply(to spec: inout DeploymentSpec) {
+        spec.cutting = boundaries.map { .boundaries($0) } ?? .stages(stages)
+        if let wireFormat { spec.wire = wireFormat }
+    }
+}
+
+/// How stages are run.
+struct EngineOptions: ParsableArguments {
+    @Option(help: "Context window in tokens. Default: what the model was trained for, at most 131072.")
+    var ctx: Int?
+
+    @Option(help: "Requests answered at once.")
+    var lanes = 4
+
+    @Option(help: "Compute threads per stage. Default: the machine's cores shared by the stages.")
+    var threads: Int?
+
+    @Option(help: "Layers on the GPU; -1 is all.")
+    var gpuLayers = -1
+
+    @Option(help: "Type of the K cache: \(CacheType.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var cacheTypeK = CacheType.f16
+
+    @Option(help: "Type of the V cache.")
+    var cacheTypeV = CacheType.f16
+
+    func apply(to spec: inout DeploymentSpec) throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads is \(threads); it takes 1 … 1024.")
+        }
+        spec.window = ctx
+        spec.laneCount = lanes
+        spec.threads = threads
+        spec.gpuLayers = Int32(clamping: gpuLayers)
+        spec.keyType = cacheTypeK
+        spec.valueType = cacheTypeV
+    }
+}
+
+extension CacheType: ExpressibleByArgument {}

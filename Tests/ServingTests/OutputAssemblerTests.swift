@@ -1,0 +1,125 @@
+import ReferenceEngine
+import Serving
+import Testing
+import Vocabulary
+
+/// A vocabulary of given pieces; the token after the last piece ends the answer.
+struct PieceTokenizer: Tokenizer {
+    let pieces: [[UInt8]]
+
+    init(_ pieces: [String]) { self.pieces = pieces.map { Array($0.utf8) } }
+    init(bytes: [[UInt8]]) { pieces = bytes }
+
+    var vocabularySize: Int { pieces.count + 1 }
+    func tokens(of text: String, special: Bool) throws(GenerationError) -> [Token] { [] }
+    func bytes(of token: Token) -> [UInt8] { Int(token) < pieces.count ? pieces[Int(token)] : [] }
+    func endsGeneration(_ token: Token) -> Bool { Int(token) == pieces.count }
+}
+
+@Suite struct `Assembling an answer` {
+    /// Pushes every piece in turn, then the end unless the answer ended before.
+    private func assemble(
+        _ tokenizer: PieceTokenizer, stop: [String] = [], limit: Int = 1000, format: AnswerFormat? = nil,
+        logprobs: Bool = false, ignoresEnd: Bool = false
+    ) -> (deltas: [OutputDelta], finish: FinishReason?, assembler: OutputAssembler) {
+        var assembler = OutputAssembler(
+            request: RequestID(0xABC), choice: 0, tokenLimit: limit, ignoresEndOfGeneration: ignoresEnd,
+            stops: StopMatcher(stop), format: format)
+        var deltas: [OutputDelta] = []
+        for token in 0...Token(tokenizer.pieces.count) {
+            let logprob =
+                logprobs
+                ? TokenLogprob(chosen: .init(token: token, bytes: [], logprob: -Float(token)), top: []) : nil
+            let progress = assembler.push(
+                token, logprob: logprob, tokenizer: tokenizer, renderer: ReferenceRenderer())
+            deltas.append(progress.delta)
+            if let finish = progress.finish { return (deltas, finish, assembler) }
+        }
+        return (deltas, nil, assembler)
+    }
+
+    @Test func `a scalar cut over tokens comes whole, with the logprobs of all its tokens`() {
+        let goose = Array("🪿".utf8)
+        let tokenizer = PieceTokenizer(bytes: [[0x61], [goose[0]], [goose[1], goose[2]], [goose[3], 0x62], [0x63]])
+        let result = assemble(tokenizer, logprobs: true)
+        #expect(result.deltas.map(\.text) == ["a", "", "", "🪿b", "c", ""])
+        #expect(result.deltas.map { $0.logprobs.map(\.chosen.token) } == [[0], [], [], [1, 2, 3], [4], []])
+        #expect(
+            result.deltas[3].logprobs.map(\.chosen.bytes) == [[goose[0]], [goose[1], goose[2]], [goose[3], 0x62]])
+        #expect(result.finish == .stop)
+    }
+
+    @Test func `a stop text over several tokens is withheld and not part of the answer`() {
+        let result = assemble(PieceTokenizer(["Hello", " wor", "ld\n", "\nUs", "er: x", "never"]), stop: ["\n\nUser:"])
+        #expect(result.deltas.map(\.text) == ["Hello", " wor", "ld", "", ""])
+        #expect(result.finish == .stop)
+        #expect(result.assembler.metStop == "\n\nUser:")
+        #expect(result.assembler.tokenCount == 5)
+    }
+
+    @Test func `a stop text that does not come true is given back`() {
+        let result = assemble(PieceTokenizer(["a#", "#", "b#"]), stop: ["###"])
+        #expect(result.deltas.map(\.text) == ["a", "", "##b", "#"])
+        #expect(result.assembler.metStop == nil)
+    }
+
+    @Test func `tokens inside a stop text have no logprobs, a token that reaches into it has`() {
+        let result = assemble(PieceTokenizer(["ab", "cS", "TO", "P"]), stop: ["STOP"], logprobs: true)
+        #expect(result.deltas.flatMap(\.logprobs).map(\.chosen.token) == [0, 1])
+        #expect(result.deltas.map(\.text).joined() == "abc")
+    }
+
+    @Test func `the length limit ends the answer and gives back what was kept`() {
+        let result = assemble(PieceTokenizer(["a", "S", "T", "never"]), stop: ["STOP"], limit: 3, logprobs: true)
+        #expect(result.deltas.map(\.text) == ["a", "", "ST"])
+        #expect(result.deltas.flatMap(\.logprobs).count == 3)
+        #expect(result.finish == .length)
+    }
+
+    @Test func `an unfinished scalar at the limit becomes a replacement character`() {
+        let result = assemble(PieceTokenizer(bytes: [[0x61], [0xE2, 0x82], [0x41]]), limit: 2)
+        #expect(result.deltas.map(\.text) == ["a", "\u{FFFD}"])
+    }
+
+    @Test func `a stop text met by the last allowed token counts as stop`() {
+        let result = assemble(PieceTokenizer(["a", "STOP"]), stop: ["STOP"], limit: 2)
+        #expect(result.finish == .stop)
+        #expect(result.deltas.map(\.text).joined() == "a")
+    }
+
+    @Test func `an ignored end of generation is an ordinary token`() {
+        let tokenizer = PieceTokenizer(["a"])
+        let result = assemble(tokenizer, limit: 2, ignoresEnd: true)
+        #expect(result.finish == .length)
+        #expect(result.assembler.tokenCount == 2)
+    }
+
+    @Test func `reasoning, text and tool calls come apart`() {
+        let format = AnswerFormat(notation: "reference", parsesTools: true)
+        let pieces = ["<thi", "nk>", "hm", "m</th", "ink>", "Let ", "me <ca", "ll>find {\"a\"", ":1}</call", ">"]
+        let result = assemble(PieceTokenizer(pieces), format: format)
+        #expect(result.deltas.map(\.reasoning).joined() == "hmm")
+        #expect(result.deltas.map(\.text).joined() == "Let me ")
+        let calls = result.deltas.flatMap(\.toolCalls)
+        #expect(
+            calls.first == ToolCallDelta(index: 0, id: "call_0000000000000abc0000", name: "find", arguments: "{\"a\""))
+        #expect(calls.map(\.arguments).joined() == "{\"a\":1}")
+        #expect(calls.dropFirst().allSatisfy { $0.id == nil && $0.name == nil && $0.index == 0 })
+        #expect(result.finish == .toolCalls)
+        // "<thi", "nk>", "hm" and "m</th" led to reasoning; the closing mark leads to text.
+        #expect(result.assembler.reasoningTokens == 4)
+    }
+
+    @Test func `an answer cut by the limit inside a tool call ends by length`() {
+        let format = AnswerFormat(notation: "reference", parsesTools: true)
+        let result = assemble(PieceTokenizer(["<call>find {", "\"a\"", "}"]), limit: 2, format: format)
+        #expect(result.finish == .length)
+        #expect(result.deltas.flatMap(\.toolCalls).map(\.arguments).joined() == "{\"a\"")
+    }
+
+    @Test func `logprobs come with the next piece that carries something`() {
+        let format = AnswerFormat(notation: "reference", parsesTools: true)
+        let result = assemble(PieceTokenizer(["<think>", "hm", "</think>", "yes"]), format: format, logprobs: true)
+        #expect(result.deltas.map { $0.logprobs.map(\.chosen.token) } == [[], [0, 1], [], [2, 3], []])
+    }
+}

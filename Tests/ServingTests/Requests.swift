@@ -1,0 +1,32 @@
+import Serving
+import Vocabulary
+
+/// Requests for tests.
+enum Requests {
+    static func text(
+        _ id: UInt64, _ prompt: String = "Tell me about geese.", limit: Int? = 12, temperature: Float = 1,
+        seed: UInt64? = 7, change: (inout GenerationRequest) -> Void = { _ in }
+    ) -> GenerationRequest {
+        var request = GenerationRequest(id: RequestID(id), model: "reference", prompt: .text(prompt))
+        request.maxOutputTokens = limit
+        request.sampling.temperature = temperature
+        request.sampling.seed = seed
+        change(&request)
+        return request
+    }
+
+    /// A request as a client might draw it.
+    static func random(_ id: UInt64, _ random: inout SeededRandom, longestPrompt: Int = 30) -> GenerationRequest {
+        let words = ["goose ", "lead ", "the ", "wind ", "é", "flock ", "north ", "🪿"]
+        var prompt = "q"
+        while prompt.utf8.count < longestPrompt, random.below(5) > 0 { prompt += words[random.below(words.count)] }
+        let limit = 1 + random.below(20)
+        let temperature: Float = random.below(3) == 0 ? 0 : 0.9
+        return text(id, prompt, limit: limit, temperature: temperature, seed: random.next()) { request in
+            if random.below(8) == 0 { request.choiceCount = 1 + random.below(3) }
+            if random.below(6) == 0 { request.topLogprobs = random.below(3) }
+            if random.below(5) == 0 { request.stop = ["a", "zz"] }
+            if random.below(6) == 0 { request.maxOutputTokens = nil }
+        }
+    }
+}
