@@ -48,6 +48,8 @@ package struct FrameWriter: Sendable {
     package mutating func removeAll() { byteCount = 0 }
 
     /// Hands the finished frames to `use`, without copying them.
+    ///
+    /// **Throws:** what `use` throws.
     package func withBytes<Result: ~Copyable, Failure: Error>(
         _ use: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -125,6 +125,7 @@ package struct StepLayout: Hashable, Sendable {
     /// into `scratch`.
     ///
     /// **Shape:** `[rowCount, width]`, row-major; empty for a frame without activations.
+    /// **Throws:** what `use` throws.
     package func withActivations<Result: ~Copyable, Failure: Error>(
         of body: RawSpan, scratch: inout [Float], _ use: (Span<Float>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
