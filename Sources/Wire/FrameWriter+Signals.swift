@@ -2,6 +2,8 @@ package import Vocabulary
 
 extension FrameWriter {
     /// Appends the answer to a frame of an older epoch: `current` is the highest epoch the stage obeys.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func fenced(step: UInt32, current: Epoch) throws(WireError) {
         try frame(.fenced, stream: step) { writer throws(WireError) in
             try writer.put(current)
@@ -10,6 +12,8 @@ extension FrameWriter {
 
     /// Appends a cancellation of `count` steps from `first` on (step ids wrap around); they are answered with the
     /// failure `cancelled` unless they are done already.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func cancel(from first: UInt32, count: UInt32) throws(WireError) {
         try frame(.cancel, stream: first) { writer throws(WireError) in
             try writer.put(count)
@@ -17,12 +21,18 @@ extension FrameWriter {
     }
 
     /// Appends the promise that no more steps will follow.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func drain() throws(WireError) { try frame(.drain, stream: 0) { _ throws(WireError) in } }
 
     /// Appends the answer to `drain`: everything before it is done.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func drained() throws(WireError) { try frame(.drained, stream: 0) { _ throws(WireError) in } }
 
     /// Appends a request for a sign of life; `token` comes back in the pong, for example the sender's clock.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func ping(_ token: UInt64) throws(WireError) {
         try frame(.ping, stream: 0) { writer throws(WireError) in
             try writer.put(token)
@@ -30,6 +40,8 @@ extension FrameWriter {
     }
 
     /// Appends the answer to a ping, with its token.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func pong(_ token: UInt64) throws(WireError) {
         try frame(.pong, stream: 0) { writer throws(WireError) in
             try writer.put(token)
@@ -37,6 +49,8 @@ extension FrameWriter {
     }
 
     /// Appends a request for the stage's counters.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func statisticsRequest() throws(WireError) {
         try frame(.statisticsRequest, stream: 0) { _ throws(WireError) in }
     }

@@ -6,9 +6,9 @@ import CChecksum
 /// `withBytes` and calls `removeAll`.
 package struct FrameWriter: Sendable {
     /// The protocol version written into every header.
-    package var version: UInt16
+    package internal(set) var version: UInt16
     /// Largest frame, header included. **Units:** bytes.
-    package let frameByteLimit: Int
+    package private(set) var frameByteLimit: Int
     /// Bytes of the finished frames.
     package private(set) var byteCount = 0
 
@@ -27,6 +27,17 @@ package struct FrameWriter: Sendable {
         self.frameByteLimit = frameByteLimit
     }
 
+    /// Writes all further frames in the version a handshake agreed on and within what the peer takes.
+    ///
+    /// `peerFrameByteLimit` is the one of the peer's hello or welcome.
+    package mutating func establish(version: UInt16, peerFrameByteLimit: Int) {
+        precondition(
+            (Limits.handshakeBytes...Limits.frameBytesMax).contains(peerFrameByteLimit),
+            "frame budget \(peerFrameByteLimit) is outside \(Limits.handshakeBytes)...\(Limits.frameBytesMax)")
+        self.version = version
+        frameByteLimit = min(frameByteLimit, peerFrameByteLimit)
+    }
+
     /// Size of the buffer. **Units:** bytes.
     package var capacity: Int { storage.count }
 
@@ -37,6 +48,8 @@ package struct FrameWriter: Sendable {
     package mutating func removeAll() { byteCount = 0 }
 
     /// Hands the finished frames to `use`, without copying them.
+    ///
+    /// **Throws:** what `use` throws.
     package func withBytes<Result: ~Copyable, Failure: Error>(
         _ use: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {

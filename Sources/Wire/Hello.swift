@@ -100,7 +100,9 @@ extension FrameWriter {
         }
     }
 
-    /// Appends the acceptor's agreement and writes all further frames in the agreed version.
+    /// Appends the acceptor's agreement; all further frames are written in its version (see `establish`).
+    ///
+    /// **Throws:** `cannotEncode` for a place or budget beyond its limit.
     package mutating func welcome(_ welcome: Welcome) throws(WireError) {
         version = welcome.version
         try frame(.welcome, stream: 0) { writer throws(WireError) in

@@ -48,6 +48,8 @@ extension FrameWriter {
     }
 
     /// Appends the wish that a request ends.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func cancelRequest(_ id: RequestID) throws(WireError) {
         try frame(.cancelRequest, stream: 0) { writer throws(WireError) in
             try writer.put(id.value)
@@ -66,6 +68,8 @@ extension FrameWriter {
     }
 
     /// Appends a request for the runner's report.
+    ///
+    /// **Throws:** `limitExceeded` when more unsent frames wait than the link's budget allows.
     package mutating func reportRequest() throws(WireError) {
         try frame(.reportRequest, stream: 0) { _ throws(WireError) in }
     }

@@ -29,6 +29,13 @@ package struct StepLayout: Hashable, Sendable {
     /// Size of the body. **Units:** bytes.
     package var bodyByteCount: Int { activationOffset + rowCount * encoding.rowByteCount(width: width) }
 
+    /// Most rows of `width` floats, in f32, that one frame of a link carries; 0 when not even one fits.
+    package static func rowLimit(width: Int, frameByteLimit: Int = Limits.frameBytes) -> Int {
+        precondition((1...Limits.width).contains(width), "width \(width) is outside 1...\(Limits.width)")
+        let budget = frameByteLimit - FrameHeader.byteCount - prefixByteCount
+        return min(max(0, budget) / (rowByteCount + ActivationEncoding.f32.rowByteCount(width: width)), Limits.rows)
+    }
+
     /// Checks a step body completely, so that reading it afterwards cannot fail.
     ///
     /// **Throws:** `truncated`, `limitExceeded`, `lengthMismatch`, `invalidValue`.
@@ -118,6 +125,7 @@ package struct StepLayout: Hashable, Sendable {
     /// into `scratch`.
     ///
     /// **Shape:** `[rowCount, width]`, row-major; empty for a frame without activations.
+    /// **Throws:** what `use` throws.
     package func withActivations<Result: ~Copyable, Failure: Error>(
         of body: RawSpan, scratch: inout [Float], _ use: (Span<Float>) throws(Failure) -> Result
     ) throws(Failure) -> Result {

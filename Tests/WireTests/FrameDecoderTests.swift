@@ -103,6 +103,25 @@ import Wire
         }
     }
 
+    @Test func `a changed byte of a frame that came in pieces is refused with its last byte`() throws {
+        let golden = try #require(GoldenFrames.all.first { $0.kind == .step }).bytes
+        for index in 16..<golden.count {
+            var bytes = golden
+            bytes[index] ^= 1
+            for split in [1, 16, 17, golden.count - 1] {
+                var decoder = FrameDecoder(rules: .established(version: 1))
+                var count = 0
+                try decoder.push(bytes.span.bytes.extracting(0..<split)) { _, _, _ throws(WireError) in count += 1 }
+                #expect(throws: WireError.self) {
+                    try decoder.push(bytes.span.bytes.extracting(split..<bytes.count)) { _, _, _ throws(WireError) in
+                        count += 1
+                    }
+                }
+                #expect(count == 0)
+            }
+        }
+    }
+
     @Test func `before the handshake nothing else is taken and no memory beyond its limit`() throws {
         let ping = try #require(GoldenFrames.all.first { $0.kind == .ping }).bytes
         #expect(throws: WireError.unexpectedKind(.ping, expected: "hello, welcome or refuse")) {

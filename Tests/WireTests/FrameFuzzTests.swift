@@ -72,9 +72,13 @@ import Wire
 
     private func mutated(_ sample: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
         var bytes = sample
-        // Most mutations aim behind the header and get a fitting checksum, else nothing reaches the body's decoder.
+        // Most mutations get a fitting checksum, else nothing reaches the body's decoder; some of these change the
+        // header too, so that a body is read as one of another kind.
         let isSealed = random.below(8) > 0
-        let start = isSealed ? min(16, bytes.count) : 0
+        let start = !isSealed ? 0 : random.below(4) == 0 ? 4 : 16
+        if isSealed, start == 4, random.below(2) == 0 {
+            bytes[4] = FrameKind.allCases[random.below(FrameKind.allCases.count)].rawValue
+        }
         for _ in 0...random.below(3) where bytes.count > start {
             let index = start + random.below(bytes.count - start)
             switch random.below(7) {
@@ -152,7 +156,7 @@ extension FrameWriter {
         switch message {
         case .hello(let hello): try self.hello(hello)
         case .welcome(let welcome): try self.welcome(welcome)
-        case .refuse(let refusal): try refuse(refusal, versions: 1...version)
+        case .refuse(let refusal): try refuse(refusal, versions: 0...version)
         }
     }
 

@@ -121,6 +121,31 @@ import Wire
         #expect(FrameBytes.written(writer) == before)
     }
 
+    @Test func `the row limit is what just fits a link's budget`() throws {
+        let count = StepLayout.rowLimit(width: 60, frameByteLimit: 8192)
+        #expect(count == (8192 - 20) / 252)
+        var writer = FrameWriter(version: 1, frameByteLimit: 8192)
+        let floats = [Float](repeating: 0, count: 60 * (count + 1))
+        let rows = [StageRow](repeating: row[0], count: count + 1)
+        #expect(throws: WireError.self) {
+            try writer.step(1, rows: rows, activations: floats.span, width: 60, format: .f32)
+        }
+        try writer.step(
+            1, rows: Array(rows.dropLast()), activations: floats.span.extracting(0..<60 * count), width: 60,
+            format: .f32)
+        #expect(writer.byteCount <= 8192)
+        #expect(StepLayout.rowLimit(width: 1, frameByteLimit: Limits.frameBytesMax) == Limits.rows)
+        #expect(StepLayout.rowLimit(width: Limits.width, frameByteLimit: 8192) == 0)
+    }
+
+    @Test func `a link keeps to the smaller of both ends' budgets`() throws {
+        var writer = FrameWriter(version: 1, frameByteLimit: 1 << 20)
+        writer.establish(version: 3, peerFrameByteLimit: 4096)
+        #expect(writer.version == 3 && writer.frameByteLimit == 4096)
+        writer.establish(version: 3, peerFrameByteLimit: 1 << 30)
+        #expect(writer.frameByteLimit == 4096)
+    }
+
     @Test func `a body that contradicts itself is refused`() throws {
         let golden = try #require(GoldenFrames.all.first { $0.kind == .step }).bytes
         let body = Array(golden.dropFirst(16))
