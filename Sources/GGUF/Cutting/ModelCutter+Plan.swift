@@ -28,7 +28,15 @@ extension ModelCutter {
         }
         return StageFilePlan(
             layers: layers, layerCount: layerCount, header: layout.header, segments: segments,
-            fileByteCount: layout.fileByteCount, residual: "\(rules.residual)-\(layers.count - 1)")
+            fileByteCount: layout.fileByteCount, recipe: recipe(layers))
+    }
+}
+
+extension ModelCutter {
+    private func recipe(_ layers: LayerRange) -> StageRecipe {
+        StageRecipe(
+            feed: layers.first == 0 ? .tokens : .rows,
+            capture: layers.end == layerCount ? nil : .named("\(rules.residual)-\(layers.count - 1)"), width: width)
     }
 }
 

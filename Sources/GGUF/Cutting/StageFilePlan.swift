@@ -31,8 +31,8 @@ package struct StageFilePlan: Hashable, Sendable {
     package var segments: [Segment]
     /// Length of the stage file. **Units:** bytes.
     package var fileByteCount: UInt64
-    /// Name of the tensor that leaves the stage when it is not the last.
-    package var residual: String
+    /// How the stage is run.
+    package var recipe: StageRecipe
 
     /// Bytes taken from the model file: what a stage really needs of it.
     package var copiedByteCount: UInt64 { segments.reduce(0) { $0 + $1.byteCount } }
