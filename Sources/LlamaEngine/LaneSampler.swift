@@ -13,8 +13,8 @@ import Vocabulary
     private let stages: [SamplerStage]
     private let grammar: SamplerStage?
     private let vocabulary: OpaquePointer
-    /// Number of positions whose tokens have been accepted.
-    private(set) var acceptedCount: Int32 = 0
+    /// The tokens accepted so far, by position.
+    private(set) var history: [Token] = []
 
     /// Builds the chain.
     ///
@@ -42,10 +42,15 @@ import Vocabulary
 
     /// Takes a token of the prompt or of a replayed answer into the history. Positions already known are ignored.
     func accept(_ token: Token, at position: Int32) {
-        guard position == acceptedCount else { return }
-        acceptedCount += 1
+        guard position == history.count else { return }
+        history.append(token)
         for stage in stages { stage.accept(token) }
         if position >= sampling.promptLength { grammar?.accept(token) }
+    }
+
+    /// Takes over the history of the lane this one was copied from.
+    func adopt(_ tokens: ArraySlice<Token>) {
+        for (position, token) in tokens.enumerated() { accept(token, at: Int32(position)) }
     }
 
     /// Chooses the token at `position` from the logits and takes it into the history.

@@ -3,12 +3,6 @@ import CLlamaExtras
 import Serving
 package import Vocabulary
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// How a context is made.
 package struct ContextOptions: Sendable, Hashable {
     /// KV cells shared by all lanes.
@@ -94,13 +88,13 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let handle: OpaquePointer
     let model: SharedModel
     let abort: AbortFlag
-    let tap: ResidualTap?
+    let hooks: GraphHooks?
     private let threadPool: ThreadPool?
 
-    /// Makes a context over `model`; `residual` names the tensor that leaves a stage which is not the last.
-    init(model: SharedModel, options: ContextOptions, residual: String?, abort: AbortFlag) throws(EngineError) {
+    /// Makes a context over `model` that runs `recipe`.
+    init(model: SharedModel, options: ContextOptions, recipe: StageRecipe, abort: AbortFlag) throws(EngineError) {
         LlamaLibrary.clearLog()
-        let tap = residual.map(ResidualTap.init)
+        let hooks = GraphHooks(recipe)
         var parameters = unsafe llama_context_default_params()
         unsafe parameters.n_ctx = UInt32(options.cellCount)
         unsafe parameters.n_batch = UInt32(options.rowLimit)
@@ -119,12 +113,12 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             return unsafe Unmanaged<AbortFlag>.fromOpaque(data).takeUnretainedValue().isRaised
         }
         unsafe parameters.abort_callback_data = Unmanaged.passUnretained(abort).toOpaque()
-        if let tap {
+        if let hooks {
             unsafe parameters.cb_eval = { tensor, asks, data in
                 guard let data = unsafe data, let tensor = unsafe tensor else { return false }
-                return unsafe Unmanaged<ResidualTap>.fromOpaque(data).takeUnretainedValue().visit(tensor, asks: asks)
+                return unsafe Unmanaged<GraphHooks>.fromOpaque(data).takeUnretainedValue().visit(tensor, asks: asks)
             }
-            unsafe parameters.cb_eval_user_data = Unmanaged.passUnretained(tap).toOpaque()
+            unsafe parameters.cb_eval_user_data = Unmanaged.passUnretained(hooks).toOpaque()
         }
         guard let made = unsafe llama_init_from_model(model.model.handle, parameters) else {
             throw .failed(
@@ -133,7 +127,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         unsafe handle = made
         self.model = model
         self.abort = abort
-        self.tap = tap
+        self.hooks = hooks
         // Without a pool of our own ggml starts and joins threads for every graph.
         threadPool = options.threads > 1 ? ThreadPool(threads: options.threads) : nil
         if let threadPool { unsafe llama_attach_threadpool(made, threadPool.handle, nil) }
@@ -179,52 +173,4 @@ package struct StageMemory: Hashable, Sendable, Codable {
     }
 
     deinit { unsafe ggml_threadpool_free(handle) }
-}
-
-/// Takes the residual stream out of a stage that is not the last, and stops the graph there so that the output norm
-/// and the head are never computed.
-@safe final class ResidualTap {
-    private let name: [CChar]
-    /// Where the rows go; set by the engine around one decode.
-    private var destination: UnsafeMutableRawPointer?
-    private var capacity = 0
-    /// Bytes written since `begin`.
-    private(set) var written = 0
-
-    init(name: String) { self.name = Array(name.utf8CString) }
-
-    /// Directs the rows of the next decode to `destination` of `capacity` bytes.
-    func begin(_ destination: UnsafeMutableRawPointer, capacity: Int) {
-        unsafe self.destination = unsafe destination
-        self.capacity = capacity
-        written = 0
-    }
-
-    /// Ends a decode; nothing is written any more.
-    func end() {
-        unsafe destination = nil
-        capacity = 0
-    }
-
-    /// The evaluation callback: answers whether the data of `tensor` is wanted, then takes it.
-    func visit(_ tensor: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
-        if asks { return unsafe matches(tensor) }
-        let count = unsafe ggml_nbytes(tensor)
-        guard let destination = unsafe destination, written + count <= capacity,
-            unsafe tensor.pointee.type == GGML_TYPE_F32, unsafe ggml_is_contiguous(tensor)
-        else { return false }
-        unsafe ggml_backend_tensor_get(tensor, destination + written, 0, count)
-        written += count
-        return false
-    }
-
-    private func matches(_ tensor: UnsafeMutablePointer<ggml_tensor>) -> Bool {
-        let candidate = unsafe UnsafeRawPointer(tensor) + Self.nameOffset
-        return unsafe name.withUnsafeBytes { wanted in
-            guard let start = wanted.baseAddress else { return false }
-            return unsafe memcmp(candidate, start, wanted.count) == 0
-        }
-    }
-
-    private static let nameOffset: Int = unsafe MemoryLayout<ggml_tensor>.offset(of: \.name) ?? 0
 }

@@ -10,22 +10,22 @@ package struct LlamaStageConfiguration: Sendable {
     package var layers: LayerRange
     /// Layers of the uncut model.
     package var layerCount: Int
-    /// Name of the tensor that leaves a stage which is not the last, `l_out-<last layer of the file>`.
-    package var residual: String
+    /// How the stage is run.
+    package var recipe: StageRecipe
     /// Context and threads.
     package var context: ContextOptions
     /// Loading.
     package var model: ModelOptions
 
-    /// Makes a configuration; the residual's name is the usual one.
+    /// Makes a configuration.
     package init(
-        path: String, layers: LayerRange, layerCount: Int, context: ContextOptions, model: ModelOptions = ModelOptions(),
-        residual: String? = nil
+        path: String, layers: LayerRange, layerCount: Int, recipe: StageRecipe, context: ContextOptions,
+        model: ModelOptions = ModelOptions()
     ) {
         self.path = path
         self.layers = layers
         self.layerCount = layerCount
-        self.residual = residual ?? "l_out-\(layers.count - 1)"
+        self.recipe = recipe
         self.context = context
         self.model = model
     }
@@ -41,6 +41,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     package let model: SharedModel
     private let context: LlamaContext
     private let batch: StageBatch
+    private let feed: StageRecipe.Feed
     private var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
@@ -60,13 +61,14 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     package init(_ configuration: LlamaStageConfiguration, model: SharedModel, abort: AbortFlag) throws(EngineError) {
         let isLast = configuration.layers.end == configuration.layerCount
         context = try LlamaContext(
-            model: model, options: configuration.context, residual: isLast ? nil : configuration.residual, abort: abort)
+            model: model, options: configuration.context, recipe: configuration.recipe, abort: abort)
+        feed = configuration.recipe.feed
         self.model = model
         shape = StageShape(
-            layers: configuration.layers, layerCount: configuration.layerCount, width: model.model.width,
+            layers: configuration.layers, layerCount: configuration.layerCount, width: configuration.recipe.width,
             cellCount: Int(unsafe llama_n_ctx(context.handle)), laneCount: configuration.context.laneCount,
             rowLimit: configuration.context.rowLimit)
-        batch = StageBatch(rowLimit: configuration.context.rowLimit, positionsPerRow: model.model.positionsPerRow)
+        batch = StageBatch(rowLimit: configuration.context.rowLimit, positionsPerRow: configuration.recipe.feed == .rows ? model.model.positionsPerRow : 1)
         samplers = [LaneSampler?](repeating: nil, count: configuration.context.laneCount)
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid
@@ -103,6 +105,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             let source = try slot(from)
             let target = try slot(to)
             unsafe llama_memory_seq_cp(context.memory, Int32(source), Int32(target), 0, length)
+            if let history = samplers[source]?.history { samplers[target]?.adopt(history.prefix(Int(length))) }
         case .free(let lane):
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
@@ -151,7 +154,7 @@ extension LlamaStageEngine {
         for row in rows {
             _ = try slot(row.lane)
             guard row.position >= 0 else { throw .invalidRow(field: "position", value: Int(row.position), limit: 0) }
-            if shape.isFirst, row.token < 0 || Int(row.token) >= vocabularySize {
+            if feed == .tokens, row.token < 0 || Int(row.token) >= vocabularySize {
                 throw .invalidRow(field: "token", value: Int(row.token), limit: vocabularySize - 1)
             }
         }
@@ -183,37 +186,45 @@ extension LlamaStageEngine {
     private mutating func decode(
         _ rows: [StageRow], _ range: Range<Int>, _ activations: Span<Float>, _ output: inout StageOutput
     ) throws(EngineError) {
-        batch.fill(rows, range, flagsAll: !shape.isLast)
-        let status: Int32
-        var tapped = 0
-        if let tap = context.tap {
-            let width = shape.width
-            status = unsafe output.activations.withUnsafeMutableBytes { bytes in
-                let slice = unsafe UnsafeMutableRawBufferPointer(
-                    rebasing: bytes[range.lowerBound * width * 4..<range.upperBound * width * 4])
-                guard let base = slice.baseAddress else { return -1 }
-                unsafe tap.begin(base, capacity: slice.count)
-                return run(range, activations)
+        batch.fill(rows, range, flagsAll: !shape.isLast, hidesTokens: hidesTokens)
+        let bytes = range.lowerBound * shape.width * 4..<range.upperBound * shape.width * 4
+        let status = unsafe activations.withUnsafeBytes { incoming in
+            let rows = unsafe shape.isFirst ? incoming : UnsafeRawBufferPointer(rebasing: incoming[bytes])
+            return unsafe output.activations.withUnsafeMutableBytes { outgoing in
+                let residual = unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
+                return unsafe run(rows: rows, residual: residual)
             }
-            tapped = tap.written
-            tap.end()
-        } else {
-            status = run(range, activations)
         }
         try require(status, rows: range.count)
-        if context.tap != nil, tapped != range.count * shape.width * 4 {
-            throw .failed(
-                operation: "taking the residual", code: tapped,
-                reason: "the graph has no tensor of that name for every row; run skein verify on this model")
-        }
+        try requireExchange(of: bytes.count)
         if shape.isLast { try sample(rows, range, &output) }
     }
 
-    private func run(_ range: Range<Int>, _ activations: Span<Float>) -> Int32 {
-        guard !shape.isFirst else { return unsafe llama_decode(context.handle, batch.tokens) }
-        return unsafe activations.withUnsafeBufferPointer { floats in
-            guard let base = floats.baseAddress else { return -1 }
-            return unsafe llama_decode(context.handle, batch.embeddings(base + range.lowerBound * shape.width))
+    private var hidesTokens: Bool {
+        if case .inject(_, realTokens: false) = feed { return true }
+        return false
+    }
+
+    private func run(rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer) -> Int32 {
+        unsafe context.hooks?.begin(rows: rows, residual: residual)
+        defer { context.hooks?.end() }
+        guard feed == .rows else { return unsafe llama_decode(context.handle, batch.tokens) }
+        guard let floats = unsafe rows.assumingMemoryBound(to: Float.self).baseAddress else { return -1 }
+        return unsafe llama_decode(context.handle, batch.embeddings(floats))
+    }
+
+    /// A pattern that met no node would silently compute something else: that is an error, not an answer.
+    private func requireExchange(of byteCount: Int) throws(EngineError) {
+        guard let hooks = context.hooks else { return }
+        if !shape.isLast, hooks.taken != byteCount {
+            throw .failed(
+                operation: "taking the residual", code: hooks.taken,
+                reason: "the graph has no node of that name for every row; run skein verify on this model")
+        }
+        if case .inject = feed, hooks.given != byteCount {
+            throw .failed(
+                operation: "injecting the rows", code: hooks.given,
+                reason: "the graph has no node of that name for every row; run skein verify on this model")
         }
     }
 

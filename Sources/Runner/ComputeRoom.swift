@@ -112,9 +112,18 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     }
 
     private mutating func compute(_ job: ComputeJob) -> StageFailure? {
+        // Every operation counts, even when one is refused or the rows cannot be run: the brain relies on lanes being
+        // freed everywhere.
+        var refused: EngineError?
+        for operation in job.operations {
+            do throws(EngineError) {
+                try engine.apply(operation)
+            } catch {
+                refused = refused ?? error
+            }
+        }
+        if let refused { return StageFailure(stage: stageIndex, refused) }
         do throws(EngineError) {
-            // Operations count even when the rows cannot be run: the brain relies on lanes being freed everywhere.
-            for operation in job.operations { try engine.apply(operation) }
             switch job.work {
             case .skip(let failure):
                 return failure

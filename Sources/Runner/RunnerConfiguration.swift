@@ -9,7 +9,7 @@ package struct RunnerConfiguration: Sendable, Codable {
     /// Which engine runs the stage.
     package enum Engine: Sendable, Codable {
         /// Stock llama.cpp over a stage file (or the whole model).
-        case llama(path: String, residual: String)
+        case llama(path: String, recipe: StageRecipe)
         /// The tiny transformer in Swift, for tests and drills without a model file.
         case reference(width: Int, seed: UInt64)
     }

@@ -46,9 +46,7 @@ package enum RunnerMain {
 
     private static func start(_ configuration: RunnerConfiguration) async throws -> RunningStage {
         switch configuration.engine {
-        case .llama(let path, let residual):
-            let loaded = try await loadLlama(configuration, path: path, residual: residual)
-            return loaded
+        case .llama(let path, let recipe): return try await loadLlama(configuration, path: path, recipe: recipe)
         case .reference(let width, let seed):
             return try await startReference(configuration, width: width, seed: seed)
         }
@@ -103,7 +101,7 @@ struct RunningStage: Sendable {
 
 extension RunnerMain {
     private static func loadLlama(
-        _ configuration: RunnerConfiguration, path: String, residual: String
+        _ configuration: RunnerConfiguration, path: String, recipe: StageRecipe
     ) async throws -> RunningStage {
         let began = ContinuousClock.now
         var context = ContextOptions(
@@ -116,8 +114,8 @@ extension RunnerMain {
         let lastTenth = Mutex(-1)
         let engine = try LlamaStageEngine(
             LlamaStageConfiguration(
-                path: path, layers: configuration.layers, layerCount: configuration.layerCount, context: context,
-                model: options, residual: residual),
+                path: path, layers: configuration.layers, layerCount: configuration.layerCount, recipe: recipe,
+                context: context, model: options),
             abort: AbortFlag(),
             progress: { fraction in
                 // A report per tenth is enough for a progress bar.

@@ -24,7 +24,7 @@ package struct DeploymentPlan: Sendable {
 
     struct StageFile: Sendable {
         let path: String
-        let residual: String
+        let recipe: StageRecipe
         let pin: PinnedFile?
     }
 
@@ -50,9 +50,11 @@ package struct DeploymentPlan: Sendable {
             for layers in cut.stages where cut.stageCount > 1 {
                 let plan = try cutter.plan(layers)
                 let pin = try cache.materialise(plan, of: spec.path, digest: digest)
-                files.append(StageFile(path: pin.path, residual: plan.residual, pin: pin))
+                files.append(StageFile(path: pin.path, recipe: plan.recipe, pin: pin))
             }
-            if files.isEmpty { files = [StageFile(path: spec.path, residual: "", pin: nil)] }
+            if files.isEmpty {
+                files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
+            }
             self.files = files
             self.cut = cut
             self.spec = spec
@@ -88,7 +90,7 @@ package struct DeploymentPlan: Sendable {
         files.enumerated().map { index, file in
             var configuration = RunnerConfiguration(
                 cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: cut.stages,
-                modelDigest: card.digest, engine: .llama(path: file.path, residual: file.residual),
+                modelDigest: card.digest, engine: .llama(path: file.path, recipe: file.recipe),
                 laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext,
                 listen: .unix(path: "\(folder)/\(epoch.number)-\(index).sock"))
             configuration.rowLimit = min(spec.rowLimit, card.servedContext)

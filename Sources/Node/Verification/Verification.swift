@@ -156,16 +156,15 @@ package struct Verification: Sendable {
 
     private func wholeModel(_ cutter: ModelCutter) throws(EngineError) -> EngineChain {
         let layers = LayerRange(first: 0, end: cutter.layerCount)
-        return try EngineChain([stage(path: spec.path, layers, cutter, residual: "")], wire: spec.wire)
+        return try EngineChain([stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
     }
 
     private func stage(
-        path: String, _ layers: LayerRange, _ cutter: ModelCutter, residual: String
+        path: String, _ layers: LayerRange, _ cutter: ModelCutter, recipe: StageRecipe
     ) -> LlamaStageConfiguration {
         LlamaStageConfiguration(
-            path: path, layers: layers, layerCount: cutter.layerCount,
-            context: ContextOptions(cellCount: 512, laneCount: VerificationScript.laneCount, rowLimit: 128),
-            residual: residual)
+            path: path, layers: layers, layerCount: cutter.layerCount, recipe: recipe,
+            context: ContextOptions(cellCount: 512, laneCount: VerificationScript.laneCount, rowLimit: 128))
     }
 
     private func verdict(
@@ -179,7 +178,7 @@ package struct Verification: Sendable {
                 let plan = try cutter.plan(layers)
                 let pin = try cache.materialise(plan, of: spec.path, digest: digest)
                 pins.append(pin)
-                stages.append(stage(path: pin.path, layers, cutter, residual: plan.residual))
+                stages.append(stage(path: pin.path, layers, cutter, recipe: plan.recipe))
             }
             let trace = try script.run(try EngineChain(stages, wire: spec.wire))
             (verdict.maxAbsDiff, verdict.tokensEqual, verdict.tokens) = whole.compare(trace)

@@ -27,6 +27,7 @@ struct VerificationScript: Sendable {
         var trace = VerificationTrace()
         var last: [Token] = []
         for lane in 0..<Self.laneCount {
+            try chain.apply(.open(lane: Lane(UInt16(lane)), sampling: sampling(lane)))
             // Lane 0 takes its prompt in one chunk, lane 1 in three, lane 2 in chunks of 5 beside lane 1's last one.
             let logits = try prefill(lane, chunk: [prompts[lane].count, prompts[lane].count / 3 + 1, 5][lane], &chain)
             last.append(trace.take(logits))
@@ -40,6 +41,13 @@ struct VerificationScript: Sendable {
             last = try chain.execute(rows).map { trace.take($0) }
         }
         return trace
+    }
+
+    private func sampling(_ lane: Int) -> LaneSampling {
+        var parameters = SamplingParameters()
+        parameters.temperature = 0
+        parameters.seed = 0
+        return LaneSampling(parameters: parameters, promptLength: Int32(prompts[lane].count))
     }
 
     private func prefill(_ lane: Int, chunk: Int, _ chain: inout EngineChain) throws -> [Float] {

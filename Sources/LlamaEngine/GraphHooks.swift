@@ -1,0 +1,150 @@
+import CLlama
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Runs a stage's recipe inside llama.cpp's evaluation callback: puts the incoming rows in, sets constants right, takes
+/// the residual out, and stops the graph there so that the output norm and the head are never computed.
+///
+/// The library asks for every node before it computes it, then calls again with the data of the nodes it was told of.
+/// **Isolation:** the compute thread.
+@safe final class GraphHooks {
+    private let inject: CompiledPattern?
+    private let capture: CompiledPattern?
+    private let patches: [(pattern: CompiledPattern, factor: Float)]
+    private var source: UnsafeRawPointer?
+    private var sourceCount = 0
+    private var destination: UnsafeMutableRawPointer?
+    private var capacity = 0
+    private var hasStopped = false
+    /// Bytes taken out since `begin`.
+    private(set) var taken = 0
+    /// Bytes put in since `begin`.
+    private(set) var given = 0
+
+    /// Nil when the recipe needs no callback, which is the fastest way to run a graph.
+    init?(_ recipe: StageRecipe) {
+        if case .inject(let node, _) = recipe.feed { inject = CompiledPattern(node) } else { inject = nil }
+        capture = recipe.capture.map(CompiledPattern.init)
+        patches = recipe.patches.map { (CompiledPattern($0.node), $0.factor) }
+        if inject == nil, capture == nil, patches.isEmpty { return nil }
+    }
+
+    /// Prepares one decode: `rows` go in where the recipe injects, the residual goes to `residual`.
+    func begin(rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer) {
+        unsafe source = rows.baseAddress
+        sourceCount = rows.count
+        unsafe destination = residual.baseAddress
+        capacity = residual.count
+        taken = 0
+        given = 0
+        hasStopped = false
+    }
+
+    /// Ends a decode; the buffers of `begin` are not touched any more.
+    func end() {
+        unsafe source = nil
+        unsafe destination = nil
+    }
+
+    /// The evaluation callback. Asked, it answers whether it wants the node's data; told, whether the graph goes on.
+    func visit(_ node: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
+        // Later splits of a graph that was stopped are still offered.
+        guard !hasStopped else { return false }
+        guard asks else { return unsafe take(node) }
+        for patch in patches where unsafe patch.pattern.matches(node) {
+            unsafe UnsafeMutableRawPointer(node).storeBytes(
+                of: patch.factor, toByteOffset: Self.parametersOffset, as: Float.self)
+        }
+        if let inject, unsafe inject.matches(node) { return true }
+        return unsafe capture?.matches(node) ?? false
+    }
+
+    private func take(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        let count = unsafe ggml_nbytes(node)
+        guard unsafe node.pointee.type == GGML_TYPE_F32, unsafe ggml_is_contiguous(node) else {
+            hasStopped = true
+            return false
+        }
+        if let inject, unsafe inject.matches(node) {
+            if let source = unsafe source, given + count <= sourceCount {
+                unsafe ggml_backend_tensor_set(node, source + given, 0, count)
+                given += count
+            }
+            // The captured node may be the injected one, in a stage that computes nothing in between.
+            guard let capture, unsafe capture.matches(node) else { return true }
+        }
+        if let destination = unsafe destination, taken + count <= capacity {
+            unsafe ggml_backend_tensor_get(node, destination + taken, 0, count)
+            taken += count
+        }
+        hasStopped = true
+        return false
+    }
+
+    private static let parametersOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.op_params) ?? 0
+}
+
+/// A `NodePattern` made ready for a comparison per graph node.
+@safe private struct CompiledPattern {
+    private enum Kind {
+        case name([UInt8], isPrefix: Bool)
+        case operation(ggml_op, source: [UInt8], isPrefix: Bool)
+    }
+
+    private let kind: Kind
+
+    init(_ pattern: NodePattern) {
+        switch pattern {
+        case .named(let name): kind = .name(Array(name.utf8), isPrefix: false)
+        case .prefix(let name): kind = .name(Array(name.utf8), isPrefix: true)
+        case .operation(let operation, let source):
+            let isPrefix = source.hasSuffix("*")
+            let name = isPrefix ? String(source.dropLast()) : source
+            kind = .operation(Self.code(of: operation), source: Array(name.utf8), isPrefix: isPrefix)
+        }
+    }
+
+    func matches(_ node: UnsafePointer<ggml_tensor>) -> Bool {
+        switch kind {
+        case .name(let name, let isPrefix): return unsafe Self.isNamed(node, name, isPrefix)
+        case .operation(let operation, let name, let isPrefix):
+            guard unsafe node.pointee.op == operation else { return false }
+            for index in 0..<Self.sourceCount {
+                let offset = unsafe Self.sourcesOffset + index * MemoryLayout<UnsafeRawPointer?>.stride
+                let source = unsafe UnsafeRawPointer(node).load(
+                    fromByteOffset: offset, as: UnsafePointer<ggml_tensor>?.self)
+                guard let source = unsafe source else { continue }
+                if unsafe Self.isNamed(source, name, isPrefix) { return true }
+            }
+            return false
+        }
+    }
+
+    private static func isNamed(_ node: UnsafePointer<ggml_tensor>, _ name: [UInt8], _ isPrefix: Bool) -> Bool {
+        guard name.count < nameCapacity else { return false }
+        let start = unsafe UnsafeRawPointer(node) + nameOffset
+        return unsafe name.withUnsafeBytes { wanted in
+            guard let base = wanted.baseAddress, unsafe memcmp(start, base, wanted.count) == 0 else { return false }
+            return unsafe isPrefix || start.load(fromByteOffset: wanted.count, as: UInt8.self) == 0
+        }
+    }
+
+    /// The operation of this name, or `GGML_OP_NONE`, which never carries a source.
+    private static func code(of name: String) -> ggml_op {
+        for raw in 0..<GGML_OP_COUNT.rawValue {
+            let operation = ggml_op(rawValue: raw)
+            if let text = unsafe ggml_op_name(operation), unsafe String(cString: text) == name { return operation }
+        }
+        return GGML_OP_NONE
+    }
+
+    private static let nameOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.name) ?? 0
+    private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
+    private static let sourceCount = Int(GGML_MAX_SRC)
+    private static let nameCapacity = Int(GGML_MAX_NAME)
+}
