@@ -36,7 +36,7 @@ package struct StageFileCache: Sendable {
     package func materialise(
         _ plan: StageFilePlan, of modelPath: String, digest: String
     ) throws(StoreError) -> PinnedFile {
-        try BuiltinFile.makeFolders(folder)
+        try StoreFiles.makeFolders(folder)
         let path = "\(folder)/\(Self.key(of: plan, digest: digest)).gguf"
         if let pinned = PinnedFile(path: path), pinned.byteCount == plan.fileByteCount {
             pinned.touch()

@@ -62,8 +62,10 @@ package struct NodeService: Sendable {
     /// **Throws:** `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port
     /// is taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
-        let folder = try Self.makeSocketFolder()
-        defer { Self.removeSocketFolder(folder) }
+        try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
+    }
+
+    private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
         let cache = StageFileCache(folder: "\(configuration.cacheFolder)/stages")
         let digests = DigestCache(folder: "\(configuration.cacheFolder)/digests")
         let supervisors = try configuration.deployments.map { spec in
@@ -90,8 +92,17 @@ package struct NodeService: Sendable {
         let size = builtin_model_size()
         let path = "\(cacheFolder)/builtin/skein-tiny-q8_0.gguf"
         let bytes = UnsafeRawBufferPointer(start: builtin_model_bytes(), count: size)
-        try BuiltinFile.write(bytes, to: path)
+        try StoreFiles.write(bytes, to: path)
         return path
+    }
+
+    /// Calls `body` with a short folder for sockets that lives as long as the call.
+    ///
+    /// **Throws:** `StoreError.unwritable`, and what `body` throws.
+    package static func withSocketFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
+        let folder = try makeSocketFolder()
+        defer { removeSocketFolder(folder) }
+        return try await body(folder)
     }
 
     // Unix socket paths are limited to about 100 bytes, so the sockets live in a short folder only this user may enter.

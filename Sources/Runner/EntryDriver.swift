@@ -130,7 +130,7 @@ actor EntryDriver {
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight, statistics: EntryReport.Statistics(room.statistics))
+            stepsInFlight: brain.stepsInFlight, statistics: StageTimes(room.statistics))
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -272,28 +272,6 @@ extension EntryDriver: FrameLinkDelegate {
 
 /// What the entry stage reports to its node on request.
 package struct EntryReport: Sendable, Codable {
-    /// Counters of the entry's compute thread. **Units:** nanoseconds where named.
-    package struct Statistics: Sendable, Codable {
-        /// Steps run.
-        package var steps: UInt64
-        /// Rows run.
-        package var rows: UInt64
-        /// Time in the engine.
-        package var computeNanoseconds: UInt64
-        /// Time encoding frames.
-        package var encodeNanoseconds: UInt64
-        /// Time jobs waited for the thread.
-        package var waitNanoseconds: UInt64
-
-        init(_ statistics: StageStatistics) {
-            steps = statistics.steps
-            rows = statistics.rows
-            computeNanoseconds = statistics.computeNanoseconds
-            encodeNanoseconds = statistics.encodeNanoseconds
-            waitNanoseconds = statistics.waitNanoseconds
-        }
-    }
-
     /// Requests in the waiting line.
     package var queued: Int
     /// Requests with a lane.
@@ -305,5 +283,5 @@ package struct EntryReport: Sendable, Codable {
     /// Microbatches under way.
     package var stepsInFlight: Int
     /// The entry stage's counters.
-    package var statistics: Statistics
+    package var statistics: StageTimes
 }

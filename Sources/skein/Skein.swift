@@ -7,5 +7,5 @@ struct Skein: AsyncParsableCommand {
         commandName: "skein",
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: "0.1.0",
-        subcommands: [Serve.self, Verify.self, GGUFCommand.self, RunnerCommandLine.self])
+        subcommands: [Serve.self, Verify.self, Bench.self, GGUFCommand.self, RunnerCommandLine.self])
 }

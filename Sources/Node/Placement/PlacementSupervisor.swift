@@ -46,6 +46,9 @@ actor PlacementSupervisor {
     private var loaded: [Int: LoadedStage] = [:]
     private let origin = ContinuousClock.now
     private(set) var restarts = 0
+    private var activeCommands: [AsyncStream<RunnerCommand>.Continuation] = []
+    private var times: [Int: StageTimes] = [:]
+    private var timesWaiter: CheckedContinuation<Void, Never>?
 
     init(plan: DeploymentPlan, executable: String, folder: String, eventLoop: any EventLoop, logger: Logger) {
         self.plan = plan
@@ -97,6 +100,22 @@ actor PlacementSupervisor {
     /// What is known about each stage that has been loaded, by index.
     var loadedStages: [Int: LoadedStage] { loaded }
 
+    /// Where each stage's time went so far, by index; empty when the placement is not ready.
+    func stageTimes() async -> [StageTimes] {
+        guard case .ready = state, timesWaiter == nil else { return [] }
+        times = [:]
+        await withCheckedContinuation { continuation in
+            timesWaiter = continuation
+            for commands in activeCommands { commands.yield(.report) }
+        }
+        return times.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    private func endTimesWait() {
+        timesWaiter?.resume()
+        timesWaiter = nil
+    }
+
     private func change(to new: State) {
         state = new
         let resumed = waiters
@@ -139,7 +158,10 @@ actor PlacementSupervisor {
                 try? await Task.sleep(for: .seconds(Self.startSeconds))
                 notify.yield(.timeout)
             }
+            activeCommands = commands
             let loss = await follow(notices, configurations, commands)
+            activeCommands = []
+            endTimesWait()
             group.cancelAll()
             for continuation in commands { continuation.finish() }
             return loss
@@ -160,6 +182,9 @@ actor PlacementSupervisor {
             case .report(let index, .loaded(let stage)): loaded[index] = stage
             case .report(let index, .failed(let reason)): lastWords[index] = reason
             case .report(_, .ready): readyStages += 1
+            case .report(let index, .times(let stage)):
+                times[index] = stage
+                if times.count == configurations.count { endTimesWait() }
             case .exit(let index, let exit):
                 let loss = Loss(stage: index, reason: lastWords[index] ?? exit.description)
                 await lose(loss, exit)
