@@ -45,7 +45,7 @@ import Vocabulary
         guard position == history.count else { return }
         history.append(token)
         for stage in stages { stage.accept(token) }
-        if position >= sampling.promptLength { grammar?.accept(token) }
+        if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
     }
 
     /// Takes over the history of the lane this one was copied from.

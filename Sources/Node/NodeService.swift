@@ -1,5 +1,6 @@
 import CBuiltinModel
 import Gateway
+import LlamaEngine
 package import Logging
 import ModelStore
 import NIOCore
@@ -45,6 +46,13 @@ package enum Folders {
 
 /// A node: supervisors of its deployments and the API in front of them.
 package struct NodeService: Sendable {
+    /// The release, as `--version` and the API name it.
+    package static let version = "0.1.0"
+    /// How long answers under way may take to end after a signal. **Units:** seconds.
+    static let drainSeconds = 5
+    /// How long a shutdown may take before what is left is cancelled. **Units:** seconds.
+    static let shutdownSeconds = 8
+
     private let configuration: NodeConfiguration
     private let executable: String
     private let logger: Logger
@@ -75,14 +83,17 @@ package struct NodeService: Sendable {
         }
         let backend = NodeBackend(supervisors)
         let gateway = GatewayServer(
-            backend: backend, host: configuration.host, port: configuration.port, logger: logger)
-        // Order is dependency order: on shutdown the API drains first, the runners end last.
+            backend: backend, host: configuration.host, port: configuration.port,
+            fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", logger: logger)
+        // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
-            supervisors.map(SupervisorService.init) + [gateway.application(ready: listening)]
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        try await group.run()
+            supervisors.map(SupervisorService.init) + [
+                gateway.application(ready: listening), DrainService(backend: backend),
+            ]
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
+        try await ServiceGroup(configuration: group).run()
     }
 
     /// The built-in model as a file in the cache, written when it is not there yet.
@@ -122,6 +133,16 @@ package struct NodeService: Sendable {
         }
         closedir(directory)
         rmdir(folder)
+    }
+}
+
+/// On shutdown: refuses new requests, gives answers under way a moment to end, then ends each with one typed error.
+private struct DrainService: Service {
+    let backend: NodeBackend
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await backend.drain(seconds: NodeService.drainSeconds)
     }
 }
 

@@ -38,7 +38,7 @@ actor EntryDriver {
     private var timer: Scheduled<Void>?
     private let started = ContinuousClock.now
     private let lost: @Sendable (String) -> Void
-    private var opened: (@Sendable (RunnerError?) -> Void)?
+    private var opening = Opening()
 
     private struct Client {
         var link: FrameLink
@@ -66,14 +66,12 @@ actor EntryDriver {
 
     /// Calls `report` once, when the chain is closed: the onward link is open and the last stage has dialled back.
     func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) {
-        opened = report
+        opening.wait(report)
         reportOpened()
     }
 
     private func reportOpened() {
-        guard let opened, isAlone || forward != nil && returning != nil else { return }
-        opened(nil)
-        self.opened = nil
+        if isAlone || forward != nil && returning != nil { opening.resolve(nil) }
     }
 
     // MARK: Frames
@@ -89,8 +87,7 @@ actor EntryDriver {
                 forward = link
                 reportOpened()
             case .refused(let role, let reason):
-                opened?(.linkFailed(role: "\(role)", reason: reason))
-                opened = nil
+                opening.resolve(.linkFailed(role: "\(role)", reason: reason))
             case .frame(.directReturn, let frame): try takeResult(frame)
             case .frame(.control, let frame): try takeControl(frame, link)
             case .frame(.upstream, _): break

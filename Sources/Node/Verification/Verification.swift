@@ -140,7 +140,11 @@ package struct Verification: Sendable {
             }
             try cutter.check(cut)
             return [cut]
-        case .stages(let count): return cutter.legalCuts(stageCount: count, limit: Self.exactCutLimit)
+        case .stages(let count):
+            let cuts = cutter.legalCuts(stageCount: count, limit: Self.exactCutLimit)
+            // An impossible number of stages is refused with the largest possible one, not passed over.
+            if cuts.isEmpty { _ = try cutter.evenCut(stageCount: count) }
+            return cuts
         case .standard(let most):
             var cuts = cutter.legalCuts(stageCount: 2, limit: Self.exactCutLimit)
             for count in stride(from: 3, through: min(most, cutter.layerCount), by: 1) {

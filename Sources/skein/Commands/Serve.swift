@@ -46,6 +46,10 @@ struct Serve: AsyncParsableCommand {
             try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
         } catch let error as DeploymentError {
             Output.error("\(error)")
+            if case .setting = error { throw ExitCode(2) }
+            throw ExitCode(1)
+        } catch {
+            Output.error("cannot serve at \(listen): \(error); choose another --listen HOST:PORT.")
             throw ExitCode(1)
         }
     }
