@@ -74,7 +74,9 @@ struct RenderedChat {
     }
 
     private func stops(_ prompt: OpaquePointer) -> [String] {
-        unsafe (0..<extras_chat_prompt_stop_count(prompt)).map { unsafe String(cString: extras_chat_prompt_stop(prompt, $0)) }
+        unsafe (0..<extras_chat_prompt_stop_count(prompt)).map {
+            unsafe String(cString: extras_chat_prompt_stop(prompt, $0))
+        }
     }
 
     private func read(_ prompt: OpaquePointer) -> RenderedChat {
@@ -148,7 +150,9 @@ extension GenerationRequest {
 
     /// Splits an answer; nil when the library cannot.
     func parse(_ answer: String, isPartial: Bool) -> ParsedAnswer? {
-        guard let made = unsafe extras_answer_parse(handle, answer, answer.utf8.count, isPartial, nil) else { return nil }
+        guard let made = unsafe extras_answer_parse(handle, answer, answer.utf8.count, isPartial, nil) else {
+            return nil
+        }
         defer { unsafe extras_answer_free(made) }
         let calls = unsafe (0..<extras_answer_tool_call_count(made)).map { index in
             unsafe ToolCall(

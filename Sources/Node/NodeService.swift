@@ -128,7 +128,9 @@ package struct NodeService: Sendable {
     private static func removeSocketFolder(_ folder: String) {
         guard let directory = opendir(folder) else { return }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name.hasSuffix(".sock") { unlink("\(folder)/\(name)") }
         }
         closedir(directory)

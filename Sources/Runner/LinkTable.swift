@@ -109,7 +109,8 @@ struct RunnerIdentity: Sendable {
                 allowed: WireFormat.allCases.map(\.description).joined(separator: ", "))
         }
         guard let digest = ModelDigest(hexadecimal: configuration.modelDigest) else {
-            throw .badConfiguration(field: "modelDigest", value: configuration.modelDigest, allowed: "64 hexadecimal digits")
+            throw .badConfiguration(
+                field: "modelDigest", value: configuration.modelDigest, allowed: "64 hexadecimal digits")
         }
         self.configuration = configuration
         self.digest = digest

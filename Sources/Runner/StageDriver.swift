@@ -40,7 +40,8 @@ actor StageDriver {
 
     /// Takes over a link this runner dialled.
     func dialled(_ link: FrameLink) throws(WireError) {
-        try links.dialled(link, role: onward, to: identity.configuration.isLast ? 0 : identity.configuration.stageIndex + 1)
+        try links.dialled(
+            link, role: onward, to: identity.configuration.isLast ? 0 : identity.configuration.stageIndex + 1)
     }
 
     private var opening = Opening()

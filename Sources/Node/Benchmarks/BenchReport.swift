@@ -88,8 +88,10 @@ package struct BenchReport: Sendable, Codable {
     private static var system: String {
         var facts = utsname()
         uname(&facts)
-        return [withUnsafeBytes(of: facts.sysname) { text($0) }, withUnsafeBytes(of: facts.release) { text($0) },
-            withUnsafeBytes(of: facts.machine) { text($0) }].joined(separator: " ")
+        return [
+            withUnsafeBytes(of: facts.sysname) { text($0) }, withUnsafeBytes(of: facts.release) { text($0) },
+            withUnsafeBytes(of: facts.machine) { text($0) },
+        ].joined(separator: " ")
     }
 
     private static func text(_ bytes: UnsafeRawBufferPointer) -> String {

@@ -14,6 +14,8 @@ package enum Benchmarks {
     private static let prefillTokens = 512
 
     /// The synthetic 0.6B shape in q8_0, made once and cached.
+    ///
+    /// **Throws:** `StoreError` when it cannot be written.
     package static func defaultModel(cacheFolder: String) throws -> String {
         let path = "\(cacheFolder)/bench/qwen3-0.6b-q8_0.gguf"
         if (try? FileByteSource(path: path)) != nil { return path }
@@ -26,7 +28,8 @@ package enum Benchmarks {
         return path
     }
 
-    private static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec {
+    private static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec
+    {
         var spec = DeploymentSpec(name: name, path: model)
         spec.cutting = .stages(stages)
         spec.threads = threads
@@ -36,9 +39,12 @@ package enum Benchmarks {
     }
 
     /// One stage against llama-bench.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when the placement does not run, `.setting` for the peer.
     package static func solo(model: String, threads: Int, _ environment: BenchEnvironment) async throws -> BenchReport {
         var report = BenchReport(
-            "solo", model: model, settings: ["threads": "\(threads)", "decode": "\(decodeTokens)", "prefill": "\(prefillTokens)"],
+            "solo", model: model,
+            settings: ["threads": "\(threads)", "decode": "\(decodeTokens)", "prefill": "\(prefillTokens)"],
             engine: LlamaLibrary.version)
         let peer = environment.peerFolder.map { PeerBench(folder: $0, model: model, threads: threads) }
         var decode: [Double] = []
@@ -53,10 +59,16 @@ package enum Benchmarks {
                 let long = try await placement.generate(
                     promptTokens: 1, outputTokens: decodeTokens + 1, seed: UInt64(run))
                 decode.append(Double(decodeTokens) / long.decodeSeconds)
-                if let peer { decodeOverPeer.append(decode[run] / (try await peer.tokensPerSecond(prefill: 0, decode: decodeTokens))) }
+                if let peer {
+                    decodeOverPeer.append(
+                        decode[run] / (try await peer.tokensPerSecond(prefill: 0, decode: decodeTokens)))
+                }
                 let wide = try await placement.generate(promptTokens: prefillTokens, outputTokens: 1, seed: UInt64(run))
                 prefill.append(Double(prefillTokens) / wide.prefillSeconds)
-                if let peer { prefillOverPeer.append(prefill[run] / (try await peer.tokensPerSecond(prefill: prefillTokens, decode: 0))) }
+                if let peer {
+                    prefillOverPeer.append(
+                        prefill[run] / (try await peer.tokensPerSecond(prefill: prefillTokens, decode: 0)))
+                }
             }
         }
         report.results = [
@@ -70,6 +82,8 @@ package enum Benchmarks {
     }
 
     /// Stages on this machine against one stage, one thread each, at the same number of streams.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
     package static func split(
         model: String, stages: Int, streams: Int, wire: WireFormat, delayMicroseconds: Int,
         _ environment: BenchEnvironment

@@ -72,8 +72,11 @@ actor PlacementSupervisor {
                 change(to: .starting(reason: "stage \(loss.stage) was lost (\(loss.reason)) and is started again"))
                 try? await Task.sleep(for: pause)
             case .giveUp(let crashes, let window):
-                change(to: .failed(
-                    reason: "stage \(loss.stage) was lost \(crashes) times within \(window); the last time: \(loss.reason)"))
+                change(
+                    to: .failed(
+                        reason:
+                            "stage \(loss.stage) was lost \(crashes) times within \(window); last: \(loss.reason)"
+                    ))
                 return
             }
         }
@@ -236,7 +239,8 @@ actor PlacementSupervisor {
         canary.sampling.temperature = 0
         for await event in await link.generate(canary) {
             switch event {
-            case .failed(let error): return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
+            case .failed(let error):
+                return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
             case .finished: change(to: .ready(link))
             case .queued, .started, .output: break
             }

@@ -49,7 +49,7 @@ package struct CutVerdict: Sendable, Codable {
     package var reason: String?
 
     /// Names as in the command's JSON.
-    package enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case cut, legal, tokens, reason
         case maxAbsDiff = "max_abs_diff"
         case tokensEqual = "tokens_equal"
@@ -81,7 +81,7 @@ package struct VerificationReport: Sendable, Codable {
     package var passed: Bool
 
     /// Names as in the command's JSON.
-    package enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case model, architecture, layers, stages, wire, cuts, refusal, passed
         case legalBoundaries = "legal_boundaries"
     }
@@ -160,7 +160,8 @@ package struct Verification: Sendable {
 
     private func wholeModel(_ cutter: ModelCutter) throws(EngineError) -> EngineChain {
         let layers = LayerRange(first: 0, end: cutter.layerCount)
-        return try EngineChain([stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
+        return try EngineChain(
+            [stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
     }
 
     private func stage(

@@ -54,9 +54,13 @@ struct BenchOptions: ParsableArguments {
         }
         Output.line("\(report.name) \(report.model) on \(report.machine.processor), \(report.machine.cores) cores")
         for result in report.results {
-            Output.line("  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (runs: \(result.samples.map(Self.rounded).joined(separator: " ")))")
+            Output.line(
+                "  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (runs: \(Self.listed(result.samples)))"
+            )
         }
     }
+
+    private static func listed(_ samples: [Double]) -> String { samples.map(rounded).joined(separator: " ") }
 
     private static func rounded(_ value: Double) -> String {
         let places = value.magnitude < 10 ? 1000.0 : 10.0
@@ -102,7 +106,8 @@ struct BenchSplit: AsyncParsableCommand {
 
     func run() async throws {
         guard let format = WireFormat.allCases.first(where: { $0.description == wire }) else {
-            throw ValidationError("--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+            throw ValidationError(
+                "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
         try await options.run { model, environment in
             try await Benchmarks.split(

@@ -87,9 +87,12 @@ struct CuttingOptions: ParsableArguments {
 
     func validate() throws {
         guard stages >= 1 else { throw ValidationError("--stages is \(stages); it takes 1 or more.") }
-        if let cut, boundaries == nil { throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.") }
+        if let cut, boundaries == nil {
+            throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.")
+        }
         guard wireFormat != nil else {
-            throw ValidationError("--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+            throw ValidationError(
+                "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
     }
 

@@ -8,8 +8,8 @@ struct GGUFSynth: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "synth", abstract: "Write a random-weight model of a chosen shape, or deepen a small model.",
         discussion: """
-            Known shapes: \(ModelShape.names.joined(separator: ", ")). A family name (\
-            \(SynthesisArchitecture.allCases.map(\.rawValue).joined(separator: ", "))) gives a tiny model of that family; \
+            Known shapes: \(ModelShape.names.joined(separator: ", ")). A family name gives a tiny model of that family: \
+            \(SynthesisArchitecture.allCases.map(\.rawValue).joined(separator: ", ")); \
             the size options change either. Types f32, f16, bf16, q8_0 and q4_0 are written directly, others (q4_k_m, \
             q5_k_m, q6_k …) through llama.cpp's quantiser.
             """)
@@ -46,7 +46,9 @@ struct GGUFSynth: ParsableCommand {
             if let like {
                 guard let layers else { throw ValidationError("--like needs --layers.") }
                 try ModelSynthesis.deepen(like, layers: layers, to: output)
-            } else if let direct = TensorType.allCases.first(where: { "\($0)" == type }), WeightGenerator.canGenerate(direct) {
+            } else if let direct = TensorType.allCases.first(where: { "\($0)" == type }),
+                WeightGenerator.canGenerate(direct)
+            {
                 try ModelSynthesis.write(try chosenShape(direct), seed: seed, to: output)
             } else {
                 let half = output + ".f16"
@@ -62,7 +64,8 @@ struct GGUFSynth: ParsableCommand {
     }
 
     private func chosenShape(_ tensorType: TensorType) throws -> ModelShape {
-        guard var chosen = ModelShape.named(shape) ?? SynthesisArchitecture(rawValue: shape).map({ ModelShape($0) }) else {
+        guard var chosen = ModelShape.named(shape) ?? SynthesisArchitecture(rawValue: shape).map({ ModelShape($0) })
+        else {
             throw ValidationError("--shape is '\(shape)'; known are \(ModelShape.names.joined(separator: ", ")).")
         }
         chosen.tensorType = tensorType
