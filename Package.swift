@@ -100,6 +100,16 @@ let shells: [Target] = [
         swiftSettings: settings),
 ]
 
+/// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
+let shellTests: [Target] = [
+    tests(
+        "TransportTests",
+        [
+            "Transport", "Wire", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ], exclude: ["Fixtures"]),
+]
+
 let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -117,7 +127,7 @@ let coreOnly = Context.environment["CORE_ONLY"] != nil
 let package = Package(
     name: "skein",
     dependencies: coreOnly ? [] : dependencies,
-    targets: coreOnly ? core : core + shells,
+    targets: coreOnly ? core : core + shells + shellTests,
     cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .cxx17
 )
