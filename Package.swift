@@ -103,6 +103,9 @@ let shells: [Target] = [
 /// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
 let shellTests: [Target] = [
     tests(
+        "ModelStoreTests",
+        ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
+    tests(
         "TransportTests",
         [
             "Transport", "Wire", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
