@@ -102,6 +102,7 @@ let shells: [Target] = [
 
 /// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
 let shellTests: [Target] = [
+    tests("LlamaEngineTests", ["LlamaEngine", "GGUF", "ModelStore", "Serving", "Vocabulary"]),
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
