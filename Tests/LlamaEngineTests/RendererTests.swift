@@ -56,7 +56,8 @@ extension `The engine` {
                 Issue.record("\(String(describing: try Self.refusal(request)))")
                 return
             }
-            for schema in [#"{"type":"object","properties":{"a":{"$ref":"#/nope"}}}"#, "{", "[]", #"{"type":"nonsense"}"#] {
+            let missing = ##"{"type":"object","properties":{"a":{"$ref":"#/nope"}}}"##
+            for schema in [missing, "{", "[]", #"{"type":"nonsense"}"#] {
                 request.responseFormat = .jsonSchema(schema)
                 guard case .invalidField(name: "response_format", _, _) = try Self.refusal(request) else {
                     Issue.record("\(schema): \(String(describing: try Self.refusal(request)))")
