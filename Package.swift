@@ -106,6 +106,7 @@ let shellTests: [Target] = [
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
+    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(
         "TransportTests",
         [
