@@ -106,6 +106,12 @@ let shellTests: [Target] = [
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
+    tests(
+        "NodeTests",
+        [
+            "Node", "Gateway", "ModelStore", "Runner", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
     tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(
         "TransportTests",

@@ -1,0 +1,118 @@
+import Foundation
+import ModelStore
+import Runner
+import Testing
+import Vocabulary
+
+@testable import Node
+
+@Suite struct `Deployment plans` {
+    @Test(arguments: [1, 2, 3, 8])
+    func `a model is cut evenly and every stage gets its file`(count: Int) async throws {
+        try await Fixture.withFolder { folder in
+            let plan = try Fixture.plan(in: folder) { $0.cutting = .stages(count) }
+            let sizes = plan.cut.stages.map(\.count)
+            #expect(sizes.count == count)
+            #expect(sizes.reduce(0, +) == 8)
+            #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
+            #expect(plan.files.count == count)
+            #expect(Set(plan.files.map(\.path)).count == count)
+            for file in plan.files { #expect(FileManager.default.fileExists(atPath: file.path)) }
+            if count == 1 {
+                // A model that is not cut is not copied either.
+                #expect(plan.files[0].path == Fixture.model)
+                #expect(plan.files[0].pin == nil)
+            }
+            #expect(plan.card.layerCount == 8)
+            #expect(plan.card.servedContext == 512)
+            let configurations = plan.runnerConfigurations(
+                cluster: "c", placement: "p", epoch: Epoch(term: 1, number: 4), folder: "/tmp/f")
+            #expect(configurations.map(\.stageIndex) == Array(0..<count))
+            #expect(configurations.allSatisfy { $0.stages == plan.cut.stages && $0.modelDigest == plan.card.digest })
+            #expect(Set(configurations.map(\.listen)).count == count)
+            #expect(configurations.allSatisfy { $0.cellCount == 512 && $0.threads == 1 })
+        }
+    }
+
+    @Test func `a chosen cut is taken as it is`() async throws {
+        try await Fixture.withFolder { folder in
+            let plan = try Fixture.plan(in: folder) { $0.cutting = .boundaries([1, 7]) }
+            #expect(plan.cut.description == "[0,1) [1,7) [7,8)")
+        }
+    }
+
+    @Test func `the window is the trained one unless another is asked for`() async throws {
+        try await Fixture.withFolder { folder in
+            let trained = try Fixture.plan(in: folder) { $0.window = nil }
+            #expect(trained.card.servedContext == 2048)
+            let chosen = try Fixture.plan(in: folder) { $0.window = 4096 }
+            #expect(chosen.card.servedContext == 4096)
+        }
+    }
+
+    @Test func `settings outside their limits are refused by name, value and limit`() async throws {
+        let wrong: [(name: String, value: String, change: @Sendable (inout DeploymentSpec) -> Void)] = [
+            ("stages", "0", { $0.cutting = .stages(0) }), ("stages", "9", { $0.cutting = .stages(9) }),
+            ("stages", "-1", { $0.cutting = .stages(-1) }), ("cut", "8", { $0.cutting = .boundaries([8]) }),
+            ("cut", "0,4", { $0.cutting = .boundaries([0, 4]) }), ("cut", "5,3", { $0.cutting = .boundaries([5, 3]) }),
+            ("lanes", "0", { $0.laneCount = 0 }), ("lanes", "257", { $0.laneCount = 257 }),
+            ("ctx", "1", { $0.window = 1 }), ("ctx", "\(1 << 25)", { $0.window = 1 << 25 }),
+        ]
+        try await Fixture.withFolder { folder in
+            for (name, value, change) in wrong {
+                do throws(DeploymentError) {
+                    _ = try Fixture.plan(in: folder, change)
+                    Issue.record("\(name) \(value) is accepted")
+                } catch {
+                    guard case .setting(name, value, let limit) = error else {
+                        Issue.record("\(name) \(value): \(error)")
+                        continue
+                    }
+                    #expect(!limit.isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test func `a file that cannot be served is refused in words`() async throws {
+        try await Fixture.withFolder { folder in
+            let text = "\(folder)/text.gguf"
+            try Data("no model".utf8).write(to: URL(filePath: text))
+            for path in ["\(folder)/gone.gguf", text, folder] {
+                do throws(DeploymentError) {
+                    _ = try Fixture.plan(in: folder) { $0.path = path }
+                    Issue.record("\(path) is accepted")
+                } catch {
+                    guard case .store(let reason) = error else {
+                        Issue.record("\(path): \(error)")
+                        continue
+                    }
+                    #expect(reason.contains(path))
+                }
+            }
+        }
+    }
+}
+
+@Suite struct `Restart policy` {
+    private static func second(_ second: Int64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
+
+    @Test func `the first crash is mended at once, the second a little later, the third not`() {
+        var policy = RestartPolicy()
+        #expect(policy.crashed(at: Self.second(10)) == .restart(after: .zero))
+        #expect(policy.crashed(at: Self.second(20)) == .restart(after: .seconds(1)))
+        #expect(policy.crashed(at: Self.second(30)) == .giveUp(crashes: 3, within: .seconds(60)))
+    }
+
+    @Test func `crashes are forgotten after the window, and not before`() {
+        var policy = RestartPolicy()
+        #expect(policy.crashed(at: Self.second(0)) == .restart(after: .zero))
+        #expect(policy.crashed(at: Self.second(60)) == .restart(after: .seconds(1)))
+        #expect(policy.crashed(at: Self.second(61)) == .restart(after: .seconds(1)))
+        #expect(policy.crashed(at: Self.second(120)) == .giveUp(crashes: 3, within: .seconds(60)))
+        var patient = RestartPolicy()
+        for minute in 0..<100 as Range<Int64> {
+            #expect(patient.crashed(at: Self.second(minute * 61)) == .restart(after: .zero))
+        }
+    }
+}
