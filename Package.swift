@@ -107,6 +107,12 @@ let shellTests: [Target] = [
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
     tests(
+        "GatewayTests",
+        [
+            "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+        ]),
+    tests(
         "NodeTests",
         [
             "Node", "Gateway", "ModelStore", "Runner", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
