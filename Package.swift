@@ -50,38 +50,53 @@ func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "s
 
 let shells: [Target] = [
     .systemLibrary(name: "CLlama", pkgConfig: "skein-llama"),
-    .target(name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
+    .target(
+        name: "CLlamaExtras", dependencies: ["CLlama"], cxxSettings: [.unsafeFlags(["-Wno-deprecated-declarations"])]),
     shell("LlamaEngine", ["Vocabulary", "Serving", "CLlama", "CLlamaExtras"], extra: [.strictMemorySafety()]),
     shell(
         "ModelStore",
-        ["Vocabulary", "GGUF", "CFileCopy", .product(name: "Crypto", package: "swift-crypto"),
-            .product(name: "SystemPackage", package: "swift-system")]),
+        [
+            "Vocabulary", "GGUF", "CFileCopy", .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ]),
     shell(
         "Transport",
-        ["Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl")]),
+        [
+            "Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]),
     shell(
         "Runner",
-        ["Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore", nio("NIOCore"),
-            nio("NIOPosix")]),
+        [
+            "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore",
+            nio("NIOCore"),
+            nio("NIOPosix"),
+        ]),
     shell(
         "Gateway",
-        ["Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
-            .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log")]),
+        [
+            "Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
-        ["Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
+        [
+            "Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
             "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "Subprocess", package: "swift-subprocess"),
-            .product(name: "SystemPackage", package: "swift-system")]),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ]),
     .executableTarget(
         name: "skein",
-        dependencies: ["Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
-            .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        dependencies: [
+            "Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
         swiftSettings: settings),
 ]
 

@@ -91,7 +91,7 @@ static std::vector<trigger> triggers_of(const common_chat_params & params, const
                 triggers.push_back({ true, entry.token, "" });
                 break;
             case COMMON_GRAMMAR_TRIGGER_TYPE_WORD: {
-                // A word that is one token of the vocabulary triggers on the token, so text that merely spells it does not.
+                // A word that is one token triggers on the token, so text that merely spells it does not.
                 const auto tokens = common_tokenize(vocab, entry.value, false, true);
                 if (tokens.size() == 1) {
                     triggers.push_back({ true, tokens[0], "" });
@@ -146,7 +146,9 @@ void extras_chat_prompt_free(extras_chat_prompt * prompt) { delete prompt; }
 
 const char * extras_chat_prompt_text(const extras_chat_prompt * prompt) { return prompt->params.prompt.c_str(); }
 const char * extras_chat_prompt_grammar(const extras_chat_prompt * prompt) { return prompt->params.grammar.c_str(); }
-bool         extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * prompt) { return prompt->params.grammar_lazy; }
+bool extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * prompt) {
+    return prompt->params.grammar_lazy;
+}
 size_t       extras_chat_prompt_trigger_count(const extras_chat_prompt * prompt) { return prompt->triggers.size(); }
 
 const char * extras_chat_prompt_trigger(const extras_chat_prompt * prompt, size_t index, llama_token * token) {

@@ -25,7 +25,7 @@ package enum MetadataArray: Hashable, Sendable {
     /// Elements of type `f64`, as bits.
     case float64([DoubleBits])
 
-    /// An array of `f32`.
+    /// An array of `f32`. **Shape:** `[count]`.
     package static func floats(_ values: [Float]) -> MetadataArray { .float32(values.map { FloatBits($0) }) }
 
     /// An array of `str`.

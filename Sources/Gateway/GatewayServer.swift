@@ -9,10 +9,12 @@ package struct GatewayServer: Sendable {
     private let backend: any Generating
     private let host: String
     private let port: Int
+    private let fingerprint: String
     private let logger: Logger
 
-    /// Serves `backend` at `host:port`; port 0 lets the system choose.
-    package init(backend: any Generating, host: String, port: Int, logger: Logger) {
+    /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers.
+    package init(backend: any Generating, host: String, port: Int, fingerprint: String, logger: Logger) {
+        self.fingerprint = fingerprint
         self.backend = backend
         self.host = host
         self.port = port
@@ -23,7 +25,7 @@ package struct GatewayServer: Sendable {
     package func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: ErrorShape())
-        OpenAIRoutes(backend: backend, logger: logger).add(to: router)
+        OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
         return Application(
             router: router,
@@ -39,6 +41,15 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         _ request: Request, context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
+        var response = try await shaped(request, context: context, next: next)
+        // Every answer carries an identity a user can quote and an operator can find.
+        if response.headers[.requestID] == nil { response.headers[.requestID] = context.id }
+        return response
+    }
+
+    private func shaped(
+        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
         do {
             return try await next(request, context)
         } catch let refusal as RequestRefusal {
@@ -46,8 +57,7 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         } catch let error as DialectError {
             return Response(ErrorReport(error))
         } catch let error as any HTTPResponseError where error.status == .notFound {
-            return Response(
-                ErrorReport(RequestRefusal.unknownRoute(method: request.method.rawValue, path: request.uri.path)))
+            return Self.unknown(request)
         } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
             return Response(ErrorReport(RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)))
         } catch is CancellationError {
@@ -56,6 +66,26 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
             context.logger.error("a route failed", metadata: ["error.type": "\(type(of: error))"])
             return Response(ErrorReport(RequestRefusal.internalError(requestID: context.id)))
         }
+    }
+}
+
+extension ErrorShape {
+    /// Methods by path, for telling a wrong method from a wrong path.
+    private static var methods: [(path: String, allowed: [String])] {
+        [
+            ("/v1/models", ["GET"]), ("/v1/chat/completions", ["POST"]), ("/v1/completions", ["POST"]),
+            ("/healthz", ["GET"]), ("/readyz", ["GET"]), ("/metrics", ["GET"]),
+        ]
+    }
+
+    private static func unknown(_ request: Request) -> Response {
+        let method = request.method.rawValue
+        guard let known = methods.first(where: { $0.path == request.uri.path }) else {
+            return Response(ErrorReport(RequestRefusal.unknownRoute(method: method, path: request.uri.path)))
+        }
+        var response = Response(ErrorReport(RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)))
+        response.headers[.allow] = known.allowed.joined(separator: ", ")
+        return response
     }
 }
 
@@ -68,8 +98,8 @@ extension Response {
     }
 
     /// An error in OpenAI's shape.
-    init(_ report: ErrorReport) {
-        var headers = HTTPFields()
+    init(_ report: ErrorReport, _ headers: HTTPFields = [:]) {
+        var headers = headers
         if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
         self.init(status: .init(code: report.status), json: OpenAI.errorBody(report), headers: headers)
     }

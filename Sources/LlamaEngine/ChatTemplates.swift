@@ -10,6 +10,8 @@ struct RenderedChat {
     var isLazy: Bool
     var triggers: [LaneGrammar.Trigger]
     var stop: [String]
+    /// What the template puts in front of the answer.
+    var generationPrompt: String
     /// Format number, generation prompt and parser, separated by U+0000: what `AnswerParser` needs.
     var notation: String
 }
@@ -39,7 +41,7 @@ struct RenderedChat {
     /// **Throws:** `invalidField` with the template's own words when it refuses the conversation.
     func render(_ messages: [Message], _ request: GenerationRequest) throws(GenerationError) -> RenderedChat {
         let conversation = ConversationJSON.messages(messages)
-        let tools = request.tools.isEmpty ? nil : ConversationJSON.tools(request.offeredTools)
+        let tools = request.offeredTools.isEmpty ? nil : ConversationJSON.tools(request.offeredTools)
         let names = request.templateArguments.map(\.name)
         let values = request.templateArguments.map(\.value)
         var message: UnsafeMutablePointer<CChar>?
@@ -71,6 +73,12 @@ struct RenderedChat {
         return unsafe read(made)
     }
 
+    private func stops(_ prompt: OpaquePointer) -> [String] {
+        unsafe (0..<extras_chat_prompt_stop_count(prompt)).map {
+            unsafe String(cString: extras_chat_prompt_stop(prompt, $0))
+        }
+    }
+
     private func read(_ prompt: OpaquePointer) -> RenderedChat {
         let triggers = unsafe (0..<extras_chat_prompt_trigger_count(prompt)).map { index -> LaneGrammar.Trigger in
             var token: llama_token = -1
@@ -85,22 +93,26 @@ struct RenderedChat {
             text: String(cString: extras_chat_prompt_text(prompt)),
             grammar: String(cString: extras_chat_prompt_grammar(prompt)),
             isLazy: extras_chat_prompt_grammar_is_lazy(prompt), triggers: triggers,
-            stop: unsafe (0..<extras_chat_prompt_stop_count(prompt)).map { unsafe String(cString: extras_chat_prompt_stop(prompt, $0)) },
+            stop: unsafe stops(prompt), generationPrompt: parts[1],
             notation: parts.joined(separator: "\0"))
     }
 }
 
 extension GenerationRequest {
-    /// The tools the model may see: only the named one when a name is required.
+    /// The tools the model may see: only the named one when a name is required, none when none may be called (a
+    /// template that sees them makes the model call them all the same).
     fileprivate var offeredTools: [Tool] {
-        guard case .named(let name) = toolChoice else { return tools }
-        return tools.filter { $0.name == name }
+        switch toolChoice {
+        case .auto, .required: tools
+        case .none: []
+        case .named(let name): tools.filter { $0.name == name }
+        }
     }
 
     fileprivate var libraryToolChoice: extras_tool_choice {
         switch toolChoice {
         case .auto: EXTRAS_TOOLS_AUTO
-        case .none: EXTRAS_TOOLS_NONE
+        case .none: EXTRAS_TOOLS_AUTO
         case .required, .named: EXTRAS_TOOLS_REQUIRED
         }
     }
@@ -138,7 +150,9 @@ extension GenerationRequest {
 
     /// Splits an answer; nil when the library cannot.
     func parse(_ answer: String, isPartial: Bool) -> ParsedAnswer? {
-        guard let made = unsafe extras_answer_parse(handle, answer, answer.utf8.count, isPartial, nil) else { return nil }
+        guard let made = unsafe extras_answer_parse(handle, answer, answer.utf8.count, isPartial, nil) else {
+            return nil
+        }
         defer { unsafe extras_answer_free(made) }
         let calls = unsafe (0..<extras_answer_tool_call_count(made)).map { index in
             unsafe ToolCall(

@@ -29,7 +29,8 @@ import Vocabulary
             LlamaLibrary.clearLog()
             guard let made = unsafe SamplerStage(grammar: text, vocabulary: vocabulary) else {
                 throw .failed(
-                    operation: "compiling the grammar", code: -1, reason: LlamaLibrary.reason(or: "it is not valid GBNF"))
+                    operation: "compiling the grammar", code: -1,
+                    reason: LlamaLibrary.reason(or: "it is not valid GBNF"))
             }
             grammar = made
         } else {
@@ -45,7 +46,7 @@ import Vocabulary
         guard position == history.count else { return }
         history.append(token)
         for stage in stages { stage.accept(token) }
-        if position >= sampling.promptLength { grammar?.accept(token) }
+        if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
     }
 
     /// Takes over the history of the lane this one was copied from.
@@ -190,13 +191,15 @@ import Vocabulary
         if p.dynamicTemperatureRange > 0 {
             made.append(
                 unsafe SamplerStage(
-                    llama_sampler_init_temp_ext(p.temperature, p.dynamicTemperatureRange, p.dynamicTemperatureExponent)))
+                    llama_sampler_init_temp_ext(p.temperature, p.dynamicTemperatureRange, p.dynamicTemperatureExponent))
+            )
         } else if p.temperature != 1 {
             made.append(unsafe SamplerStage(llama_sampler_init_temp(p.temperature)))
         }
         let seed = UInt32(truncatingIfNeeded: p.seed ?? 0)
         if p.mirostat == 1 {
-            made.append(unsafe SamplerStage(llama_sampler_init_mirostat(tokenCount, seed, p.mirostatTau, p.mirostatEta, 100)))
+            made.append(
+                unsafe SamplerStage(llama_sampler_init_mirostat(tokenCount, seed, p.mirostatTau, p.mirostatEta, 100)))
         } else if p.mirostat == 2 {
             made.append(unsafe SamplerStage(llama_sampler_init_mirostat_v2(seed, p.mirostatTau, p.mirostatEta)))
         }
@@ -208,7 +211,8 @@ import Vocabulary
     ) -> [llama_logit_bias] {
         var biases = parameters.logitBias.map { llama_logit_bias(token: $0.token, bias: $0.bias) }
         if parameters.ignoreEndOfGeneration {
-            for token in 0..<(unsafe llama_vocab_n_tokens(vocabulary)) where unsafe llama_vocab_is_eog(vocabulary, token) {
+            for token in 0..<(unsafe llama_vocab_n_tokens(vocabulary))
+            where unsafe llama_vocab_is_eog(vocabulary, token) {
                 biases.append(llama_logit_bias(token: token, bias: -.infinity))
             }
         }

@@ -122,7 +122,8 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         }
         guard let made = unsafe llama_init_from_model(model.model.handle, parameters) else {
             throw .failed(
-                operation: "creating a context", code: -1, reason: LlamaLibrary.reason(or: "the library gave no reason"))
+                operation: "creating a context", code: -1, reason: LlamaLibrary.reason(or: "the library gave no reason")
+            )
         }
         unsafe handle = made
         self.model = model

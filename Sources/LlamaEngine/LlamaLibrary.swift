@@ -2,9 +2,17 @@ import CLlama
 import CLlamaExtras
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Process-wide state of the C library: initialised once, its log captured.
 package enum LlamaLibrary {
     private static let isReady: Bool = {
+        // ggml would start a debugger to print a backtrace when it aborts; the runner's exit says enough.
+        unsafe setenv("GGML_NO_BACKTRACE", "1", 1)
         unsafe llama_log_set({ level, text, _ in unsafe LlamaLibrary.record(level, text) }, nil)
         extras_init()
         llama_backend_init()

@@ -51,9 +51,10 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     private func grammar(of request: GenerationRequest) throws(GenerationError) -> LaneGrammar? {
         switch request.responseFormat {
         case .text: return nil
-        case .grammar(let text): return LaneGrammar(text: text)
+        case .grammar(let text): return try checked(LaneGrammar(text: text), field: "grammar")
         case .jsonObject: return LaneGrammar(text: try Self.grammar(schema: #"{"type":"object"}"#))
-        case .jsonSchema(let schema): return LaneGrammar(text: try Self.grammar(schema: schema))
+        case .jsonSchema(let schema):
+            return try checked(LaneGrammar(text: try Self.grammar(schema: schema)), field: "response_format")
         }
     }
 
@@ -63,7 +64,7 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         let reason = unsafe take(message)
         guard let text else {
             throw .invalidField(
-                name: "response_format.json_schema", value: "refused: \(reason ?? "no reason given")",
+                name: "response_format", value: "refused: \(reason ?? "no reason given")",
                 limit: "it must be a JSON schema that can be turned into a grammar")
         }
         return text
@@ -72,19 +73,44 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     private func prepareChat(
         _ messages: [Message], _ request: GenerationRequest
     ) throws(GenerationError) -> PreparedPrompt {
+        // A schema or grammar of the client's own is checked first, so that its fault is not blamed on the messages.
+        let demanded = try grammar(of: request)
         let rendered = try templates.render(messages, request)
-        var grammar: LaneGrammar?
+        let tokens = try tokenizer.tokens(of: rendered.text, special: true)
+        var grammar = demanded
         if !rendered.grammar.isEmpty {
-            grammar = LaneGrammar(text: rendered.grammar, triggers: rendered.isLazy ? rendered.triggers : nil)
-        } else if case .text = request.responseFormat {
-            grammar = nil
-        } else {
-            grammar = try self.grammar(of: request)
+            let isOwn = if case .grammar = request.responseFormat { true } else { false }
+            let tail = rendered.isLazy || isOwn ? 0 : try promptTail(rendered.generationPrompt, of: tokens)
+            grammar = LaneGrammar(
+                text: rendered.grammar, triggers: rendered.isLazy ? rendered.triggers : nil, promptTail: tail)
         }
         return PreparedPrompt(
-            tokens: try tokenizer.tokens(of: rendered.text, special: true), grammar: grammar, stop: rendered.stop,
+            tokens: tokens, grammar: grammar, stop: rendered.stop,
             format: AnswerFormat(
                 notation: rendered.notation, parsesTools: !request.tools.isEmpty && request.toolChoice != .none))
+    }
+}
+
+extension LlamaRenderer {
+    /// How many of the prompt's last tokens are the template's generation prompt.
+    ///
+    /// Output grammars of templates begin with it. A tokenizer may put a space in front of a text's first token, so the
+    /// longest tail that fits is taken.
+    private func promptTail(_ text: String, of tokens: [Token]) throws(GenerationError) -> Int32 {
+        var tail = try tokenizer.tokens(of: text, special: true)[...]
+        while !tail.isEmpty, !tokens.suffix(tail.count).elementsEqual(tail) { tail = tail.dropFirst() }
+        return Int32(tail.count)
+    }
+
+    /// Compiles a grammar of the client's, for its faults to be found before the request gets a lane.
+    private func checked(_ grammar: LaneGrammar, field: String) throws(GenerationError) -> LaneGrammar {
+        LlamaLibrary.clearLog()
+        guard tokenizer.accepts(grammar) else {
+            throw .invalidField(
+                name: field, value: "refused (\(LlamaLibrary.reason(or: "it is not valid GBNF")))",
+                limit: "it must be a GBNF grammar with a rule 'root'")
+        }
+        return grammar
     }
 }
 

@@ -31,7 +31,7 @@ package struct LlamaStageConfiguration: Sendable {
     }
 }
 
-/// A stage on stock llama.cpp, as design document 2-engine.md describes it.
+/// A stage on stock llama.cpp (docs/decisions/0001-stock-engine-cut-by-layers.md).
 ///
 /// **Isolation:** owned by one compute thread; only the `AbortFlag` may be raised from elsewhere.
 package struct LlamaStageEngine: StageEngine, ~Copyable {
@@ -48,8 +48,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
 
     /// Loads a stage.
     ///
-    /// **Throws:** `loadFailed` when the file is refused; `cancelled` when `progress` answers false; `failed` when there
-    /// is no memory for the context.
+    /// **Throws:** `loadFailed` when the file is refused; `cancelled` when `progress` answers false; `failed` when
+    /// there is no memory for the context.
     package init(
         _ configuration: LlamaStageConfiguration, abort: AbortFlag, progress: (Float) -> Bool = { _ in true }
     ) throws(EngineError) {
@@ -58,6 +58,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     }
 
     /// Makes a stage over a model that is loaded already.
+    ///
+    /// **Throws:** `failed` when there is no memory for the context.
     package init(_ configuration: LlamaStageConfiguration, model: SharedModel, abort: AbortFlag) throws(EngineError) {
         let isLast = configuration.layers.end == configuration.layerCount
         context = try LlamaContext(
@@ -68,7 +70,9 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             layers: configuration.layers, layerCount: configuration.layerCount, width: configuration.recipe.width,
             cellCount: Int(unsafe llama_n_ctx(context.handle)), laneCount: configuration.context.laneCount,
             rowLimit: configuration.context.rowLimit)
-        batch = StageBatch(rowLimit: configuration.context.rowLimit, positionsPerRow: configuration.recipe.feed == .rows ? model.model.positionsPerRow : 1)
+        batch = StageBatch(
+            rowLimit: configuration.context.rowLimit,
+            positionsPerRow: configuration.recipe.feed == .rows ? model.model.positionsPerRow : 1)
         samplers = [LaneSampler?](repeating: nil, count: configuration.context.laneCount)
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid

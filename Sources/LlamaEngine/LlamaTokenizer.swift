@@ -58,6 +58,12 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
         return buffer.prefix(max(0, Int(count))).map(UInt8.init(bitPattern:))
     }
 
+    /// Whether a grammar compiles over this vocabulary.
+    func accepts(_ grammar: LaneGrammar) -> Bool {
+        guard let vocabulary = unsafe vocabulary else { return false }
+        return unsafe SamplerStage(grammar: grammar, vocabulary: vocabulary) != nil
+    }
+
     /// Whether the token ends an answer.
     package func endsGeneration(_ token: Token) -> Bool {
         guard token >= 0, Int(token) < vocabularySize else { return false }

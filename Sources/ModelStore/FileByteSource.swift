@@ -37,7 +37,8 @@ package final class FileByteSource: ByteSource, Sendable {
                     filled += length
                 }
                 guard filled == count else {
-                    throw GGUFError.readFailed(offset: offset, count: count, reason: "the file ends after \(filled) bytes")
+                    throw GGUFError.readFailed(
+                        offset: offset, count: count, reason: "the file ends after \(filled) bytes")
                 }
             }
         } catch let error as GGUFError {

@@ -36,7 +36,7 @@ package struct StageFileCache: Sendable {
     package func materialise(
         _ plan: StageFilePlan, of modelPath: String, digest: String
     ) throws(StoreError) -> PinnedFile {
-        try BuiltinFile.makeFolders(folder)
+        try StoreFiles.makeFolders(folder)
         let path = "\(folder)/\(Self.key(of: plan, digest: digest)).gguf"
         if let pinned = PinnedFile(path: path), pinned.byteCount == plan.fileByteCount {
             pinned.touch()
@@ -67,7 +67,8 @@ package struct StageFileCache: Sendable {
             let source = try FileDescriptor.open(FilePath(modelPath), .readOnly)
             defer { try? source.close() }
             let target = try FileDescriptor.open(
-                FilePath(temporary), .readWrite, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead])
+                FilePath(temporary), .readWrite, options: [.create, .truncate],
+                permissions: [.ownerReadWrite, .groupRead])
             defer { try? target.close() }
             try target.writeAll(toAbsoluteOffset: 0, plan.header)
             for segment in plan.segments { try FileCopy.copy(segment, from: source, to: target) }
@@ -106,7 +107,9 @@ package struct StageFileCache: Sendable {
         defer { closedir(directory) }
         var files: [(path: String, facts: FileFacts)] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard name.hasSuffix(".gguf"), let facts = try? FileFacts(path: "\(folder)/\(name)") else { continue }
             files.append(("\(folder)/\(name)", facts))
         }

@@ -9,6 +9,7 @@ final class NodeBackend: Generating {
     private let nextID = Atomic<UInt64>(UInt64.random(in: 1...UInt64.max / 2))
     private let requests = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
+    private let isDraining = Atomic<Bool>(false)
 
     init(_ supervisors: [PlacementSupervisor]) { self.supervisors = supervisors }
 
@@ -17,6 +18,9 @@ final class NodeBackend: Generating {
     func generate(_ request: GenerationRequest) async -> AsyncStream<GenerationEvent> {
         requests.add(1, ordering: .relaxed)
         do throws(GenerationError) {
+            guard !isDraining.load(ordering: .acquiring) else {
+                throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
+            }
             let link = try await supervisor(named: request.model).ready()
             return await link.generate(request)
         } catch {
@@ -24,6 +28,23 @@ final class NodeBackend: Generating {
             return AsyncStream { continuation in
                 continuation.yield(.failed(error))
                 continuation.finish()
+            }
+        }
+    }
+
+    /// Refuses new requests, waits up to `seconds` for the answers under way, then ends each with one typed error.
+    func drain(seconds: Int) async {
+        isDraining.store(true, ordering: .releasing)
+        for supervisor in supervisors {
+            guard case .ready(let link) = await supervisor.state else { continue }
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await link.whenIdle() }
+                group.addTask { try? await Task.sleep(for: .seconds(seconds)) }
+                await group.next()
+                await link.fail(
+                    .modelNotReady(
+                        name: supervisor.plan.spec.name, reason: "the node is stopping", retryAfterSeconds: 10))
+                group.cancelAll()
             }
         }
     }

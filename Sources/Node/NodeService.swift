@@ -1,5 +1,6 @@
 import CBuiltinModel
 import Gateway
+import LlamaEngine
 package import Logging
 import ModelStore
 import NIOCore
@@ -45,6 +46,13 @@ package enum Folders {
 
 /// A node: supervisors of its deployments and the API in front of them.
 package struct NodeService: Sendable {
+    /// The release, as `--version` and the API name it.
+    package static let version = "0.1.0"
+    /// How long answers under way may take to end after a signal. **Units:** seconds.
+    static let drainSeconds = 5
+    /// How long a shutdown may take before what is left is cancelled. **Units:** seconds.
+    static let shutdownSeconds = 8
+
     private let configuration: NodeConfiguration
     private let executable: String
     private let logger: Logger
@@ -62,8 +70,10 @@ package struct NodeService: Sendable {
     /// **Throws:** `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port
     /// is taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
-        let folder = try Self.makeSocketFolder()
-        defer { Self.removeSocketFolder(folder) }
+        try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
+    }
+
+    private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
         let cache = StageFileCache(folder: "\(configuration.cacheFolder)/stages")
         let digests = DigestCache(folder: "\(configuration.cacheFolder)/digests")
         let supervisors = try configuration.deployments.map { spec in
@@ -73,14 +83,17 @@ package struct NodeService: Sendable {
         }
         let backend = NodeBackend(supervisors)
         let gateway = GatewayServer(
-            backend: backend, host: configuration.host, port: configuration.port, logger: logger)
-        // Order is dependency order: on shutdown the API drains first, the runners end last.
+            backend: backend, host: configuration.host, port: configuration.port,
+            fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", logger: logger)
+        // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
-            supervisors.map(SupervisorService.init) + [gateway.application(ready: listening)]
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        try await group.run()
+            supervisors.map(SupervisorService.init) + [
+                gateway.application(ready: listening), DrainService(backend: backend),
+            ]
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
+        try await ServiceGroup(configuration: group).run()
     }
 
     /// The built-in model as a file in the cache, written when it is not there yet.
@@ -90,8 +103,17 @@ package struct NodeService: Sendable {
         let size = builtin_model_size()
         let path = "\(cacheFolder)/builtin/skein-tiny-q8_0.gguf"
         let bytes = UnsafeRawBufferPointer(start: builtin_model_bytes(), count: size)
-        try BuiltinFile.write(bytes, to: path)
+        try StoreFiles.write(bytes, to: path)
         return path
+    }
+
+    /// Calls `body` with a short folder for sockets that lives as long as the call.
+    ///
+    /// **Throws:** `StoreError.unwritable`, and what `body` throws.
+    package static func withSocketFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
+        let folder = try makeSocketFolder()
+        defer { removeSocketFolder(folder) }
+        return try await body(folder)
     }
 
     // Unix socket paths are limited to about 100 bytes, so the sockets live in a short folder only this user may enter.
@@ -106,11 +128,23 @@ package struct NodeService: Sendable {
     private static func removeSocketFolder(_ folder: String) {
         guard let directory = opendir(folder) else { return }
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name.hasSuffix(".sock") { unlink("\(folder)/\(name)") }
         }
         closedir(directory)
         rmdir(folder)
+    }
+}
+
+/// On shutdown: refuses new requests, gives answers under way a moment to end, then ends each with one typed error.
+private struct DrainService: Service {
+    let backend: NodeBackend
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await backend.drain(seconds: NodeService.drainSeconds)
     }
 }
 

@@ -163,6 +163,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             } else {
                 try Self.encode(job.step, rows, output, width: engine.shape.width, format, into: &writer)
             }
+            statistics.sentBytes += UInt64(writer.byteCount)
             return .forward(writer.takeBuffer())
         } catch {
             writer.removeAll()

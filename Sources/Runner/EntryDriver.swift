@@ -38,7 +38,7 @@ actor EntryDriver {
     private var timer: Scheduled<Void>?
     private let started = ContinuousClock.now
     private let lost: @Sendable (String) -> Void
-    private var opened: (@Sendable (RunnerError?) -> Void)?
+    private var opening = Opening()
 
     private struct Client {
         var link: FrameLink
@@ -66,14 +66,12 @@ actor EntryDriver {
 
     /// Calls `report` once, when the chain is closed: the onward link is open and the last stage has dialled back.
     func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) {
-        opened = report
+        opening.wait(report)
         reportOpened()
     }
 
     private func reportOpened() {
-        guard let opened, isAlone || forward != nil && returning != nil else { return }
-        opened(nil)
-        self.opened = nil
+        if isAlone || forward != nil && returning != nil { opening.resolve(nil) }
     }
 
     // MARK: Frames
@@ -89,8 +87,7 @@ actor EntryDriver {
                 forward = link
                 reportOpened()
             case .refused(let role, let reason):
-                opened?(.linkFailed(role: "\(role)", reason: reason))
-                opened = nil
+                opening.resolve(.linkFailed(role: "\(role)", reason: reason))
             case .frame(.directReturn, let frame): try takeResult(frame)
             case .frame(.control, let frame): try takeControl(frame, link)
             case .frame(.upstream, _): break
@@ -130,7 +127,7 @@ actor EntryDriver {
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight, statistics: EntryReport.Statistics(room.statistics))
+            stepsInFlight: brain.stepsInFlight, statistics: StageTimes(room.statistics))
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -272,28 +269,6 @@ extension EntryDriver: FrameLinkDelegate {
 
 /// What the entry stage reports to its node on request.
 package struct EntryReport: Sendable, Codable {
-    /// Counters of the entry's compute thread. **Units:** nanoseconds where named.
-    package struct Statistics: Sendable, Codable {
-        /// Steps run.
-        package var steps: UInt64
-        /// Rows run.
-        package var rows: UInt64
-        /// Time in the engine.
-        package var computeNanoseconds: UInt64
-        /// Time encoding frames.
-        package var encodeNanoseconds: UInt64
-        /// Time jobs waited for the thread.
-        package var waitNanoseconds: UInt64
-
-        init(_ statistics: StageStatistics) {
-            steps = statistics.steps
-            rows = statistics.rows
-            computeNanoseconds = statistics.computeNanoseconds
-            encodeNanoseconds = statistics.encodeNanoseconds
-            waitNanoseconds = statistics.waitNanoseconds
-        }
-    }
-
     /// Requests in the waiting line.
     package var queued: Int
     /// Requests with a lane.
@@ -305,5 +280,5 @@ package struct EntryReport: Sendable, Codable {
     /// Microbatches under way.
     package var stepsInFlight: Int
     /// The entry stage's counters.
-    package var statistics: Statistics
+    package var statistics: StageTimes
 }

@@ -74,12 +74,12 @@ struct LinkTable {
     }
 
     private mutating func answer(_ frame: InboundFrame, _ link: FrameLink) throws(WireError) -> Event {
-        guard case .hello(let hello) = try Handshake.parse(frame.header, body: frame.body.readableBytesSpan) else {
-            throw .unexpectedKind(frame.header.kind, expected: "hello")
-        }
         var writer = FrameWriter(version: Handshake.versions.upperBound)
-        switch Handshake.answer(hello, by: identity.acceptor) {
+        switch try Handshake.answer(frame.header, body: frame.body.readableBytesSpan, by: identity.acceptor) {
         case .welcome(let welcome):
+            guard case .hello(let hello) = try Handshake.parse(frame.header, body: frame.body.readableBytesSpan) else {
+                throw .unexpectedKind(frame.header.kind, expected: "hello")
+            }
             try writer.welcome(welcome)
             link.send(&writer)
             link.establish(.established(version: welcome.version, frameByteLimit: welcome.frameByteLimit))
@@ -109,7 +109,8 @@ struct RunnerIdentity: Sendable {
                 allowed: WireFormat.allCases.map(\.description).joined(separator: ", "))
         }
         guard let digest = ModelDigest(hexadecimal: configuration.modelDigest) else {
-            throw .badConfiguration(field: "modelDigest", value: configuration.modelDigest, allowed: "64 hexadecimal digits")
+            throw .badConfiguration(
+                field: "modelDigest", value: configuration.modelDigest, allowed: "64 hexadecimal digits")
         }
         self.configuration = configuration
         self.digest = digest

@@ -96,6 +96,8 @@ package enum RunnerCommand: Sendable, Codable {
     /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
     /// entry stage.
     case connect(next: LinkAddress?, entry: LinkAddress?)
+    /// Say where the time went.
+    case report
 }
 
 /// What a runner tells the node: one JSON object per line on its standard output.
@@ -108,8 +110,35 @@ package enum RunnerReport: Sendable, Codable {
     case loaded(LoadedStage)
     /// The links are open: the stage takes part in the chain.
     case ready
+    /// Where the time went so far.
+    case times(StageTimes)
     /// The runner cannot go on, and exits.
     case failed(reason: String)
+}
+
+/// Where a stage's time and bytes went since it was loaded.
+package struct StageTimes: Sendable, Codable {
+    /// Steps run.
+    package var steps: UInt64
+    /// Rows run.
+    package var rows: UInt64
+    /// Time in the engine. **Units:** nanoseconds.
+    package var computeNanoseconds: UInt64
+    /// Time encoding frames. **Units:** nanoseconds.
+    package var encodeNanoseconds: UInt64
+    /// Time steps waited for the compute thread. **Units:** nanoseconds.
+    package var waitNanoseconds: UInt64
+    /// Bytes of step frames sent on.
+    package var sentBytes: UInt64
+
+    init(_ statistics: StageStatistics) {
+        steps = statistics.steps
+        rows = statistics.rows
+        computeNanoseconds = statistics.computeNanoseconds
+        encodeNanoseconds = statistics.encodeNanoseconds
+        waitNanoseconds = statistics.waitNanoseconds
+        sentBytes = statistics.sentBytes
+    }
 }
 
 /// Facts about a loaded stage.

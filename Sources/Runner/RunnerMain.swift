@@ -31,11 +31,13 @@ package enum RunnerMain {
             }
             let stage = try await start(configuration)
             while let line = await iterator.next() {
-                guard case .connect(let next, let entry) = try decode(line) else {
-                    throw RunnerError.badCommand(reason: "a second configuration")
+                switch try decode(line) {
+                case .connect(let next, let entry):
+                    try await stage.connect(next, entry)
+                    report(.ready)
+                case .report: report(.times(StageTimes(stage.room.statistics)))
+                case .configure: throw RunnerError.badCommand(reason: "a second configuration")
                 }
-                try await stage.connect(next, entry)
-                report(.ready)
             }
             return 0
         } catch {
@@ -97,6 +99,8 @@ package enum RunnerMain {
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
     let connect: @Sendable (LinkAddress?, LinkAddress?) async throws -> Void
+    /// The compute thread.
+    let room: any Computing
 }
 
 extension RunnerMain {
@@ -175,20 +179,22 @@ extension RunnerMain {
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(inward, configuration) { driver }
-            return RunningStage { next, _ in
-                if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
-                try await opened { report in await driver.whenOpened(report) }
-            }
+            return RunningStage(
+                connect: { next, _ in
+                    if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
+                    try await opened { report in await driver.whenOpened(report) }
+                }, room: room)
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
         try await listen(inward, configuration) { driver }
-        return RunningStage { next, entry in
-            guard let target = configuration.isLast ? entry : next else {
-                throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
-            }
-            try await driver.dialled(outward.connect(to: target, delegate: driver))
-            try await opened { report in await driver.whenOpened(report) }
-        }
+        return RunningStage(
+            connect: { next, entry in
+                guard let target = configuration.isLast ? entry : next else {
+                    throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
+                }
+                try await driver.dialled(outward.connect(to: target, delegate: driver))
+                try await opened { report in await driver.whenOpened(report) }
+            }, room: room)
     }
 
     private static func listen(

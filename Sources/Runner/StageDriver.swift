@@ -40,13 +40,14 @@ actor StageDriver {
 
     /// Takes over a link this runner dialled.
     func dialled(_ link: FrameLink) throws(WireError) {
-        try links.dialled(link, role: onward, to: identity.configuration.isLast ? 0 : identity.configuration.stageIndex + 1)
+        try links.dialled(
+            link, role: onward, to: identity.configuration.isLast ? 0 : identity.configuration.stageIndex + 1)
     }
 
-    private var opened: (@Sendable (RunnerError?) -> Void)?
+    private var opening = Opening()
 
     /// Calls `report` once, when the onward link is open or refused.
-    func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) { opened = report }
+    func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) { opening.wait(report) }
 
     private func receive(_ frame: InboundFrame, _ link: FrameLink) {
         do throws(WireError) {
@@ -55,11 +56,9 @@ actor StageDriver {
             case .opened(let role):
                 guard role == onward else { break }
                 forward = link
-                opened?(nil)
-                opened = nil
+                opening.resolve(nil)
             case .refused(let role, let reason):
-                opened?(.linkFailed(role: "\(role)", reason: reason))
-                opened = nil
+                opening.resolve(.linkFailed(role: "\(role)", reason: reason))
             case .frame(.upstream, let frame) where link !== forward: try take(frame)
             case .frame: break
             }
@@ -118,6 +117,7 @@ actor StageDriver {
 
     private func close(_ link: FrameLink, _ reason: LinkClosure) {
         guard let role = links.closed(link) else { return }
+        opening.resolve(.linkFailed(role: "\(role)", reason: "\(reason)"))
         lost("the \(role) link is gone: \(reason)")
     }
 }

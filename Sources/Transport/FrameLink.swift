@@ -55,11 +55,12 @@ final class FrameLinkHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if reason == nil {
-            reason = if let error = error as? WireError {
-                .protocolViolation(reason: "\(error)")
-            } else {
-                .failed(reason: "\(error)")
-            }
+            reason =
+                if let error = error as? WireError {
+                    .protocolViolation(reason: "\(error)")
+                } else {
+                    .failed(reason: "\(error)")
+                }
         }
         context.close(promise: nil)
     }

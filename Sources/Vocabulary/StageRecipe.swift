@@ -4,8 +4,8 @@ package enum NodePattern: Hashable, Sendable, Codable {
     case named(String)
     /// Every node whose name starts with this, `hidden_scaled-`.
     case prefix(String)
-    /// The node of this operation that reads a tensor of this name: `GET_ROWS` of `token_embd.weight`. The source may end
-    /// in `*`, which stands for any end.
+    /// The node of this operation that reads a tensor of this name: `GET_ROWS` of `token_embd.weight`. The source may
+    /// end in `*`, which stands for any end.
     case operation(String, source: String)
 }
 

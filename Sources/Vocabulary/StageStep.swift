@@ -69,11 +69,15 @@ package struct LaneGrammar: Hashable, Sendable, Codable {
     package var text: String
     /// Nil applies the grammar from the first token; otherwise it sleeps until one of these is met.
     package var triggers: [Trigger]?
+    /// How many of the prompt's last tokens the grammar has to read before the answer: a template's output grammar
+    /// begins with what the template itself puts in front of the answer.
+    package var promptTail: Int32
 
     /// Makes a grammar.
-    package init(text: String, triggers: [Trigger]? = nil) {
+    package init(text: String, triggers: [Trigger]? = nil, promptTail: Int32 = 0) {
         self.text = text
         self.triggers = triggers
+        self.promptTail = promptTail
     }
 }
 

@@ -79,6 +79,7 @@ extension FrameWriter {
         try bound(grammar.text.utf8.count, "sampling.grammarText", limit: Limits.grammarBytes)
         try putFieldHead(.grammarText, grammar.text.utf8.count)
         try putText(grammar.text)
+        if grammar.promptTail != 0 { try putInteger(.grammarPromptTail, grammar.promptTail) }
         guard let triggers = grammar.triggers else { return }
         try bound(triggers.count, "sampling.grammarTriggers", limit: Limits.triggers)
         let length = triggers.reduce(2) { length, trigger in
@@ -192,6 +193,16 @@ extension ByteReader {
                 throw .fieldCount(field: "sampling.grammarText", value: 0, expected: 1)
             }
             sampling.grammar?.triggers = try triggers(bytes)
+        case .grammarPromptTail:
+            guard sampling.grammar != nil else {
+                throw .fieldCount(field: "sampling.grammarText", value: 0, expected: 1)
+            }
+            let tail = try i32(bytes, name)
+            guard tail > 0 else {
+                throw .invalidValue(
+                    field: "sampling.grammarPromptTail", offset: offset - 4, value: Int(tail), allowed: "1 and above")
+            }
+            sampling.grammar?.promptTail = tail
         }
     }
 

@@ -33,6 +33,7 @@ package enum SamplingField: UInt8, CaseIterable {
     case ignoreEndOfGeneration = 27
     case grammarText = 28
     case grammarTriggers = 29
+    case grammarPromptTail = 30
 
     /// First tag a receiver may pass over without knowing it.
     package static let firstOptionalTag: UInt8 = 0x80
@@ -40,7 +41,7 @@ package enum SamplingField: UInt8, CaseIterable {
     /// Whether every `open` carries the field; the others are absent for nil.
     package var isRequired: Bool {
         switch self {
-        case .topLogprobs, .seed, .grammarText, .grammarTriggers: false
+        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail: false
         default: true
         }
     }

@@ -5,6 +5,7 @@
 #endif
 
 private let systemWrite = write
+private let systemExit = exit
 
 /// What the command line says to people and scripts.
 enum Output {
@@ -17,6 +18,9 @@ enum Output {
     static func error(_ text: String) {
         write("skein: \(text)\n", to: STDERR_FILENO)
     }
+
+    /// Ends the program.
+    static func exit(_ code: Int32) -> Never { systemExit(code) }
 
     /// Unbuffered, so that scripts and logs see lines in the order they were said.
     private static func write(_ text: String, to descriptor: Int32) {

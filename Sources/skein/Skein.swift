@@ -1,11 +1,31 @@
 import ArgumentParser
+import Node
 
 /// The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 not reachable, 4 would not fit.
 @main
+enum Program {
+    /// Parses and runs; usage errors end with 2, as scripts expect, instead of ArgumentParser's 64.
+    static func main() async {
+        do {
+            var command = try Skein.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = Skein.exitCode(for: error).rawValue
+            guard code == ExitCode.validationFailure.rawValue else { Skein.exit(withError: error) }
+            Output.error(Skein.fullMessage(for: error))
+            Output.exit(2)
+        }
+    }
+}
+
 struct Skein: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "skein",
         abstract: "Several ordinary machines pooled into one LLM server.",
-        version: "0.1.0",
-        subcommands: [Serve.self, Verify.self, GGUFCommand.self, RunnerCommandLine.self])
+        version: NodeService.version,
+        subcommands: [Serve.self, Verify.self, Bench.self, GGUFCommand.self, RunnerCommandLine.self])
 }

@@ -14,9 +14,11 @@ import Testing
 
     @Test func `a plain tensor is read`() throws {
         let file = try single(dimensions: [64, 2], type: 8, data: 136).parse()
-        #expect(file.tensors == [
-            try GGUFWriter(tensors: [TensorPlan(name: "t", dimensions: [64, 2], type: .q8_0)]).layout().file.tensors[0]
-        ])
+        #expect(
+            file.tensors == [
+                try GGUFWriter(tensors: [TensorPlan(name: "t", dimensions: [64, 2], type: .q8_0)]).layout().file
+                    .tensors[0]
+            ])
         #expect(file.tensors[0].byteCount == 136)
         #expect(file.tensors[0].rowByteCount == 68)
         #expect(file.tensors[0].rowCount == 2)
@@ -66,10 +68,11 @@ import Testing
                 == .negativeDimension(tensor: "t", offset: 37, dimension: 0, value: .min))
     }
 
-    @Test(arguments: [
-        [1 << 62, 2], [4_294_967_296, 2_147_483_648], [8_589_934_588, 8_589_934_588], [1 << 32, 1 << 32, 1 << 32],
-        [1 << 62, 4, 0],
-    ] as [[UInt64]])
+    @Test(
+        arguments: [
+            [1 << 62, 2], [4_294_967_296, 2_147_483_648], [8_589_934_588, 8_589_934_588], [1 << 32, 1 << 32, 1 << 32],
+            [1 << 62, 4, 0],
+        ] as [[UInt64]])
     func `a number of elements that wraps is refused`(dimensions: [UInt64]) {
         #expect(
             single(dimensions: dimensions).refusal

@@ -174,7 +174,8 @@ private func residentByteCount() -> Int? {
         #expect(reasons.count >= 8)
         // Resident memory of the whole test process, so other tests may add to it.
         #expect(memoryMax - memoryBefore < 200 << 20)
-        print("MUTATIONS=\(count) ACCEPTED=\(accepted) KINDS=\(reasons.count) "
-            + "GROWTH=\((memoryMax - memoryBefore) >> 20)MiB")
+        print(
+            "MUTATIONS=\(count) ACCEPTED=\(accepted) KINDS=\(reasons.count) "
+                + "GROWTH=\((memoryMax - memoryBefore) >> 20)MiB")
     }
 }

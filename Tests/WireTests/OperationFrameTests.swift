@@ -26,8 +26,8 @@ import Wire
         let plain = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
         #expect(Mirror(reflecting: plain.parameters).children.count == 25)
         #expect(Mirror(reflecting: plain).children.count == 4)
-        #expect(Mirror(reflecting: LaneGrammar(text: "")).children.count == 2)
-        #expect(SamplingField.allCases.count == 25 + 2 + 2)
+        #expect(Mirror(reflecting: LaneGrammar(text: "")).children.count == 3)
+        #expect(SamplingField.allCases.count == 25 + 2 + 3)
     }
 
     @Test func `an unknown field below 0x80 is refused and one above is passed over`() throws {
@@ -89,9 +89,10 @@ import Wire
             var sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
             change(&sampling)
             let operation = SequenceOperation.open(lane: Lane(0), sampling: sampling)
-            return (try? FrameBytes.write { writer throws(WireError) in
-                try writer.operations([operation], before: 0)
-            }) == nil
+            return
+                (try? FrameBytes.write { writer throws(WireError) in
+                    try writer.operations([operation], before: 0)
+                }) == nil
         }
         #expect(refuses { $0.topLogprobs = Limits.alternatives + 1 })
         #expect(refuses { $0.topLogprobs = -1 })

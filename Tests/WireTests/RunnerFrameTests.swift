@@ -52,30 +52,32 @@ enum RunnerEvents {
     }
 
     @Test func `every case of an event and an error is among them`() {
-        let events = Set(RunnerEvents.all.map { event -> EventCode in
-            switch event {
-            case .queued: .queued
-            case .started: .started
-            case .output: .output
-            case .finished: .finished
-            case .failed: .failed
-            }
-        })
+        let events = Set(
+            RunnerEvents.all.map { event -> EventCode in
+                switch event {
+                case .queued: .queued
+                case .started: .started
+                case .output: .output
+                case .finished: .finished
+                case .failed: .failed
+                }
+            })
         #expect(events == Set(EventCode.allCases))
-        let errors = Set(RunnerEvents.errors.map { error -> ErrorCode in
-            switch error {
-            case .invalidField: .invalidField
-            case .unsupported: .unsupported
-            case .contextLengthExceeded: .contextLengthExceeded
-            case .modelNotFound: .modelNotFound
-            case .modelNotReady: .modelNotReady
-            case .overloaded: .overloaded
-            case .stageLost: .stageLost
-            case .deadlineExceeded: .deadlineExceeded
-            case .cancelled: .cancelled
-            case .engineFailed: .engineFailed
-            }
-        })
+        let errors = Set(
+            RunnerEvents.errors.map { error -> ErrorCode in
+                switch error {
+                case .invalidField: .invalidField
+                case .unsupported: .unsupported
+                case .contextLengthExceeded: .contextLengthExceeded
+                case .modelNotFound: .modelNotFound
+                case .modelNotReady: .modelNotReady
+                case .overloaded: .overloaded
+                case .stageLost: .stageLost
+                case .deadlineExceeded: .deadlineExceeded
+                case .cancelled: .cancelled
+                case .engineFailed: .engineFailed
+                }
+            })
         #expect(errors == Set(ErrorCode.allCases))
     }
 
@@ -93,9 +95,12 @@ enum RunnerEvents {
                 .generate(RequestID(5), body: body),
                 { w throws(WireError) in try w.generate(RequestID(5), body: body.span.bytes) }
             ),
-            (.generate(RequestID(6), body: []), { w throws(WireError) in
-                try w.generate(RequestID(6), body: [UInt8]().span.bytes)
-            }),
+            (
+                .generate(RequestID(6), body: []),
+                { w throws(WireError) in
+                    try w.generate(RequestID(6), body: [UInt8]().span.bytes)
+                }
+            ),
             (.cancelRequest(RequestID(7)), { w throws(WireError) in try w.cancelRequest(RequestID(7)) }),
             (.reportRequest, { w throws(WireError) in try w.reportRequest() }),
             (.report(body), { w throws(WireError) in try w.report(body.span.bytes) }),

@@ -122,7 +122,8 @@ private struct Deepening {
         let lead = Int(clamping: file.unsigned("\(architecture).leading_dense_block_count") ?? 0)
         guard lead > 0, lead < trunkCount else { return 0 }
         // Families that have no such layers may carry the number all the same.
-        let differs = (0..<lead).contains { kind($0, isMixer: false) != kind(lead, isMixer: false) }
+        let differs =
+            (0..<lead).contains { kind($0, isMixer: false) != kind(lead, isMixer: false) }
             || (0..<lead).contains { kind($0, isMixer: true) != kind(lead, isMixer: true) }
         return differs ? lead : 0
     }

@@ -2,79 +2,109 @@ import Dialects
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
 import Vocabulary
 
-/// `/v1/models` and `/v1/chat/completions`.
+/// `/v1/models`, `/v1/chat/completions` and `/v1/completions`.
 struct OpenAIRoutes: Sendable {
     let backend: any Generating
-    let logger: Logger
+    /// Names the build that answers, as `system_fingerprint`.
+    let fingerprint: String
 
     func add(to router: Router<BasicRequestContext>) {
         router.get("v1/models") { _, _ in
             Response(json: OpenAI.body(of: await backend.models().map(OpenAI.Model.init)))
         }
         router.get("v1/models/**") { _, context in
-            let name = context.parameters.getCatchAll().joined(separator: "/")
+            let name = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/"))
             let models = await backend.models()
             guard let model = models.first(where: { $0.card.id == name }) else {
-                return Response(
-                    ErrorReport(GenerationError.modelNotFound(name: name, available: models.map(\.card.id)), promptField: "model"))
+                let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
+                return Response(ErrorReport(error, promptField: "model"))
             }
             return Response(json: OpenAI.body(of: OpenAI.Model(model)))
         }
-        router.post("v1/chat/completions") { request, _ in try await chatCompletion(request) }
-    }
-
-    private func chatCompletion(_ request: Request) async throws -> Response {
-        var request = request
-        let body = try await request.collectBody(upTo: Dialects.Limits.bodyBytes)
-        let decoded = try OpenAI.ChatCompletion.decode(Array(body.readableBytesView), id: backend.nextRequestID())
-        let answer = AnswerIdentity(
-            id: "chatcmpl-\(decoded.request.id)", created: Int64(Date().timeIntervalSince1970),
-            model: decoded.request.model, choiceCount: decoded.request.choiceCount)
-        var headers = HTTPFields()
-        headers[.requestID] = "\(decoded.request.id)"
-        if !decoded.warnings.isEmpty { headers[.warnings] = decoded.warnings.joined(separator: "; ") }
-        let events = await backend.generate(decoded.request)
-        return decoded.stream
-            ? await stream(events, answer, includeUsage: decoded.includeUsage, headers: headers)
-            : try await gather(events, answer, headers: headers)
-    }
-
-    private func gather(
-        _ events: AsyncStream<GenerationEvent>, _ answer: AnswerIdentity, headers: HTTPFields
-    ) async throws -> Response {
-        var aggregate = OpenAI.ChatCompletionAggregate(
-            id: answer.id, created: answer.created, model: answer.model, choiceCount: answer.choiceCount)
-        for await event in events { aggregate.absorb(event) }
-        switch aggregate.outcome() {
-        case .complete(let body): return Response(json: body, headers: headers)
-        case .failed(let error): return Response(ErrorReport(error))
-        case .pending: throw RequestRefusal.internalError(requestID: answer.id)
+        router.post("v1/chat/completions") { request, _ in
+            try await answer(request, as: .chat) { body, id throws(DialectError) in
+                try OpenAI.ChatCompletion.decode(body, id: id)
+            }
         }
+        router.post("v1/completions") { request, _ in
+            try await answer(request, as: .completion) { body, id throws(DialectError) in
+                try OpenAI.Completion.decode(body, id: id)
+            }
+        }
+    }
+
+    /// The two shapes an answer has.
+    private enum Shape {
+        case chat
+        case completion
+
+        var promptField: String { self == .chat ? "messages" : "prompt" }
+    }
+
+    /// Reads a request, hands it to the node, and answers as a stream or as one body. The request ends when the client
+    /// goes away: its lane is free one step later.
+    private func answer(
+        _ request: Request, as shape: Shape,
+        decode: @escaping @Sendable ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
+    ) async throws -> Response {
+        // Watching for the client's end costs the connection its reuse; a lane kept busy for nobody costs more.
+        try await request.body.consumeWithCancellationOnInboundClose { body in
+            let bytes = try await body.collect(upTo: Dialects.Limits.bodyBytes)
+            return try await answer(Array(bytes.readableBytesView), as: shape, decode: decode)
+        }
+    }
+
+    private func answer(
+        _ body: [UInt8], as shape: Shape, decode: ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
+    ) async throws -> Response {
+        let id = backend.nextRequestID()
+        let decoded = try decode(body, id)
+        var headers = HTTPFields()
+        headers[.requestID] = "\(id)"
+        if let warnings = decoded.warningHeader { headers[.warnings] = warnings }
+        let created = Int64(Date().timeIntervalSince1970)
+        let events = await backend.generate(decoded.request)
+        guard decoded.stream else {
+            var aggregate = aggregate(shape, decoded, created: created)
+            for await event in events { aggregate.absorb(event) }
+            switch aggregate.outcome() {
+            case .complete(let body): return Response(json: body, headers: headers)
+            case .failed(let error): return Response(ErrorReport(error, promptField: shape.promptField), headers)
+            case .pending:
+                try Task.checkCancellation()
+                throw RequestRefusal.internalError(requestID: "\(id)")
+            }
+        }
+        return await stream(events, encoder(shape, decoded, created: created), shape, headers)
     }
 
     /// The status is decided by the first event: an error that could be known before the first byte is never a 200.
     private func stream(
-        _ events: AsyncStream<GenerationEvent>, _ answer: AnswerIdentity, includeUsage: Bool, headers: HTTPFields
+        _ events: AsyncStream<GenerationEvent>, _ encoder: any AnswerEncoder, _ shape: Shape, _ headers: HTTPFields
     ) async -> Response {
         var iterator = events.makeAsyncIterator()
-        let first = await iterator.next()
-        if case .failed(let error) = first { return Response(ErrorReport(error)) }
+        var held: [GenerationEvent] = []
+        // `started` says only that a lane was found; the first output (or the end) decides.
+        while let event = await iterator.next() {
+            held.append(event)
+            if case .started = event { continue }
+            break
+        }
+        if case .failed(let error) = held.last {
+            return Response(ErrorReport(error, promptField: shape.promptField), headers)
+        }
         var headers = headers
         headers[.contentType] = "text/event-stream"
         headers[.cacheControl] = "no-cache"
-        let encoder = OpenAI.ChatCompletionEncoder(
-            id: answer.id, created: answer.created, model: answer.model, choiceCount: answer.choiceCount,
-            includeUsage: includeUsage)
         return Response(
             status: .ok, headers: headers,
-            body: ResponseBody { writer in
+            body: ResponseBody { [held] writer in
                 var encoder = encoder
                 var bytes: [UInt8] = []
-                if let first { encoder.encode(first, into: &bytes) }
+                for event in held { encoder.encode(event, into: &bytes) }
                 if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
                 for await event in events {
                     bytes.removeAll(keepingCapacity: true)
@@ -84,14 +114,34 @@ struct OpenAIRoutes: Sendable {
                 try await writer.finish(nil)
             })
     }
-}
 
-/// What identifies an answer in its envelope.
-private struct AnswerIdentity: Sendable {
-    var id: String
-    var created: Int64
-    var model: String
-    var choiceCount: Int
+    private func encoder(_ shape: Shape, _ decoded: DecodedRequest, created: Int64) -> any AnswerEncoder {
+        let request = decoded.request
+        switch shape {
+        case .chat:
+            return OpenAI.ChatCompletionEncoder(
+                id: "chatcmpl-\(request.id)", created: created, model: request.model, fingerprint: fingerprint,
+                choiceCount: request.choiceCount, includeUsage: decoded.includeUsage)
+        case .completion:
+            return OpenAI.CompletionEncoder(
+                id: "cmpl-\(request.id)", created: created, model: request.model, fingerprint: fingerprint,
+                choiceCount: request.choiceCount, includeUsage: decoded.includeUsage)
+        }
+    }
+
+    private func aggregate(_ shape: Shape, _ decoded: DecodedRequest, created: Int64) -> any AnswerAggregate {
+        let request = decoded.request
+        switch shape {
+        case .chat:
+            return OpenAI.ChatCompletionAggregate(
+                id: "chatcmpl-\(request.id)", created: created, model: request.model, fingerprint: fingerprint,
+                choiceCount: request.choiceCount)
+        case .completion:
+            return OpenAI.CompletionAggregate(
+                id: "cmpl-\(request.id)", created: created, model: request.model, fingerprint: fingerprint,
+                choiceCount: request.choiceCount)
+        }
+    }
 }
 
 extension OpenAI.Model {
@@ -109,4 +159,24 @@ extension OpenAI.Model {
 extension HTTPField.Name {
     static let requestID = HTTPField.Name("x-request-id") ?? .contentType
     static let warnings = HTTPField.Name("warnings") ?? .contentType
+}
+
+/// Percent signs in paths (RFC 3986 §2.1).
+enum PercentEncoding {
+    /// The text behind the escapes; a sign that starts no escape stands for itself.
+    static func decode(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

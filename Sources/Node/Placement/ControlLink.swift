@@ -17,6 +17,7 @@ actor ControlLink {
     private var isOpen = false
     private var opening: CheckedContinuation<Void, any Error>?
     private var streams: [RequestID: AsyncStream<GenerationEvent>.Continuation] = [:]
+    private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var reports: [CheckedContinuation<EntryReport?, Never>] = []
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
 
@@ -70,17 +71,32 @@ actor ControlLink {
         return await withCheckedContinuation { reports.append($0) }
     }
 
+    /// Waits until no request is under way.
+    func whenIdle() async {
+        guard !streams.isEmpty else { return }
+        await withCheckedContinuation { idleWaiters.append($0) }
+    }
+
+    private func reportIdle() {
+        guard streams.isEmpty else { return }
+        for waiter in idleWaiters { waiter.resume() }
+        idleWaiters = []
+    }
+
     /// Ends every open request with the same error and closes the link.
     func fail(_ error: GenerationError) {
         isOpen = false
         for id in streams.keys.sorted() { end(id, .failed(error)) }
         for report in reports { report.resume(returning: nil) }
         reports = []
+        reportIdle()
         link?.close()
     }
 
     private func cancel(_ id: RequestID) {
-        guard streams.removeValue(forKey: id) != nil, isOpen, let link else { return }
+        guard streams.removeValue(forKey: id) != nil else { return }
+        reportIdle()
+        guard isOpen, let link else { return }
         guard (try? writer.cancelRequest(id)) != nil else { return }
         link.send(&writer)
     }
@@ -89,6 +105,7 @@ actor ControlLink {
         guard let stream = streams.removeValue(forKey: id) else { return }
         stream.yield(event)
         stream.finish()
+        reportIdle()
     }
 
     private func receive(_ frame: InboundFrame, _ link: FrameLink) {
@@ -127,6 +144,8 @@ actor ControlLink {
         opening = nil
         // The supervisor hears of the runner's exit and knows more than "closed"; it ends the streams with the reason.
         isOpen = false
+        for report in reports { report.resume(returning: nil) }
+        reports = []
     }
 }
 

@@ -43,7 +43,8 @@ package struct DeploymentPlan: Sendable {
             let trained = file.trainedContext
             let window = spec.window ?? min(trained, DeploymentSpec.defaultWindow)
             guard window >= 2, window <= 1 << 24 else {
-                throw DeploymentError.setting(name: "ctx", value: "\(window)", limit: "2 … \(1 << 24) tokens are allowed")
+                throw DeploymentError.setting(
+                    name: "ctx", value: "\(window)", limit: "2 … \(1 << 24) tokens are allowed")
             }
             card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
             var files: [StageFile] = []
@@ -86,7 +87,8 @@ package struct DeploymentPlan: Sendable {
     }
 
     /// What each runner is told.
-    func runnerConfigurations(cluster: String, placement: String, epoch: Epoch, folder: String) -> [RunnerConfiguration] {
+    func runnerConfigurations(cluster: String, placement: String, epoch: Epoch, folder: String) -> [RunnerConfiguration]
+    {
         files.enumerated().map { index, file in
             var configuration = RunnerConfiguration(
                 cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: cut.stages,

@@ -46,6 +46,9 @@ actor PlacementSupervisor {
     private var loaded: [Int: LoadedStage] = [:]
     private let origin = ContinuousClock.now
     private(set) var restarts = 0
+    private var activeCommands: [AsyncStream<RunnerCommand>.Continuation] = []
+    private var times: [Int: StageTimes] = [:]
+    private var timesWaiter: CheckedContinuation<Void, Never>?
 
     init(plan: DeploymentPlan, executable: String, folder: String, eventLoop: any EventLoop, logger: Logger) {
         self.plan = plan
@@ -69,8 +72,11 @@ actor PlacementSupervisor {
                 change(to: .starting(reason: "stage \(loss.stage) was lost (\(loss.reason)) and is started again"))
                 try? await Task.sleep(for: pause)
             case .giveUp(let crashes, let window):
-                change(to: .failed(
-                    reason: "stage \(loss.stage) was lost \(crashes) times within \(window); the last time: \(loss.reason)"))
+                change(
+                    to: .failed(
+                        reason:
+                            "stage \(loss.stage) was lost \(crashes) times within \(window); last: \(loss.reason)"
+                    ))
                 return
             }
         }
@@ -96,6 +102,22 @@ actor PlacementSupervisor {
 
     /// What is known about each stage that has been loaded, by index.
     var loadedStages: [Int: LoadedStage] { loaded }
+
+    /// Where each stage's time went so far, by index; empty when the placement is not ready.
+    func stageTimes() async -> [StageTimes] {
+        guard case .ready = state, timesWaiter == nil else { return [] }
+        times = [:]
+        await withCheckedContinuation { continuation in
+            timesWaiter = continuation
+            for commands in activeCommands { commands.yield(.report) }
+        }
+        return times.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    private func endTimesWait() {
+        timesWaiter?.resume()
+        timesWaiter = nil
+    }
 
     private func change(to new: State) {
         state = new
@@ -139,7 +161,10 @@ actor PlacementSupervisor {
                 try? await Task.sleep(for: .seconds(Self.startSeconds))
                 notify.yield(.timeout)
             }
+            activeCommands = commands
             let loss = await follow(notices, configurations, commands)
+            activeCommands = []
+            endTimesWait()
             group.cancelAll()
             for continuation in commands { continuation.finish() }
             return loss
@@ -160,6 +185,9 @@ actor PlacementSupervisor {
             case .report(let index, .loaded(let stage)): loaded[index] = stage
             case .report(let index, .failed(let reason)): lastWords[index] = reason
             case .report(_, .ready): readyStages += 1
+            case .report(let index, .times(let stage)):
+                times[index] = stage
+                if times.count == configurations.count { endTimesWait() }
             case .exit(let index, let exit):
                 let loss = Loss(stage: index, reason: lastWords[index] ?? exit.description)
                 await lose(loss, exit)
@@ -211,7 +239,8 @@ actor PlacementSupervisor {
         canary.sampling.temperature = 0
         for await event in await link.generate(canary) {
             switch event {
-            case .failed(let error): return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
+            case .failed(let error):
+                return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
             case .finished: change(to: .ready(link))
             case .queued, .started, .output: break
             }

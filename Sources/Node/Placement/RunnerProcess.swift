@@ -92,7 +92,8 @@ struct RunnerProcess: Sendable {
         do {
             for try await line in output.strings(bufferingPolicy: .maxLineLength(Self.lineByteLimit)) {
                 guard let decoded = try? JSONDecoder().decode(RunnerReport.self, from: Data(line.utf8)) else {
-                    logger.warning("a runner wrote a line that is no report", metadata: ["line.length": "\(line.count)"])
+                    logger.warning(
+                        "a runner wrote a line that is no report", metadata: ["line.length": "\(line.count)"])
                     continue
                 }
                 report(decoded)
@@ -105,7 +106,8 @@ struct RunnerProcess: Sendable {
     private func log(_ output: SubprocessOutputSequence) async {
         do {
             for try await line in output.strings(bufferingPolicy: .maxLineLength(Self.lineByteLimit)) {
-                logger.info("runner", metadata: ["stage.index": "\(configuration.stageIndex)", "line": "\(line.prefix(512))"])
+                logger.info(
+                    "runner", metadata: ["stage.index": "\(configuration.stageIndex)", "line": "\(line.prefix(512))"])
             }
         } catch {
             logger.debug("a runner's log ended", metadata: ["reason": "\(error)"])

@@ -30,7 +30,8 @@ struct EngineChain: ~Copyable {
     var vocabularySize: Int { engines.first?.engine.model.model.vocabularySize ?? 0 }
 
     private static func encode(
-        _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ wire: WireFormat, into writer: inout FrameWriter
+        _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ wire: WireFormat,
+        into writer: inout FrameWriter
     ) throws(WireError) {
         try writer.step(1, rows: rows, activations: output.activations.span, width: width, format: wire)
     }

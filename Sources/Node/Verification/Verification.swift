@@ -49,7 +49,7 @@ package struct CutVerdict: Sendable, Codable {
     package var reason: String?
 
     /// Names as in the command's JSON.
-    package enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case cut, legal, tokens, reason
         case maxAbsDiff = "max_abs_diff"
         case tokensEqual = "tokens_equal"
@@ -81,7 +81,7 @@ package struct VerificationReport: Sendable, Codable {
     package var passed: Bool
 
     /// Names as in the command's JSON.
-    package enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case model, architecture, layers, stages, wire, cuts, refusal, passed
         case legalBoundaries = "legal_boundaries"
     }
@@ -140,7 +140,11 @@ package struct Verification: Sendable {
             }
             try cutter.check(cut)
             return [cut]
-        case .stages(let count): return cutter.legalCuts(stageCount: count, limit: Self.exactCutLimit)
+        case .stages(let count):
+            let cuts = cutter.legalCuts(stageCount: count, limit: Self.exactCutLimit)
+            // An impossible number of stages is refused with the largest possible one, not passed over.
+            if cuts.isEmpty { _ = try cutter.evenCut(stageCount: count) }
+            return cuts
         case .standard(let most):
             var cuts = cutter.legalCuts(stageCount: 2, limit: Self.exactCutLimit)
             for count in stride(from: 3, through: min(most, cutter.layerCount), by: 1) {
@@ -156,7 +160,8 @@ package struct Verification: Sendable {
 
     private func wholeModel(_ cutter: ModelCutter) throws(EngineError) -> EngineChain {
         let layers = LayerRange(first: 0, end: cutter.layerCount)
-        return try EngineChain([stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
+        return try EngineChain(
+            [stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
     }
 
     private func stage(

@@ -14,7 +14,8 @@ struct VerificationScript: Sendable {
 
     init(_ spec: VerificationSpec, _ cutter: ModelCutter) {
         tokenCount = spec.tokenCount
-        let vocabularySize = cutter.file.strings("tokenizer.ggml.tokens")?.count
+        let vocabularySize =
+            cutter.file.strings("tokenizer.ggml.tokens")?.count
             ?? cutter.file.unsigned("\(cutter.architecture).vocab_size").flatMap(Int.init(exactly:)) ?? 64
         var random = SeededRandom(seed: 20_261)
         prompts = (0..<Self.laneCount).map { lane in

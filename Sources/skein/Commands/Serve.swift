@@ -46,6 +46,10 @@ struct Serve: AsyncParsableCommand {
             try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
         } catch let error as DeploymentError {
             Output.error("\(error)")
+            if case .setting = error { throw ExitCode(2) }
+            throw ExitCode(1)
+        } catch {
+            Output.error("cannot serve at \(listen): \(error); choose another --listen HOST:PORT.")
             throw ExitCode(1)
         }
     }
@@ -83,9 +87,12 @@ struct CuttingOptions: ParsableArguments {
 
     func validate() throws {
         guard stages >= 1 else { throw ValidationError("--stages is \(stages); it takes 1 or more.") }
-        if let cut, boundaries == nil { throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.") }
+        if let cut, boundaries == nil {
+            throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.")
+        }
         guard wireFormat != nil else {
-            throw ValidationError("--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+            throw ValidationError(
+                "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
     }
 

@@ -31,14 +31,17 @@ struct Verify: ParsableCommand {
         let cacheFolder = Folders.cache
         var spec = VerificationSpec(path: try model ?? NodeService.builtinModelPath(cacheFolder: cacheFolder))
         guard let format = WireFormat.allCases.first(where: { $0.description == wire }) else {
-            throw ValidationError("--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+            throw ValidationError(
+                "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
         spec.wire = format
         spec.tokenCount = max(1, tokens)
         if let stages { spec.cuts = .stages(stages) }
         if cuts != "all" {
             let numbers = cuts.split(separator: ",").map { Int($0) }
-            guard !numbers.contains(nil) else { throw ValidationError("--cuts is '\(cuts)'; it takes layers or 'all'.") }
+            guard !numbers.contains(nil) else {
+                throw ValidationError("--cuts is '\(cuts)'; it takes layers or 'all'.")
+            }
             spec.cuts = .boundaries(numbers.compactMap { $0 })
         }
         do {
@@ -66,7 +69,10 @@ struct Verify: ParsableCommand {
             Output.line("\(report.architecture) cannot be cut: \(refusal)")
         } else {
             let passed = report.cuts.count { $0.passed }
-            Output.line("\(report.model): \(passed) of \(report.cuts.count) cuts bit for bit equal (\(report.architecture), \(report.layers) layers, wire \(report.wire))")
+            Output.line(
+                "\(report.model): \(passed) of \(report.cuts.count) cuts bit for bit equal "
+                    + "(\(report.architecture), \(report.layers) layers, wire \(report.wire))"
+            )
         }
     }
 

@@ -30,8 +30,12 @@ struct GGUFInspect: ParsableCommand {
     }
 
     private func printText(_ header: GGUFFile) {
-        Output.line("GGUF version \(header.version), \(header.tensors.count) tensors, \(ByteCount(header.fileByteCount))")
-        Output.line("architecture \(header.architecture ?? "?"), \(header.layerCount ?? 0) layers, \(header.parameterCount) parameters")
+        Output.line(
+            "GGUF version \(header.version), \(header.tensors.count) tensors, \(ByteCount(header.fileByteCount))")
+        Output.line(
+            "architecture \(header.architecture ?? "?"), \(header.layerCount ?? 0) layers, "
+                + "\(header.parameterCount) parameters"
+        )
         for entry in header.metadata { Output.line("  \(entry.key) = \(Self.text(entry.value))") }
         if let cutter = try? ModelCutter(header) {
             let legal = cutter.legalBoundaries.map(String.init).joined(separator: ",")
@@ -67,7 +71,8 @@ struct GGUFInspect: ParsableCommand {
             metadata: Dictionary(uniqueKeysWithValues: header.metadata.map { ($0.key, Self.text($0.value)) }),
             tensors: header.tensors.map {
                 Report.Tensor(
-                    name: $0.name, type: "\($0.type)", dimensions: $0.dimensions, offset: $0.offset, bytes: $0.byteCount)
+                    name: $0.name, type: "\($0.type)", dimensions: $0.dimensions, offset: $0.offset, bytes: $0.byteCount
+                )
             },
             legal_cuts: try? ModelCutter(header).legalBoundaries)
         let encoder = JSONEncoder()

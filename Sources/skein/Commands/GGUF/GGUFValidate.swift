@@ -5,7 +5,8 @@ import ModelStore
 /// `skein gguf validate`: is a file safe to hand to the engine?
 struct GGUFValidate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "validate", abstract: "Check a model file before an engine sees it; exits with 1 when it is refused.")
+        commandName: "validate",
+        abstract: "Check a model file before an engine sees it; exits with 1 when it is refused.")
 
     @Argument(help: "Model files (GGUF).")
     var files: [String]

@@ -6,8 +6,8 @@ import SystemPackage
     import Darwin
 #endif
 
-/// Writes bytes that ship inside the program to a file, atomically, once.
-package enum BuiltinFile {
+/// Small chores around the files of the store.
+package enum StoreFiles {
     /// Makes sure that `path` holds `bytes`; an existing file of the right length is taken as it is.
     ///
     /// **Throws:** `StoreError.unwritable`.
@@ -29,8 +29,13 @@ package enum BuiltinFile {
         }
     }
 
+    /// Removes a file that is no longer needed; a missing one is fine.
+    package static func remove(_ path: String) { unlink(path) }
+
     /// Makes a folder and the folders above it.
-    static func makeFolders(_ folder: String) throws(StoreError) {
+    ///
+    /// **Throws:** `StoreError.unwritable`.
+    package static func makeFolders(_ folder: String) throws(StoreError) {
         var partial = folder.hasPrefix("/") ? "" : "."
         for part in folder.split(separator: "/") {
             partial += "/" + part

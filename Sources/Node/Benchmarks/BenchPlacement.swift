@@ -1,0 +1,85 @@
+import Logging
+import ModelStore
+import NIOPosix
+import Runner
+import Vocabulary
+
+/// A placement started for a bench: real runner processes, real links, everything but HTTP.
+struct BenchPlacement: Sendable {
+    private let supervisor: PlacementSupervisor
+    let name: String
+
+    /// Runs `body` beside a running placement of `spec`.
+    static func with<Value: Sendable>(
+        _ spec: DeploymentSpec, environment: BenchEnvironment, _ body: (BenchPlacement) async throws -> Value
+    ) async throws -> Value {
+        let plan = try DeploymentPlan(
+            spec, cache: StageFileCache(folder: "\(environment.cacheFolder)/stages"),
+            digests: DigestCache(folder: "\(environment.cacheFolder)/digests"))
+        let supervisor = PlacementSupervisor(
+            plan: plan, executable: environment.executable, folder: environment.socketFolder,
+            eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "bench"))
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await supervisor.run() }
+            defer { group.cancelAll() }
+            let placement = BenchPlacement(supervisor: supervisor, name: spec.name)
+            _ = try await supervisor.ready()
+            return try await body(placement)
+        }
+    }
+
+    /// What one request took.
+    struct Sample: Sendable {
+        var prefillSeconds: Double
+        var decodeSeconds: Double
+        var outputTokens: Int
+    }
+
+    /// Answers a prompt of `promptTokens` arbitrary tokens with exactly `outputTokens` tokens, greedily.
+    func generate(promptTokens: Int, outputTokens: Int, seed: UInt64) async throws -> Sample {
+        var random = SeededRandom(seed: seed)
+        let tokens = (0..<promptTokens).map { _ in Token(random.below(250)) }
+        var request = GenerationRequest(
+            id: RequestID(UInt64.random(in: 1 ... .max)), model: name, prompt: .tokens(tokens))
+        request.sampling.temperature = 0
+        request.sampling.ignoreEndOfGeneration = true
+        request.maxOutputTokens = outputTokens
+        for await event in await (try supervisor.ready()).generate(request) {
+            switch event {
+            case .failed(let error): throw error
+            case .finished(let completion):
+                return Sample(
+                    prefillSeconds: completion.timings.prefillSeconds, decodeSeconds: completion.timings.decodeSeconds,
+                    outputTokens: completion.usage.outputTokens)
+            case .queued, .started, .output: break
+            }
+        }
+        throw GenerationError.engineFailed(reason: "the stream ended without an end")
+    }
+
+    /// The counters of every stage, by index.
+    func stageTimes() async -> [StageTimes] { await supervisor.stageTimes() }
+}
+
+/// Where a bench finds what it needs.
+package struct BenchEnvironment: Sendable {
+    /// This program.
+    package var executable: String
+    /// Folder of caches.
+    package var cacheFolder: String
+    /// Short folder for sockets.
+    package var socketFolder: String
+    /// Folder with llama-server and llama-bench of the same engine build; nil leaves the comparisons out.
+    package var peerFolder: String?
+    /// Runs per figure, at least 5.
+    package var runs: Int
+
+    /// Makes an environment.
+    package init(executable: String, cacheFolder: String, socketFolder: String, peerFolder: String?, runs: Int) {
+        self.executable = executable
+        self.cacheFolder = cacheFolder
+        self.socketFolder = socketFolder
+        self.peerFolder = peerFolder
+        self.runs = runs
+    }
+}

@@ -1,0 +1,100 @@
+import FoundationEssentials
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The outcome of one `skein bench`, as its JSON.
+package struct BenchReport: Sendable, Codable {
+    /// One measured figure.
+    package struct Result: Sendable, Codable {
+        /// The figure's name; scripts rely on it.
+        package var metric: String
+        /// Its unit.
+        package var unit: String
+        /// The median over all runs.
+        package var value: Double
+        /// Median.
+        package var p50: Double
+        /// 95th percentile.
+        package var p95: Double
+        /// 99th percentile.
+        package var p99: Double
+        /// Every run's figure, in order.
+        package var samples: [Double]
+
+        init(_ metric: String, unit: String, _ samples: [Double]) {
+            let sorted = samples.sorted()
+            self.metric = metric
+            self.unit = unit
+            self.samples = samples
+            p50 = Self.percentile(0.5, sorted)
+            p95 = Self.percentile(0.95, sorted)
+            p99 = Self.percentile(0.99, sorted)
+            value = p50
+        }
+
+        /// The value below which the fraction lies, between neighbours by distance.
+        private static func percentile(_ fraction: Double, _ sorted: [Double]) -> Double {
+            guard let last = sorted.last else { return .nan }
+            let place = fraction * Double(sorted.count - 1)
+            let index = Int(place)
+            guard index + 1 < sorted.count else { return last }
+            return sorted[index] + (sorted[index + 1] - sorted[index]) * (place - Double(index))
+        }
+    }
+
+    /// The machine it ran on.
+    package struct Machine: Sendable, Codable {
+        /// Processor name.
+        package var processor: String
+        /// Cores the process may use.
+        package var cores: Int
+        /// Operating system.
+        package var system: String
+        /// llama.cpp's version.
+        package var engine: String
+    }
+
+    /// Which bench.
+    package var name: String
+    /// The model file's name.
+    package var model: String
+    /// What was chosen.
+    package var settings: [String: String]
+    /// The figures.
+    package var results: [Result]
+    /// The machine.
+    package var machine: Machine
+
+    init(_ name: String, model: String, settings: [String: String], engine: String) {
+        self.name = name
+        self.model = model.split(separator: "/").last.map(String.init) ?? model
+        self.settings = settings
+        results = []
+        machine = Machine(
+            processor: Self.processor, cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), system: Self.system,
+            engine: engine)
+    }
+
+    private static var processor: String {
+        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return "unknown" }
+        let line = text.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Hardware") }
+        return line?.split(separator: ":").last.map { String($0.drop { $0 == " " }) } ?? "unknown"
+    }
+
+    private static var system: String {
+        var facts = utsname()
+        uname(&facts)
+        return [
+            withUnsafeBytes(of: facts.sysname) { text($0) }, withUnsafeBytes(of: facts.release) { text($0) },
+            withUnsafeBytes(of: facts.machine) { text($0) },
+        ].joined(separator: " ")
+    }
+
+    private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+}

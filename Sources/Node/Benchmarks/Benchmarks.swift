@@ -1,0 +1,184 @@
+import GGUF
+import LlamaEngine
+import ModelStore
+import Runner
+import Transport
+import Vocabulary
+package import Wire
+
+/// The benches of the command line. Every figure is a median over runs, every ratio comes from one run, in turns.
+package enum Benchmarks {
+    /// Tokens decoded per run.
+    private static let decodeTokens = 64
+    /// Tokens prefilled per run.
+    private static let prefillTokens = 512
+
+    /// The synthetic 0.6B shape in q8_0, made once and cached.
+    ///
+    /// **Throws:** `StoreError` when it cannot be written.
+    package static func defaultModel(cacheFolder: String) throws -> String {
+        let path = "\(cacheFolder)/bench/qwen3-0.6b-q8_0.gguf"
+        if (try? FileByteSource(path: path)) != nil { return path }
+        try StoreFiles.makeFolders("\(cacheFolder)/bench")
+        guard var shape = ModelShape.named("qwen3-0.6b") else {
+            throw DeploymentError.setting(name: "shape", value: "qwen3-0.6b", limit: "it is not known")
+        }
+        shape.tensorType = .q8_0
+        try ModelSynthesis.write(shape, seed: 1, to: path)
+        return path
+    }
+
+    private static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec
+    {
+        var spec = DeploymentSpec(name: name, path: model)
+        spec.cutting = .stages(stages)
+        spec.threads = threads
+        spec.laneCount = lanes
+        spec.window = 1024 * lanes
+        return spec
+    }
+
+    /// One stage against llama-bench.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when the placement does not run, `.setting` for the peer.
+    package static func solo(model: String, threads: Int, _ environment: BenchEnvironment) async throws -> BenchReport {
+        var report = BenchReport(
+            "solo", model: model,
+            settings: ["threads": "\(threads)", "decode": "\(decodeTokens)", "prefill": "\(prefillTokens)"],
+            engine: LlamaLibrary.version)
+        let peer = environment.peerFolder.map { PeerBench(folder: $0, model: model, threads: threads) }
+        var decode: [Double] = []
+        var prefill: [Double] = []
+        var decodeOverPeer: [Double] = []
+        var prefillOverPeer: [Double] = []
+        try await BenchPlacement.with(
+            spec(model, name: "solo", stages: 1, threads: threads), environment: environment
+        ) { placement in
+            _ = try await placement.generate(promptTokens: 8, outputTokens: 8, seed: 0)
+            for run in 0..<environment.runs {
+                let long = try await placement.generate(
+                    promptTokens: 1, outputTokens: decodeTokens + 1, seed: UInt64(run))
+                decode.append(Double(decodeTokens) / long.decodeSeconds)
+                if let peer {
+                    decodeOverPeer.append(
+                        decode[run] / (try await peer.tokensPerSecond(prefill: 0, decode: decodeTokens)))
+                }
+                let wide = try await placement.generate(promptTokens: prefillTokens, outputTokens: 1, seed: UInt64(run))
+                prefill.append(Double(prefillTokens) / wide.prefillSeconds)
+                if let peer {
+                    prefillOverPeer.append(
+                        prefill[run] / (try await peer.tokensPerSecond(prefill: prefillTokens, decode: 0)))
+                }
+            }
+        }
+        report.results = [
+            .init("decode_tok_s", unit: "tokens/s", decode), .init("prefill_tok_s", unit: "tokens/s", prefill),
+        ]
+        if peer != nil {
+            report.results.append(.init("decode_over_peer", unit: "ratio", decodeOverPeer))
+            report.results.append(.init("prefill_over_peer", unit: "ratio", prefillOverPeer))
+        }
+        return report
+    }
+
+    /// Stages on this machine against one stage, one thread each, at the same number of streams.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
+    package static func split(
+        model: String, stages: Int, streams: Int, wire: WireFormat, delayMicroseconds: Int,
+        _ environment: BenchEnvironment
+    ) async throws -> BenchReport {
+        var report = BenchReport(
+            "split", model: model,
+            settings: [
+                "threads": "1 per stage", "stages": "\(stages)", "streams": "\(streams)", "wire": wire.description,
+                "delay_us": "\(delayMicroseconds)", "decode": "\(decodeTokens)",
+            ], engine: LlamaLibrary.version)
+        var splitSpec = spec(model, name: "split", stages: stages, threads: 1, lanes: streams)
+        splitSpec.wire = wire
+        splitSpec.conditions.delayMicroseconds = delayMicroseconds
+        let soloSpec = spec(model, name: "solo", stages: 1, threads: 1, lanes: streams)
+        var figures = SplitFigures()
+        try await BenchPlacement.with(soloSpec, environment: environment) { solo in
+            try await BenchPlacement.with(splitSpec, environment: environment) { split in
+                _ = try await solo.generate(promptTokens: 8, outputTokens: 8, seed: 0)
+                _ = try await split.generate(promptTokens: 8, outputTokens: 8, seed: 0)
+                for run in 0..<environment.runs {
+                    let alone = try await rate(solo, streams: streams, run: run)
+                    let before = await split.stageTimes()
+                    let together = try await rate(split, streams: streams, run: run)
+                    figures.add(alone, together, before, await split.stageTimes())
+                }
+            }
+        }
+        report.results = figures.results(streams: streams, stages: stages)
+        return report
+    }
+
+    /// Aggregate tokens per second of `streams` requests at once, over the time the slowest took to decode.
+    private static func rate(_ placement: BenchPlacement, streams: Int, run: Int) async throws -> Double {
+        let clock = ContinuousClock()
+        let began = clock.now
+        let samples = try await withThrowingTaskGroup(of: BenchPlacement.Sample.self) { group in
+            for stream in 0..<streams {
+                group.addTask {
+                    try await placement.generate(
+                        promptTokens: 1, outputTokens: decodeTokens + 1, seed: UInt64(run * 1000 + stream))
+                }
+            }
+            var samples: [BenchPlacement.Sample] = []
+            for try await sample in group { samples.append(sample) }
+            return samples
+        }
+        guard streams > 1 else { return Double(decodeTokens) / (samples.first?.decodeSeconds ?? .nan) }
+        return Double(samples.reduce(0) { $0 + $1.outputTokens }) / (clock.now - began).inSeconds
+    }
+}
+
+/// Collects what a split run shows.
+private struct SplitFigures {
+    private var solo: [Double] = []
+    private var split: [Double] = []
+    private var ratio: [Double] = []
+    private var hop: [Double] = []
+    private var compute: [Double] = []
+    private var encode: [Double] = []
+    private var wait: [Double] = []
+    private var bytes: [Double] = []
+
+    mutating func add(_ alone: Double, _ together: Double, _ before: [StageTimes], _ after: [StageTimes]) {
+        solo.append(alone)
+        split.append(together)
+        ratio.append(together / alone)
+        guard let first = after.first, let start = before.first, first.steps > start.steps else { return }
+        // Per step of the chain, so that prefill and batching do not blur the picture.
+        let steps = Double(first.steps - start.steps)
+        func sum(_ field: KeyPath<StageTimes, UInt64>) -> Double {
+            zip(after, before).reduce(0.0) { $0 + Double($1.0[keyPath: field] - $1.1[keyPath: field]) } / steps / 1000
+        }
+        compute.append(sum(\.computeNanoseconds))
+        encode.append(sum(\.encodeNanoseconds))
+        wait.append(sum(\.waitNanoseconds))
+        let tokenMicroseconds = 1_000_000 / together
+        hop.append((tokenMicroseconds - sum(\.computeNanoseconds)) / Double(after.count))
+        let sent = Double(first.sentBytes - start.sentBytes)
+        bytes.append(sent / Double(first.rows - start.rows))
+    }
+
+    func results(streams: Int, stages: Int) -> [BenchReport.Result] {
+        var results: [BenchReport.Result] = [
+            .init("solo_tok_s", unit: "tokens/s", solo), .init("split_tok_s", unit: "tokens/s", split),
+            .init("split_over_solo", unit: "ratio", ratio), .init("bytes_per_token_hop", unit: "bytes", bytes),
+        ]
+        if streams == 1 {
+            // The direct return is a hop too: a chain of S stages has S of them per token.
+            results.append(.init("hop_latency_us", unit: "us", hop))
+            results.append(.init("compute_us_per_token", unit: "us", compute))
+            results.append(.init("encode_us_per_token", unit: "us", encode))
+            results.append(.init("queue_us_per_token", unit: "us", wait))
+        } else {
+            results.append(.init("overlap", unit: "ratio, limit \(stages)", ratio))
+        }
+        return results
+    }
+}

@@ -1,0 +1,118 @@
+import ArgumentParser
+import FoundationEssentials
+import Node
+import Wire
+
+/// `skein bench …`: figures with their ratios.
+struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure this machine: medians over runs, ratios within one run.",
+        subcommands: [BenchSolo.self, BenchSplit.self])
+}
+
+/// What all benches take.
+struct BenchOptions: ParsableArguments {
+    @Option(help: "Model file. Default: a synthetic 0.6B model in q8_0, made once.")
+    var model: String?
+
+    @Option(help: "Runs per figure, at least 5.")
+    var runs = 5
+
+    @Option(help: "Folder with llama-server and llama-bench of the same engine build (make peers).")
+    var peer: String?
+
+    @Flag(help: "Print the report as JSON.")
+    var json = false
+
+    func validate() throws {
+        guard runs >= 5 else { throw ValidationError("--runs is \(runs); a median needs at least 5.") }
+    }
+
+    func run(_ body: (String, BenchEnvironment) async throws -> BenchReport) async throws {
+        let cacheFolder = Folders.cache
+        do {
+            let path = try model ?? Benchmarks.defaultModel(cacheFolder: cacheFolder)
+            let report = try await NodeService.withSocketFolder { folder in
+                try await body(
+                    path,
+                    BenchEnvironment(
+                        executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
+                        peerFolder: peer, runs: runs))
+            }
+            try show(report)
+        } catch {
+            Output.error("\(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    private func show(_ report: BenchReport) throws {
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            return Output.line(String(decoding: try encoder.encode(report), as: UTF8.self))
+        }
+        Output.line("\(report.name) \(report.model) on \(report.machine.processor), \(report.machine.cores) cores")
+        for result in report.results {
+            Output.line(
+                "  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (runs: \(Self.listed(result.samples)))"
+            )
+        }
+    }
+
+    private static func listed(_ samples: [Double]) -> String { samples.map(rounded).joined(separator: " ") }
+
+    private static func rounded(_ value: Double) -> String {
+        let places = value.magnitude < 10 ? 1000.0 : 10.0
+        return "\((value * places).rounded() / places)"
+    }
+}
+
+/// `skein bench solo`.
+struct BenchSolo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "solo", abstract: "One stage against llama-bench: decode and prefill.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Compute threads.")
+    var threads = 1
+
+    func run() async throws {
+        try await options.run { model, environment in
+            try await Benchmarks.solo(model: model, threads: threads, environment)
+        }
+    }
+}
+
+/// `skein bench split`.
+struct BenchSplit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "split", abstract: "Several one-thread stages against one, and what a hop costs.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Stages.")
+    var stages = 2
+
+    @Option(help: "Requests at once.")
+    var streams = 1
+
+    @Option(help: "How activations travel.")
+    var wire = "f32"
+
+    @Option(help: "Added one-way delay per hop, in milliseconds.")
+    var delay = 0.0
+
+    func run() async throws {
+        guard let format = WireFormat.allCases.first(where: { $0.description == wire }) else {
+            throw ValidationError(
+                "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
+        }
+        try await options.run { model, environment in
+            try await Benchmarks.split(
+                model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
+                environment)
+        }
+    }
+}
