@@ -46,7 +46,12 @@ package struct ModelCutter: Sendable {
         self.architecture = architecture
         self.rules = rules
         layerCount = blocks - heads
-        self.width = width * max(1, facts.value(of: rules.widthFactor))
+        let streams = max(1, facts.value(of: rules.widthFactor))
+        let (whole, overflow) = width.multipliedReportingOverflow(by: streams)
+        guard !overflow else {
+            throw .incomplete(field: "\(architecture).embedding_length", problem: "is \(width) times \(streams) streams")
+        }
+        self.width = whole
         table = LayerTable(facts)
         obstacle = facts.obstacle(isKnown: known != nil, allowsUnknownFamilies: allowsUnknownFamilies)
     }
