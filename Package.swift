@@ -98,6 +98,19 @@ let shells: [Target] = [
         swiftSettings: settings),
 ]
 
+/// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
+let shellTests: [Target] = [
+    tests(
+        "ModelStoreTests",
+        ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
+    tests(
+        "TransportTests",
+        [
+            "Transport", "Wire", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ], exclude: ["Fixtures"]),
+]
+
 let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -115,7 +128,7 @@ let coreOnly = Context.environment["CORE_ONLY"] != nil
 let package = Package(
     name: "skein",
     dependencies: coreOnly ? [] : dependencies,
-    targets: coreOnly ? core : core + shells,
+    targets: coreOnly ? core : core + shells + shellTests,
     cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .cxx17
 )
