@@ -122,7 +122,7 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--only")
-    parser.add_argument("--timeout", type=int, default=300)
+    parser.add_argument("--timeout", type=int, default=1200)
     arguments = parser.parse_args()
     rows = certify(arguments)
     write(rows, arguments)
