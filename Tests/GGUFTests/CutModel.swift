@@ -24,7 +24,9 @@ struct CutModel {
 
     func header() throws -> GGUFFile {
         let tokens = (0..<16).map { "t\($0)" }
-        let base: [(String, MetadataValue)] = [("block_count", .uint32(UInt32(layers))), ("embedding_length", .uint32(256))]
+        let base: [(String, MetadataValue)] = [
+            ("block_count", .uint32(UInt32(layers))), ("embedding_length", .uint32(256)),
+        ]
         let given = Set(metadata.map(\.0))
         let tokenizer: [(String, MetadataValue)] = [
             ("tokenizer.ggml.model", .text("gpt2")), ("tokenizer.ggml.tokens", .array(.texts(tokens))),

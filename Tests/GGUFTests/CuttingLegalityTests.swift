@@ -22,8 +22,8 @@ import Vocabulary
             try error(CutModel("smollm3"), [6])
                 == .illegalBoundary(
                     boundary: 6,
-                    reason: "the engine finds the layers without rotation by their number, so cuts must fall on multiples "
-                        + "of 4", legal: [4, 8]))
+                    reason: "the engine finds the layers without rotation by their number, so cuts must fall on "
+                        + "multiples of 4", legal: [4, 8]))
         #expect(try error(CutModel("smollm3"), [4, 8]) == nil)
     }
 
@@ -43,7 +43,8 @@ import Vocabulary
             try error(CutModel("gpt-oss", layers: 6), [5])
                 == .illegalStage(
                     layers: LayerRange(first: 5, end: 6),
-                    reason: "it has no layer with a sliding window, and llama.cpp needs at least 1", legal: [1, 2, 3, 4]))
+                    reason: "it has no layer with a sliding window, and llama.cpp needs at least 1",
+                    legal: [1, 2, 3, 4]))
         #expect(try CutModel("gemma3").cutter().legalBoundaries == Array(1..<12), "no window at all")
     }
 
@@ -107,8 +108,8 @@ import Vocabulary
             try error(CutModel("deepseek2", layers: 60), [26])
                 == .illegalStage(
                     layers: LayerRange(first: 0, end: 26),
-                    reason: "a stage of 26 layers is taken for another model: the engine expects no compressed queries in "
-                        + "one of that size", legal: Array(1..<60)))
+                    reason: "a stage of 26 layers is taken for another model: the engine expects no compressed "
+                        + "queries in one of that size", legal: Array(1..<60)))
     }
 
     @Test(arguments: [("bert", 12), ("dream", 12), ("gemma3n", 30), ("talkie", 12), ("rwkv7", 12), ("t5", 12)])
@@ -130,7 +131,8 @@ import Vocabulary
 
     @Test(arguments: [
         CutModel("command-r", layers: 64), CutModel("exaone4", layers: 64), CutModel("deepseek2", layers: 27),
-        CutModel("nanbeige", [("num_loops", .uint32(2))]), CutModel("llama4", [("attention.sliding_window", .uint32(0))]),
+        CutModel("nanbeige", [("num_loops", .uint32(2))]),
+        CutModel("llama4", [("attention.sliding_window", .uint32(0))]),
         CutModel("deepseek2", layers: 48, [("vocab_size", .uint32(128_256))]),
     ])
     func `single models are refused`(model: CutModel) throws {
@@ -170,7 +172,8 @@ import Vocabulary
 
     @Test func `headers that lack what cutting needs are refused`() throws {
         #expect(throws: CutError.self) { try CutModel("llama", [("embedding_length", .uint32(0))]).cutter() }
-        #expect(throws: CutError.self) { try CutModel("llama", layers: 2, [("nextn_predict_layers", .uint32(2))]).cutter() }
+        let draft: [(String, MetadataValue)] = [("nextn_predict_layers", .uint32(2))]
+        #expect(throws: CutError.self) { try CutModel("llama", layers: 2, draft).cutter() }
         let short = CutModel("llama", layers: 4, [("feed_forward_length", list([1, 2, 3]))])
         #expect(
             try short.cutter().obstacle
@@ -181,8 +184,9 @@ import Vocabulary
 
     @Test func `numbers beyond all measure do no harm`() throws {
         for key in [
-            "attention.shared_kv_layers", "n_deepstack_layers", "leading_dense_block_count", "interleave_moe_layer_step",
-            "attention.sliding_window_pattern", "hash_layer_count", "full_attention_interval", "rescale_every_n_layers",
+            "attention.shared_kv_layers", "n_deepstack_layers", "leading_dense_block_count",
+            "interleave_moe_layer_step", "attention.sliding_window_pattern", "hash_layer_count",
+            "full_attention_interval", "rescale_every_n_layers",
         ] {
             for architecture in FamilyRules.families {
                 let model = CutModel(architecture, layers: 3, [(key, .uint64(UInt64(Int64.max)))])

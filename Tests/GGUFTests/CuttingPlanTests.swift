@@ -108,7 +108,8 @@ import Vocabulary
     }
 
     @Test func `draft heads are in no stage`() throws {
-        let model = CutModel("qwen3next", [("nextn_predict_layers", .uint32(1)), ("full_attention_interval", .uint32(2))])
+        let model = CutModel(
+            "qwen3next", [("nextn_predict_layers", .uint32(1)), ("full_attention_interval", .uint32(2))])
         let cutter = try model.cutter()
         #expect(cutter.layerCount == 11)
         let stage = try CutStage(cutter, 8, 11)

@@ -20,7 +20,8 @@ import Vocabulary
         }
         model.roles += ["ffn_down_exps.weight"]
         model.shared += [
-            ("rope_freqs.weight", [32]), ("position_embd.weight", [256, 8]), ("output.bias", [16]), ("output.scale", [1]),
+            ("rope_freqs.weight", [32]), ("position_embd.weight", [256, 8]), ("output.bias", [16]),
+            ("output.scale", [1]),
         ]
         return model
     }
@@ -70,7 +71,8 @@ import Vocabulary
             let origin = stage.origin(of: tensor)
             if tensor.layerIndex == nil && origin == nil { continue }
             let isRight =
-                origin?.roleName == tensor.roleName && origin?.type == tensor.type && origin?.dimensions == tensor.dimensions
+                origin?.roleName == tensor.roleName && origin?.type == tensor.type
+                && origin?.dimensions == tensor.dimensions
                 && origin?.layerIndex == tensor.layerIndex.map { $0 + range.first }
             #expect(isRight, "\(tensor.name) comes from \(origin?.name ?? "nowhere")")
             if let origin, origin.layerIndex != nil { names.append(origin.name) }

@@ -38,9 +38,9 @@ import Vocabulary
     private func brute(_ cutter: ModelCutter) -> [Cut] {
         (0..<(1 << (cutter.layerCount - 1))).compactMap { mask in
             let boundaries = (1..<cutter.layerCount).filter { mask & (1 << ($0 - 1)) != 0 }
-            guard let cut = Cut(layerCount: cutter.layerCount, boundaries: boundaries), (try? cutter.check(cut)) != nil else {
-                return nil
-            }
+            guard let cut = Cut(layerCount: cutter.layerCount, boundaries: boundaries),
+                (try? cutter.check(cut)) != nil
+            else { return nil }
             return cut
         }
     }

@@ -3,8 +3,7 @@ extension FamilyRules {
     static let otherFamilies: [String: FamilyRules] = [
         "smollm3": FamilyRules {
             $0.boundaries = [
-                .multiple(
-                    of: .constant(4), when: .always, reason: "the engine finds the layers without rotation by their number")
+                .multiple(of: .constant(4), when: .always, reason: rotation)
             ]
         },
         "ernie4_5-moe": FamilyRules {

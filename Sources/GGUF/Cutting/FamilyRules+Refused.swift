@@ -25,8 +25,8 @@ extension FamilyRules {
         "gemma4-assistant": refused("it is a draft head that shares the memory of another model's context"),
         "hrm_text": refused("it runs the same layers several times per token, each time with a memory of its own"),
         "kimi-k3": refused("every layer mixes the residuals of all earlier ones, which a later stage does not have"),
-        "gemma3n": refused("its engine fixes layers 10 and 20 by number, and later layers reuse the memory of earlier ones"),
-        "graniteswitch": refused("every stage would need the adapter router, which reads token ids in a layer of its own"),
+        "gemma3n": refused("layers 10 and 20 are fixed by number, and later ones reuse the memory of earlier ones"),
+        "graniteswitch": refused("every stage would need the router of adapters, which is a layer that reads ids"),
     ]
 
     /// Families that can be staged in principle, but not by what a `StageRecipe` can say.

@@ -1,7 +1,9 @@
 extension FamilyRules {
     /// The rules of a family; nil when llama.cpp's pinned list of families does not have it.
     package static func rules(for architecture: String) -> FamilyRules? {
-        guard var rules = table[architecture] ?? (trivial.contains(architecture) ? FamilyRules() : nil) else { return nil }
+        guard var rules = table[architecture] ?? (trivial.contains(architecture) ? FamilyRules() : nil) else {
+            return nil
+        }
         rules.needsOutput = needingOutput.contains(architecture)
         return rules
     }
@@ -23,8 +25,8 @@ extension FamilyRules {
         "deepseek32", "dots1", "ernie4_5", "exaone", "falcon", "falcon-h1", "gptneox", "granitemoe", "grovemoe",
         "hunyuan-dense", "hunyuan-moe", "hy_v3", "internlm2", "jais", "jais2", "llama", "maincoder", "mamba", "mamba2",
         "minimax-m2", "mistral3", "nemotron", "olmo", "olmoe", "openelm", "orion", "pangu-embedded", "phi2", "phi3",
-        "phimoe", "plamo", "pockettts", "qwen", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "refact", "seed_oss", "stablelm",
-        "starcoder2", "xverse",
+        "phimoe", "plamo", "pockettts", "qwen", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "refact", "seed_oss",
+        "stablelm", "starcoder2", "xverse",
     ]
 
     /// Families whose loader insists on `output.weight`.

@@ -74,7 +74,8 @@ extension FamilyRules {
     ]
 
     private static let hasWindow = ModelCondition.atLeast(.key("attention.sliding_window", default: 0), 1)
-    private static let rotation = "the engine finds the layers without rotation by their number"
+    /// Why layers without rotation bind cuts.
+    static let rotation = "the engine finds the layers without rotation by their number"
     /// Why layers of experts bind cuts.
     static let experts = "the engine finds the layers with experts by their number"
 

@@ -105,8 +105,8 @@ extension ModelFacts {
             all.append(
                 FirstLayerRule(
                     demand: .isLikeFirst(.windowed),
-                    reason: "it starts with another kind of attention than the model, and llama.cpp takes the number of "
-                        + "rotated dimensions from there"))
+                    reason: "it starts with another kind of attention than the model, and llama.cpp takes the number "
+                        + "of rotated dimensions from there"))
         }
         return all
     }

@@ -62,8 +62,8 @@ extension ModelCutter {
         return (1...layerCount).filter { costs[$0][0] != nil }
     }
 
-    /// For `[stages][first]`, the least sum of squared stage sizes with which the layers from `first` on can be cut into
-    /// so many stages; nil when they cannot.
+    /// For `[stages][first]`, the least sum of squared stage sizes with which the layers from `first` on can be cut
+    /// into so many stages; nil when they cannot.
     private func costs(stageCount: Int) -> [[Int?]] {
         let legalEnds = (0..<layerCount).map { first in
             (first + 1...layerCount).filter { table.isLegal(first, $0) }

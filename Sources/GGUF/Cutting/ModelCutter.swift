@@ -29,8 +29,9 @@ package struct ModelCutter: Sendable {
         }
         let key = "\(architecture).block_count"
         guard let blocks = file.layerCount, blocks > 0 else { throw .incomplete(field: key, problem: "is missing") }
-        guard let width = file.unsigned("\(architecture).embedding_length").flatMap(Int.init(exactly:)), width > 0 else {
-            throw .incomplete(field: "\(architecture).embedding_length", problem: "is missing")
+        let widthKey = "\(architecture).embedding_length"
+        guard let width = file.unsigned(widthKey).flatMap(Int.init(exactly:)), width > 0 else {
+            throw .incomplete(field: widthKey, problem: "is missing")
         }
         let known = FamilyRules.rules(for: architecture)
         let rules = known ?? FamilyRules()
@@ -40,7 +41,7 @@ package struct ModelCutter: Sendable {
         }
         if rules.probesDraftHeads, file.tensor(named: "blk.\(blocks - heads).nextn.eh_proj.weight") == nil { heads = 0 }
         facts = ModelFacts(
-            file: file, architecture: architecture, rules: rules, layerCount: blocks - heads, blockCount: blocks,
+            file: file, architecture: architecture, rules: rules, layerCount: blocks - heads,
             embeddingLength: width)
         self.file = file
         self.architecture = architecture
@@ -49,7 +50,7 @@ package struct ModelCutter: Sendable {
         let streams = max(1, facts.value(of: rules.widthFactor))
         let (whole, overflow) = width.multipliedReportingOverflow(by: streams)
         guard !overflow else {
-            throw .incomplete(field: "\(architecture).embedding_length", problem: "is \(width) times \(streams) streams")
+            throw .incomplete(field: widthKey, problem: "is \(width) times \(streams) streams")
         }
         self.width = whole
         table = LayerTable(facts)
@@ -113,7 +114,8 @@ enum PerLayerKeys {
     private static let names = [
         "attention.compress_ratios", "attention.head_count", "attention.head_count_kv", "attention.indexer.types",
         "attention.recurrent_layers", "attention.rope_pattern", "attention.sliding_window_pattern", "deepstack_mapping",
-        "expert_feed_forward_length", "expert_used_count", "feed_forward_length", "swiglu_clamp_exp", "swiglu_clamp_shexp",
+        "expert_feed_forward_length", "expert_used_count", "feed_forward_length", "swiglu_clamp_exp",
+        "swiglu_clamp_shexp",
     ]
 
     /// Without the family's name in front.

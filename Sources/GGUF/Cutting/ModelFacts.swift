@@ -5,9 +5,8 @@ struct ModelFacts: Sendable {
     let file: GGUFFile
     let architecture: String
     let rules: FamilyRules
-    /// Layers without, and with, the draft heads.
+    /// Layers without the draft heads behind them.
     let layerCount: Int
-    let blockCount: Int
     let embeddingLength: Int
 
     /// The metadata value `<architecture>.<key>`, when it is an integer of 0 or more.
@@ -98,7 +97,9 @@ struct ModelFacts: Sendable {
         switch rules.recurrence {
         case nil: return none.map { _ in .attention }
         case .interval(let fallback):
-            if let listed = entries("attention.recurrent_layers") { return listed.map { $0 != 0 ? .recurrent : .attention } }
+            if let listed = entries("attention.recurrent_layers") {
+                return listed.map { $0 != 0 ? .recurrent : .attention }
+            }
             let interval = max(1, unsigned("full_attention_interval") ?? fallback)
             return (0..<layerCount).map { ($0 + 1) % interval != 0 ? .recurrent : .attention }
         case .noKeyValueHeads:

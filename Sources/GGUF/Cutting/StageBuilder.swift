@@ -37,7 +37,7 @@ struct StageBuilder {
             set(&writer, "vocab_size", hasOneToken ? 1 : facts.vocabularySize ?? 1)
         }
         nameDerivedSizes(&writer)
-        if file[prefix + "leading_dense_block_count"] != nil { apply(.countFromStart("leading_dense_block_count"), &writer) }
+        apply(.countFromStart("leading_dense_block_count"), &writer)
         if file[prefix + "embedding_scale"] != nil { apply(.oneAfterFirst("embedding_scale"), &writer) }
         if rules.window != nil { writeWindows(&writer) }
         if case .interval = rules.recurrence { writeLayers("attention.recurrent_layers", .recurrent, &writer) }
