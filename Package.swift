@@ -100,9 +100,11 @@ let shells: [Target] = [
 
 /// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
 let shellTests: [Target] = [
+    tests("LlamaEngineTests", ["LlamaEngine", "GGUF", "ModelStore", "Serving", "Vocabulary"]),
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),
+    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(
         "TransportTests",
         [

@@ -1,0 +1,124 @@
+import Dispatch
+import NIOCore
+import Serving
+import Testing
+import Vocabulary
+import Wire
+
+@testable import Runner
+
+@Suite(.timeLimit(.minutes(1))) struct `The compute thread` {
+    private static let first = LayerRange(first: 0, end: 4)
+    private static let last = LayerRange(first: 4, end: 8)
+
+    private static func rows(_ tokens: [Token]) -> [StageRow] {
+        tokens.enumerated().map { StageRow(lane: Lane(1), position: Int32($0), token: $1, samples: true) }
+    }
+
+    @Test func `a stage's rows become one step frame behind the operations`() async throws {
+        let diary = EngineDiary()
+        let room = ComputeRoom(layers: Self.first, diary: diary)
+        let operations = [SequenceOperation.free(lane: Lane(2)), .trim(lane: Lane(1), from: 3)]
+        let job = ComputeJob(step: 77, operations: operations, work: .rows(Self.rows([5, 6])))
+        guard case .forward(let buffer) = try await room.outcome(of: job) else {
+            Issue.record("nothing is forwarded")
+            return
+        }
+        #expect(diary.all == operations.map { .applied($0) } + [.executed(Self.rows([5, 6]), activations: [])])
+        let frames = try buffer.stageFrames(width: 2)
+        guard frames.count == 2, case .operations(operations, before: 77) = frames[0], case .step(let layout) = frames[1]
+        else {
+            Issue.record("other frames came: \(frames)")
+            return
+        }
+        #expect(layout.step == 77)
+        // Their bytes are what the next stage computes from.
+        let diaryBehind = EngineDiary()
+        let behind = ComputeRoom(layers: Self.last, diary: diaryBehind)
+        var body = buffer
+        let header = try #require(try FrameHeader.parse(body.readableBytesSpan, rules: .established(version: 1)))
+        body.moveReaderIndex(forwardBy: header.frameByteCount + FrameHeader.byteCount)
+        let next = ComputeJob(step: 77, operations: [], work: .frame(layout, body))
+        guard case .sampled(let samples) = try await behind.outcome(of: next) else {
+            Issue.record("nothing is sampled")
+            return
+        }
+        #expect(samples.map(\.token) == [6, 7])
+        #expect(diaryBehind.all == [.executed(Self.rows([5, 6]), activations: [5, 0, 6, 1])])
+    }
+
+    @Test func `a failure travels to the end of the chain and no row is computed`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        let job = ComputeJob(step: 4, operations: [], work: .rows(Self.rows([13])))
+        guard case .failed(let failure, .some(let buffer)) = try await room.outcome(of: job) else {
+            Issue.record("the failure is not forwarded")
+            return
+        }
+        #expect(failure.stage == 0)
+        #expect(failure.engineError == .failed(operation: "the script", code: 13, reason: "token 13"))
+        guard case .failure(failure, step: 4) = try #require(try buffer.stageFrames(width: 2).first) else {
+            Issue.record("another frame came")
+            return
+        }
+        let diary = EngineDiary()
+        let last = ComputeRoom(layers: Self.last, diary: diary)
+        let skipped = ComputeJob(step: 4, operations: [.free(lane: Lane(1))], work: .skip(failure))
+        guard case .failed(failure, forward: nil) = try await last.outcome(of: skipped) else {
+            Issue.record("the last stage does not report the failure of the first")
+            return
+        }
+        #expect(diary.all == [.applied(.free(lane: Lane(1)))])
+    }
+
+    @Test func `a refused operation keeps no other from being applied`() async throws {
+        let diary = EngineDiary()
+        let room = ComputeRoom(layers: Self.last, diary: diary)
+        let operations = [SequenceOperation.free(lane: Lane(9)), .free(lane: Lane(3))]
+        let job = ComputeJob(step: 1, operations: operations, work: .rows(Self.rows([5])))
+        guard case .failed(let failure, forward: nil) = try await room.outcome(of: job) else {
+            Issue.record("the refusal is not reported")
+            return
+        }
+        #expect(failure.engineError == .invalidRow(field: "lane", value: 9, limit: 7))
+        #expect(diary.all == operations.map { .applied($0) })
+    }
+
+    @Test func `operations alone are announced to the next stage as complete`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        let job = ComputeJob(step: 9, operations: [.free(lane: Lane(1))], work: .operationsOnly)
+        guard case .forward(let buffer) = try await room.outcome(of: job) else {
+            Issue.record("nothing is forwarded")
+            return
+        }
+        let frames = try buffer.stageFrames(width: 2)
+        guard frames.count == 2, case .operations([.free(lane: Lane(1))], before: 9) = frames[0],
+            case .cancel(first: 9, count: 1) = frames[1]
+        else {
+            Issue.record("other frames came: \(frames)")
+            return
+        }
+    }
+
+    @Test func `jobs run in their order, and more than the limit are refused`() async throws {
+        let diary = EngineDiary(isGated: true)
+        let room = ComputeRoom(layers: Self.last, diary: diary)
+        let (outcomes, sink) = AsyncStream.makeStream(of: ComputeOutcome.self)
+        func submit(_ token: Token) -> Bool {
+            room.submit(ComputeJob(step: 0, operations: [], work: .rows(Self.rows([token])))) { sink.yield($0) }
+        }
+        #expect(submit(100))
+        for await _ in diary.starts { break }
+        for token in 0..<Token(waitingJobLimit) { #expect(submit(200 + token)) }
+        #expect(!submit(1))
+        for _ in 0...waitingJobLimit { diary.gate.signal() }
+        var tokens: [Token] = []
+        for await outcome in outcomes {
+            if case .sampled(let samples) = outcome { tokens += samples.map(\.token) }
+            if tokens.count == waitingJobLimit + 1 { break }
+        }
+        #expect(tokens == [101] + (0..<Token(waitingJobLimit)).map { 201 + $0 })
+        #expect(room.statistics.steps == UInt64(waitingJobLimit + 1))
+        diary.gate.signal()
+        #expect(submit(1))
+    }
+}
