@@ -68,9 +68,7 @@ let shells: [Target] = [
     shell(
         "Runner",
         [
-            "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", "ReferenceEngine", "ModelStore",
-            nio("NIOCore"),
-            nio("NIOPosix"),
+            "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
         ]),
     shell(
         "Gateway",

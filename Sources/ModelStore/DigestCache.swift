@@ -53,8 +53,8 @@ package struct DigestCache: Sendable {
 
     /// Losing the note costs only time, so failures are ignored.
     private func remember(_ digest: String, at note: String) {
-        _ = mkdir(folder, 0o755)
-        let temporary = "\(note).\(getpid())"
+        guard (try? StoreFiles.makeFolders(folder)) != nil else { return }
+        let temporary = StoreFiles.temporaryName(for: note)
         guard
             let file = try? FileDescriptor.open(
                 FilePath(temporary), .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)

@@ -76,7 +76,7 @@ package enum ModelSynthesis {
     private static func atomically(
         _ path: String, byteCount: UInt64, _ body: (FileDescriptor) throws -> Void
     ) throws(StoreError) {
-        let temporary = "\(path).\(getpid()).part"
+        let temporary = StoreFiles.temporaryName(for: path)
         do {
             let file = try FileDescriptor.open(
                 FilePath(temporary), .readWrite, options: [.create, .truncate],

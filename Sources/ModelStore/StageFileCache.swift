@@ -62,7 +62,13 @@ package struct StageFileCache: Sendable {
     }
 
     private func write(_ plan: StageFilePlan, of modelPath: String, to path: String) throws(StoreError) {
-        let temporary = "\(path).\(getpid()).part"
+        let temporary = StoreFiles.temporaryName(for: path)
+        // What the plan speaks of must be there, or the copy would end in the middle.
+        let needed = plan.segments.reduce(0) { max($0, $1.sourceOffset + $1.byteCount) }
+        let length = try FileFacts(path: modelPath).byteCount
+        guard length >= needed else {
+            throw .unreadable(path: modelPath, reason: "it has \(length) bytes, the stage needs \(needed)")
+        }
         do {
             let source = try FileDescriptor.open(FilePath(modelPath), .readOnly)
             defer { try? source.close() }

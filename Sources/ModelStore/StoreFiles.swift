@@ -1,3 +1,4 @@
+import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
@@ -15,7 +16,7 @@ package enum StoreFiles {
         if let facts = try? FileFacts(path: path), facts.byteCount == UInt64(bytes.count) { return }
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         try makeFolders(folder)
-        let temporary = "\(path).\(getpid()).part"
+        let temporary = temporaryName(for: path)
         do {
             let file = try FileDescriptor.open(
                 FilePath(temporary), .writeOnly, options: [.create, .truncate],
@@ -27,6 +28,13 @@ package enum StoreFiles {
             unlink(temporary)
             throw .unwritable(path: path, reason: "\(error)")
         }
+    }
+
+    private static let nextTemporary = Atomic<UInt64>(0)
+
+    /// A name beside `path` that no other writer uses, in this process or another one.
+    static func temporaryName(for path: String) -> String {
+        "\(path).\(getpid())-\(nextTemporary.add(1, ordering: .relaxed).newValue).part"
     }
 
     /// Removes a file that is no longer needed; a missing one is fine.

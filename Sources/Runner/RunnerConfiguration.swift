@@ -6,14 +6,6 @@ import Wire
 
 /// Everything a runner is told about its stage. It travels as JSON on the runner's standard input.
 package struct RunnerConfiguration: Sendable, Codable {
-    /// Which engine runs the stage.
-    package enum Engine: Sendable, Codable {
-        /// Stock llama.cpp over a stage file (or the whole model).
-        case llama(path: String, recipe: StageRecipe)
-        /// The tiny transformer in Swift, for tests and drills without a model file.
-        case reference(width: Int, seed: UInt64)
-    }
-
     /// Identity of the cluster.
     package var cluster: String
     /// Identity of the placement.
@@ -26,8 +18,10 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var stages: [LayerRange]
     /// SHA-256 of the uncut model, hexadecimal.
     package var modelDigest: String
-    /// The engine.
-    package var engine: Engine
+    /// The stage file, or the whole model for a single stage.
+    package var path: String
+    /// How the stage is run.
+    package var recipe: StageRecipe
     /// Number of lanes.
     package var laneCount: Int
     /// KV cells shared by the lanes.
@@ -65,7 +59,7 @@ package struct RunnerConfiguration: Sendable, Codable {
     /// Makes a configuration with default limits.
     package init(
         cluster: String, placement: String, epoch: Epoch, stageIndex: Int, stages: [LayerRange], modelDigest: String,
-        engine: Engine, laneCount: Int, cellCount: Int, window: Int, listen: LinkAddress
+        path: String, recipe: StageRecipe, laneCount: Int, cellCount: Int, window: Int, listen: LinkAddress
     ) {
         self.cluster = cluster
         self.placement = placement
@@ -73,7 +67,8 @@ package struct RunnerConfiguration: Sendable, Codable {
         self.stageIndex = stageIndex
         self.stages = stages
         self.modelDigest = modelDigest
-        self.engine = engine
+        self.path = path
+        self.recipe = recipe
         self.laneCount = laneCount
         self.cellCount = cellCount
         self.window = window

@@ -2,7 +2,6 @@ import FoundationEssentials
 import LlamaEngine
 import NIOCore
 import NIOPosix
-import ReferenceEngine
 import Serving
 import Synchronization
 import Transport
@@ -29,7 +28,7 @@ package enum RunnerMain {
             guard let first = await iterator.next(), case .configure(let configuration) = try decode(first) else {
                 throw RunnerError.badCommand(reason: "the first line must be a configuration")
             }
-            let stage = try await start(configuration)
+            let stage = try await load(configuration)
             while let line = await iterator.next() {
                 switch try decode(line) {
                 case .connect(let next, let entry):
@@ -43,14 +42,6 @@ package enum RunnerMain {
         } catch {
             report(.failed(reason: "\(error)"))
             return 1
-        }
-    }
-
-    private static func start(_ configuration: RunnerConfiguration) async throws -> RunningStage {
-        switch configuration.engine {
-        case .llama(let path, let recipe): return try await loadLlama(configuration, path: path, recipe: recipe)
-        case .reference(let width, let seed):
-            return try await startReference(configuration, width: width, seed: seed)
         }
     }
 
@@ -104,9 +95,7 @@ struct RunningStage: Sendable {
 }
 
 extension RunnerMain {
-    private static func loadLlama(
-        _ configuration: RunnerConfiguration, path: String, recipe: StageRecipe
-    ) async throws -> RunningStage {
+    private static func load(_ configuration: RunnerConfiguration) async throws -> RunningStage {
         let began = ContinuousClock.now
         var context = ContextOptions(
             cellCount: configuration.cellCount, laneCount: configuration.laneCount, rowLimit: configuration.rowLimit,
@@ -118,8 +107,8 @@ extension RunnerMain {
         let lastTenth = Mutex(-1)
         let engine = try LlamaStageEngine(
             LlamaStageConfiguration(
-                path: path, layers: configuration.layers, layerCount: configuration.layerCount, recipe: recipe,
-                context: context, model: options),
+                path: configuration.path, layers: configuration.layers, layerCount: configuration.layerCount,
+                recipe: configuration.recipe, context: context, model: options),
             abort: AbortFlag(),
             progress: { fraction in
                 // A report per tenth is enough for a progress bar.
@@ -142,12 +131,6 @@ extension RunnerMain {
             configuration.isEntry
             ? EntryTools(tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model)) : nil
         return try await serve(configuration, engine, shape, tools)
-    }
-
-    private static func startReference(
-        _ configuration: RunnerConfiguration, width: Int, seed: UInt64
-    ) async throws -> RunningStage {
-        throw RunnerError.badConfiguration(field: "engine", value: "reference", allowed: "llama")
     }
 
     /// Listens, and makes the stage's driver over a loaded engine.

@@ -1,4 +1,5 @@
 package import NIOCore
+import Synchronization
 package import Wire
 
 /// One connection that carries frames both ways.
@@ -8,6 +9,7 @@ package final class FrameLink: Sendable {
     /// The connection.
     package let channel: any Channel
     private let rules: NIOLoopBoundBox<FrameRules>
+    private let wasClosedHere = Atomic<Bool>(false)
 
     init(channel: any Channel, rules: NIOLoopBoundBox<FrameRules>) {
         self.channel = channel
@@ -23,8 +25,16 @@ package final class FrameLink: Sendable {
     /// Sends what the writer holds and empties it.
     package func send(_ writer: inout FrameWriter) { send(writer.takeBuffer()) }
 
-    /// Closes the connection after what was sent has left.
-    package func close() { channel.close(promise: nil) }
+    /// Closes the connection after what was sent has left: NIO drops what still waits when it closes, so the end queues
+    /// behind the last frame.
+    package func close() {
+        wasClosedHere.store(true, ordering: .releasing)
+        let channel = channel
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    /// Who ended a connection that had no error.
+    var closure: LinkClosure { wasClosedHere.load(ordering: .acquiring) ? .closedHere : .closedByPeer }
 }
 
 /// Receives what a link brings. Called on the link's event loop only.
@@ -66,6 +76,6 @@ final class FrameLinkHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        delegate.link(link, closed: reason ?? .closedByPeer)
+        delegate.link(link, closed: reason ?? link.closure)
     }
 }

@@ -29,11 +29,14 @@ package struct StageRecipe: Hashable, Sendable, Codable {
         package var node: NodePattern
         /// The factor they get.
         package var factor: Float
+        /// Whether the scaling node is not the one found but its first input, which has no name of its own.
+        package var isInput: Bool
 
         /// Makes a patch.
-        package init(node: NodePattern, factor: Float) {
+        package init(node: NodePattern, factor: Float, isInput: Bool = false) {
             self.node = node
             self.factor = factor
+            self.isInput = isInput
         }
     }
 

@@ -63,7 +63,9 @@ import Vocabulary
 
     @Test func `a tensor nobody reads takes no room on the disk`() throws {
         let model = try Models.synthetic(in: scratch)
-        let plan = try Self.plan(0, 2, model)
+        // A tensor that the loader wants and nobody reads, behind the others.
+        var plan = try Self.plan(0, 2, model)
+        plan.fileByteCount += 1 << 20
         let pin = try cache.materialise(plan, of: model, digest: "d")
         let facts = try Facts(pin.path)
         let hole = plan.fileByteCount - plan.copiedByteCount - UInt64(plan.header.count)

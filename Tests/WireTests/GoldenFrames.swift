@@ -12,7 +12,14 @@ struct GoldenFrame: Sendable {
 }
 
 enum GoldenFrames {
-    static let digest = ModelDigest(bytes: (0..<32).map { UInt8($0) })!
+    static let digest = digest((0..<32).map { UInt8($0) })
+
+    /// A digest of these 32 bytes.
+    static func digest(_ bytes: [UInt8]) -> ModelDigest {
+        guard let digest = ModelDigest(bytes: bytes) else { preconditionFailure("\(bytes.count) bytes are no digest") }
+        return digest
+    }
+
     static let hello = Hello(
         versions: 1...2, capabilities: .all, cluster: "flock", placement: "p-7", epoch: Epoch(term: 3, number: 9),
         role: .upstream, sender: StagePlace(index: 0, layers: LayerRange(first: 0, end: 3)),

@@ -199,7 +199,7 @@ import Wire
         .role(offered: .upstream, held: [.control, .directReturn]), .stage(offered: 1, held: 2),
         .layers(offered: LayerRange(first: 0, end: 1), held: LayerRange(first: 1, end: 2)),
         .neighbour(offered: nil, held: StagePlace(index: 3, layers: LayerRange(first: 1, end: 2))),
-        .model(offered: GoldenFrames.digest, held: ModelDigest(bytes: [UInt8](repeating: 255, count: 32))!),
+        .model(offered: GoldenFrames.digest, held: GoldenFrames.digest([UInt8](repeating: 255, count: 32))),
         .width(offered: 1, held: 2), .format(offered: .f16, held: .q8),
         .formatUnsupported(offered: .q8, common: .f16), .malformed(reason: "?"),
         .other(code: 999, reason: "the moon is full"),

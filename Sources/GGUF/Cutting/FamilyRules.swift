@@ -1,92 +1,69 @@
-/// What one family of models needs to be cut, as data. `FamilyRules.table` holds the families that need more than the
-/// trivial rules; every other family is cut by the default value and has to prove itself by `skein verify`.
+/// What one family of models needs to be cut, as data: a closed vocabulary of rules, each of them measured against the
+/// uncut model.
+///
+/// The default value is the trivial rule: rows go in as they are, any cut, arrays sliced by layer.
 package struct FamilyRules: Hashable, Sendable {
-    /// Name of the tensor that carries the residual out of a layer, without `-<layer>`.
-    package var residual = "l_out"
-    /// Why the family cannot be staged at all; nil when it can.
+    /// Why no model of the family can be staged; nil when they can.
     package var refusal: String?
+    /// Why the family counts as unknown although llama.cpp lists it; nil when it was measured.
+    package var doubt: String?
+    /// Models of the family that cannot be staged.
+    package var modelRefusals: [ModelRefusal] = []
+    /// How a later stage gets its rows.
+    package var feed: FeedRule = .rows
+    /// What the tensor is called that carries the residual out of a stage.
+    package var residual: ResidualName = .perLayer("l_out")
+    /// How many times the residual is as wide as the embedding.
+    package var widthFactor: FamilyNumber = .constant(1)
+    /// How sliding windows are spread over the layers; nil when the family has none or any cut is right.
+    package var window: WindowRule?
+    /// How recurrent layers are told from attention; nil when the family has only one kind.
+    package var recurrence: RecurrenceRule?
     /// Where stages may start.
     package var boundaries: [BoundaryRule] = []
-    /// What every stage must contain.
+    /// What every stage must contain, beside what `window` and `recurrence` ask for.
     package var requirements: [StageRequirement] = []
-    /// How metadata and tensors of a stage differ from those of the model.
-    package var rewrites: [StageRewrite] = []
+    /// What a stage's first layer must be like.
+    package var firstLayers: [FirstLayerRule] = []
+    /// Stage sizes that mean something else to the engine.
+    package var forbiddenSizes: [ForbiddenSizes] = []
+    /// How a stage's metadata differs from the model's.
+    package var metadata: [MetadataRule] = []
+    /// How a stage's shared tensors differ from the model's.
+    package var sharedTensors: [SharedTensorRule] = []
+    /// Constants the engine derives from something a stage does not know.
+    package var patches: [PatchRule] = []
+    /// The vocabulary of a stage between the first and the last one.
+    package var middleVocabulary = MiddleVocabulary.oneToken
+    /// Whether the loader insists on `output.weight`; elsewhere it falls back to the token table.
+    package var needsOutput = false
+    /// Under which other family a stage is written.
+    package var renamings: [Renaming] = []
+    /// Whether draft heads count only when their tensors are in the file.
+    package var probesDraftHeads = false
 
     /// The trivial rules.
-    package init(
-        residual: String = "l_out", refusal: String? = nil, boundaries: [BoundaryRule] = [],
-        requirements: [StageRequirement] = [], rewrites: [StageRewrite] = []
-    ) {
-        self.residual = residual
-        self.refusal = refusal
-        self.boundaries = boundaries
-        self.requirements = requirements
-        self.rewrites = rewrites
-    }
+    package init() {}
+
+    /// The trivial rules, changed.
+    init(_ change: (inout FamilyRules) -> Void) { change(&self) }
+
+    /// The rules of a family that cannot be staged.
+    static func refused(_ reason: String) -> FamilyRules { FamilyRules { $0.refusal = reason } }
 }
 
-/// A number that stands in a model's metadata, or is fixed by the family.
-package enum FamilyNumber: Hashable, Sendable {
-    /// Fixed by the family.
-    case constant(Int)
-    /// The metadata value `<architecture>.<key>`, or the default when it is absent.
-    case key(String, default: Int)
+/// Models of an otherwise cuttable family that cannot be staged.
+package struct ModelRefusal: Hashable, Sendable {
+    /// Which models.
+    package var condition: ModelCondition
+    /// Why, in words that follow "cannot be cut:".
+    package var reason: String
 }
 
-/// Where a stage may start, because llama.cpp derives a layer's kind from its index.
-package enum BoundaryRule: Hashable, Sendable {
-    /// Only at multiples of a period. A number of 0 or 1 allows every layer.
-    case multiple(of: FamilyNumber, reason: String)
-    /// As `multiple`, unless the model lists the kinds per layer in the array `<architecture>.<array>`.
-    case multipleUnlessArray(of: FamilyNumber, array: String, reason: String)
-    /// Not behind this layer: the layers from there on belong together.
-    case notAfter(FamilyNumber, reason: String)
-    /// Not before this layer: the layers up to there belong together.
-    case notBefore(FamilyNumber, reason: String)
-}
-
-/// A set of layers, told apart by the model's own tensors or metadata.
-package enum LayerKind: Hashable, Sendable {
-    /// Layers that have a tensor of this role, `ssm_in.weight`.
-    case withTensor(String)
-    /// Layers that have none of these tensors.
-    case withoutTensors([String])
-    /// Layers whose index is or is not the last of its period: `index % period < period - 1` (sliding windows).
-    case periodic(FamilyNumber, last: Bool)
-    /// As `periodic` with the odd one at the start of each period.
-    case periodicFirst(FamilyNumber, first: Bool)
-    /// Layers whose entry in the array `<architecture>.<key>` is (not) zero.
-    case entry(String, isZero: Bool)
-}
-
-/// What every stage must contain, because llama.cpp aborts otherwise.
-package struct StageRequirement: Hashable, Sendable {
-    /// Layers of this kind.
-    package var kind: LayerKind
-    /// The kind in words, "a sliding-window layer".
-    package var name: String
-
-    /// Makes a requirement.
-    package init(_ kind: LayerKind, name: String) {
-        self.kind = kind
-        self.name = name
-    }
-}
-
-/// How a stage's file differs from the model's.
-package enum StageRewrite: Hashable, Sendable {
-    /// Set `<architecture>.<key>` in every stage but the first.
-    case setAfterFirst(key: String, MetadataValue)
-    /// `<architecture>.<key>` counts layers from the start: it becomes `max(0, n - first)`.
-    case subtractFirst(key: String)
-    /// `<architecture>.<key>` is set in every stage that does not reach the end.
-    case setUnlessLast(key: String, MetadataValue)
-    /// The shared tensor is zeros in every stage but the first.
-    case zeroAfterFirst(tensor: String)
-    /// The shared tensor is left out of every stage but the first.
-    case dropAfterFirst(tensor: String)
-    /// The shared tensor is left out of every stage but the last.
-    case dropUnlessLast(tensor: String)
-    /// The sliding-window pattern is written out as the array `<architecture>.<key>`, so that renumbering cannot change it.
-    case writePattern(key: String, kind: LayerKind)
+/// Writes a stage as a file of another family, whose graph is the same for every number of layers.
+package struct Renaming: Hashable, Sendable {
+    /// Which models.
+    package var condition: ModelCondition
+    /// The other family.
+    package var architecture: String
 }

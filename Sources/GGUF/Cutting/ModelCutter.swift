@@ -8,175 +8,116 @@ package struct ModelCutter: Sendable {
     package let rules: FamilyRules
     /// The family.
     package let architecture: String
-    /// Layers that can be placed; draft heads behind them (`nextn_predict_layers`) stay with the last stage.
+    /// Layers that can be placed. Draft heads behind them (`nextn_predict_layers`) are in no stage.
     package let layerCount: Int
     /// Floats per row between stages.
     package let width: Int
+    /// Why the model cannot be cut at all; nil when it can. It can always be served in one stage.
+    package let obstacle: CutError?
+
+    let facts: ModelFacts
+    let table: LayerTable
 
     /// Reads what cutting needs from a header.
     ///
-    /// **Throws:** `incomplete` when the header lacks it.
-    package init(_ file: GGUFFile) throws(CutError) {
+    /// A family that is not in the table is refused unless `allowsUnknownFamilies`, which cuts it by the trivial rules.
+    /// **Throws:** `incomplete` when the header lacks what even one stage needs. A model that cannot be cut is no
+    /// error here but an `obstacle`.
+    package init(_ file: GGUFFile, allowsUnknownFamilies: Bool = false) throws(CutError) {
         guard let architecture = file.architecture else {
             throw .incomplete(field: GGUFFormat.architectureKey, problem: "is missing")
         }
         let key = "\(architecture).block_count"
         guard let blocks = file.layerCount, blocks > 0 else { throw .incomplete(field: key, problem: "is missing") }
-        guard let width = file.unsigned("\(architecture).embedding_length").flatMap(Int.init(exactly:)), width > 0 else {
-            throw .incomplete(field: "\(architecture).embedding_length", problem: "is missing")
+        let widthKey = "\(architecture).embedding_length"
+        guard let width = file.unsigned(widthKey).flatMap(Int.init(exactly:)), width > 0 else {
+            throw .incomplete(field: widthKey, problem: "is missing")
         }
-        let heads = file.unsigned("\(architecture).nextn_predict_layers").flatMap(Int.init(exactly:)) ?? 0
+        let known = FamilyRules.rules(for: architecture)
+        let rules = known ?? FamilyRules()
+        var heads = file.unsigned("\(architecture).nextn_predict_layers").flatMap(Int.init(exactly:)) ?? 0
         guard heads < blocks else {
             throw .incomplete(field: "\(architecture).nextn_predict_layers", problem: "is \(heads) of \(blocks) layers")
         }
+        if rules.probesDraftHeads, file.tensor(named: "blk.\(blocks - heads).nextn.eh_proj.weight") == nil { heads = 0 }
+        facts = ModelFacts(
+            file: file, architecture: architecture, rules: rules, layerCount: blocks - heads,
+            embeddingLength: width)
         self.file = file
         self.architecture = architecture
-        self.width = width
-        rules = FamilyRules.rules(for: architecture)
+        self.rules = rules
         layerCount = blocks - heads
-    }
-
-    /// The layers at which a stage may start, without 0; empty when the family is refused.
-    package var legalBoundaries: [Int] {
-        guard rules.refusal == nil else { return [] }
-        return (1..<max(layerCount, 1)).filter { problem(ofBoundary: $0) == nil }
-    }
-
-    /// Every cut into `stageCount` stages that is legal, in lexical order, at most `limit` of them.
-    package func legalCuts(stageCount: Int, limit: Int) -> [Cut] {
-        var cuts: [Cut] = []
-        extend([], stageCount - 1, legalBoundaries[...], limit, &cuts)
-        return cuts
-    }
-
-    /// The legal cut into `stageCount` stages whose layer counts are most even.
-    ///
-    /// **Throws:** `tooManyStages` with the largest number that works; `unsupportedFamily`.
-    package func evenCut(stageCount: Int) throws(CutError) -> Cut {
-        try requireSupport()
-        var best: (spread: Int, cut: Cut)?
-        let ideal = (1..<max(stageCount, 1)).map { $0 * layerCount / stageCount }
-        for cut in candidates(near: ideal) {
-            let sizes = cut.stages.map(\.count)
-            let spread = sizes.reduce(0) { $0 + $1 * $1 }
-            if spread < best?.spread ?? Int.max { best = (spread, cut) }
+        let streams = max(1, facts.value(of: rules.widthFactor))
+        let (whole, overflow) = width.multipliedReportingOverflow(by: streams)
+        guard !overflow else {
+            throw .incomplete(field: widthKey, problem: "is \(width) times \(streams) streams")
         }
-        if let best { return best.cut }
-        let most = (1...layerCount).last { !legalCuts(stageCount: $0, limit: 1).isEmpty } ?? 1
-        throw .tooManyStages(asked: stageCount, most: most)
+        self.width = whole
+        table = LayerTable(facts)
+        obstacle = facts.obstacle(isKnown: known != nil, allowsUnknownFamilies: allowsUnknownFamilies)
     }
+
+    /// Why the model cannot be cut at all, as a sentence; nil when it can.
+    package var refusal: String? { obstacle?.description }
 
     /// Checks a cut.
     ///
-    /// **Throws:** `unsupportedFamily`, `wrongLayerCount`, `illegalBoundary` with the legal ones, or `illegalStage`.
+    /// **Throws:** `wrongLayerCount`, the `obstacle`, `illegalBoundary` or `illegalStage` with the legal boundaries.
     package func check(_ cut: Cut) throws(CutError) {
         guard cut.layerCount == layerCount else { throw .wrongLayerCount(given: cut.layerCount, actual: layerCount) }
         guard cut.stageCount > 1 else { return }
-        try requireSupport()
+        if let obstacle { throw obstacle }
         for boundary in cut.boundaries {
-            if let reason = problem(ofBoundary: boundary) {
+            if let reason = table.problem(ofBoundary: boundary) {
                 throw .illegalBoundary(boundary: boundary, reason: reason, legal: legalBoundaries)
             }
         }
         for layers in cut.stages {
-            if let reason = problem(ofStage: layers) { throw .illegalStage(layers: layers, reason: reason) }
-        }
-    }
-
-    private func requireSupport() throws(CutError) {
-        if let reason = rules.refusal { throw .unsupportedFamily(architecture: architecture, reason: reason) }
-        if file.unsigned("split.count") ?? 0 > 1 {
-            throw .incomplete(field: "split.count", problem: "says that this is a part of a model; merge the parts first")
-        }
-    }
-
-    // Walks boundaries left to right; a prefix is dropped as soon as one of its stages is illegal.
-    private func extend(_ chosen: [Int], _ missing: Int, _ rest: ArraySlice<Int>, _ limit: Int, _ cuts: inout [Cut]) {
-        guard cuts.count < limit else { return }
-        let first = chosen.last ?? 0
-        if missing == 0 {
-            if problem(ofStage: LayerRange(first: first, end: layerCount)) == nil,
-                let cut = Cut(layerCount: layerCount, boundaries: chosen)
-            {
-                cuts.append(cut)
+            if let reason = table.problem(ofStage: layers) {
+                throw .illegalStage(layers: layers, reason: reason, legal: legalBoundaries)
             }
-            return
         }
-        guard rest.count >= missing else { return }
-        for index in rest.indices where problem(ofStage: LayerRange(first: first, end: rest[index])) == nil {
-            extend(chosen + [rest[index]], missing - 1, rest[(index + 1)...], limit, &cuts)
-        }
-    }
-
-    /// Legal cuts whose boundaries lie near the ideal ones; all of them when the model is small.
-    private func candidates(near ideal: [Int]) -> [Cut] {
-        let near = legalBoundaries.filter { boundary in ideal.contains { abs($0 - boundary) <= max(2, layerCount / 8) } }
-        var cuts: [Cut] = []
-        extend([], ideal.count, near[...], 4096, &cuts)
-        return cuts.isEmpty ? legalCuts(stageCount: ideal.count + 1, limit: 4096) : cuts
     }
 }
 
-extension ModelCutter {
-    /// The value of a family number in this model.
-    func value(of number: FamilyNumber) -> Int {
-        switch number {
-        case .constant(let value): value
-        case .key(let key, let fallback):
-            file.unsigned("\(architecture).\(key)").flatMap(Int.init(exactly:)) ?? fallback
+extension ModelFacts {
+    fileprivate func obstacle(isKnown: Bool, allowsUnknownFamilies: Bool) -> CutError? {
+        if let parts = file.unsigned("split.count"), parts > 1 { return .sharded(parts: parts) }
+        if let reason = rules.refusal { return .unsupportedFamily(architecture: architecture, reason: reason) }
+        if let refusal = rules.modelRefusals.first(where: { holds($0.condition) }) {
+            return .unsupportedModel(architecture: architecture, reason: refusal.reason)
         }
-    }
-
-    /// Whether a layer is of a kind.
-    func layer(_ layer: Int, is kind: LayerKind) -> Bool {
-        switch kind {
-        case .withTensor(let role): file.tensor(named: "blk.\(layer).\(role)") != nil
-        case .withoutTensors(let roles): roles.allSatisfy { file.tensor(named: "blk.\(layer).\($0)") == nil }
-        case .periodic(let number, let last):
-            (layer % max(1, value(of: number)) == max(1, value(of: number)) - 1) == last
-        case .periodicFirst(let number, let first):
-            (layer % max(1, value(of: number)) == 0) == first
-        case .entry(let key, let isZero):
-            entry(key, layer).map { ($0 == 0) == isZero } ?? false
+        if !allowsUnknownFamilies {
+            if !isKnown {
+                return .uncertifiedFamily(
+                    architecture: architecture, reason: "nobody has compared its stages with the whole model")
+            }
+            if let reason = rules.doubt { return .uncertifiedFamily(architecture: architecture, reason: reason) }
         }
-    }
-
-    private func entry(_ key: String, _ layer: Int) -> Int64? {
-        guard let array = file.integers("\(architecture).\(key)"), layer < array.count else {
-            return file.integer("\(architecture).\(key)")
-        }
-        return array[layer]
-    }
-
-    private func problem(ofBoundary boundary: Int) -> String? {
-        for rule in rules.boundaries {
-            switch rule {
-            case .multiple(let number, let reason):
-                if let problem = problem(boundary, period: value(of: number), reason) { return problem }
-            case .multipleUnlessArray(let number, let array, let reason):
-                guard file["\(architecture).\(array)"]?.array == nil else { continue }
-                if let problem = problem(boundary, period: value(of: number), reason) { return problem }
-            case .notAfter(let number, let reason):
-                if boundary > value(of: number) { return reason }
-            case .notBefore(let number, let reason):
-                if boundary < value(of: number) { return reason }
+        for entry in file.metadata where PerLayerKeys.contains(entry.key, of: architecture) {
+            if let array = entry.value.array, array.count < layerCount {
+                return .incomplete(field: entry.key, problem: "has \(array.count) values for \(layerCount) layers")
             }
         }
         return nil
     }
+}
 
-    private func problem(_ boundary: Int, period: Int, _ reason: String) -> String? {
-        period > 1 && boundary % period != 0 ? "\(reason), so cuts must fall on multiples of \(period)" : nil
+/// The metadata keys whose arrays have one value per layer. No other array is sliced, whatever its length.
+enum PerLayerKeys {
+    static func contains(_ key: String, of architecture: String) -> Bool {
+        if global.contains(key) { return true }
+        guard key.hasPrefix(architecture), key.dropFirst(architecture.count).first == "." else { return false }
+        return names.contains(String(key.dropFirst(architecture.count + 1)))
     }
 
-    private func problem(ofStage layers: LayerRange) -> String? {
-        // A kind the whole model lacks is required of no stage.
-        for requirement in rules.requirements
-        where (0..<layerCount).contains(where: { layer($0, is: requirement.kind) })
-            && !layers.indices.contains(where: { layer($0, is: requirement.kind) })
-        {
-            return "it has no \(requirement.name), and llama.cpp needs at least one"
-        }
-        return nil
-    }
+    private static let names = [
+        "attention.compress_ratios", "attention.head_count", "attention.head_count_kv", "attention.indexer.types",
+        "attention.recurrent_layers", "attention.rope_pattern", "attention.sliding_window_pattern", "deepstack_mapping",
+        "expert_feed_forward_length", "expert_used_count", "feed_forward_length", "swiglu_clamp_exp",
+        "swiglu_clamp_shexp",
+    ]
+
+    /// Without the family's name in front.
+    private static let global = ["xielu.alpha_n", "xielu.alpha_p", "xielu.beta", "xielu.eps"]
 }

@@ -92,7 +92,7 @@ package struct DeploymentPlan: Sendable {
         files.enumerated().map { index, file in
             var configuration = RunnerConfiguration(
                 cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: cut.stages,
-                modelDigest: card.digest, engine: .llama(path: file.path, recipe: file.recipe),
+                modelDigest: card.digest, path: file.path, recipe: file.recipe,
                 laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext,
                 listen: .unix(path: "\(folder)/\(epoch.number)-\(index).sock"))
             configuration.rowLimit = min(spec.rowLimit, card.servedContext)

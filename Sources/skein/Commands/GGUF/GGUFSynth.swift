@@ -8,7 +8,7 @@ struct GGUFSynth: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "synth", abstract: "Write a random-weight model of a chosen shape, or deepen a small model.",
         discussion: """
-            Known shapes: \(ModelShape.names.joined(separator: ", ")). A family name gives a tiny model of that family: \
+            Known shapes: \(ModelShape.names.joined(separator: ", ")). A family gives a tiny model: \
             \(SynthesisArchitecture.allCases.map(\.rawValue).joined(separator: ", ")); \
             the size options change either. Types f32, f16, bf16, q8_0 and q4_0 are written directly, others (q4_k_m, \
             q5_k_m, q6_k …) through llama.cpp's quantiser.
