@@ -118,7 +118,8 @@ struct HTTPAnswer: Sendable {
         self.status = status
         headers = lines.dropFirst().reduce(into: [:]) { headers, line in
             guard let colon = line.firstIndex(of: ":") else { return }
-            headers[line[..<colon].lowercased()] = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+            let value = line[line.index(after: colon)...]
+            headers[line[..<colon].lowercased()] = value.trimmingCharacters(in: .whitespaces)
         }
         let rest = Array(text[split.upperBound...].utf8)
         body = headers["transfer-encoding"] == "chunked" ? try Self.joined(rest) : String(decoding: rest, as: UTF8.self)

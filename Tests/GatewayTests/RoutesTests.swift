@@ -8,7 +8,8 @@ import Vocabulary
     private static let chatStream = #"{"model":"tiny","stream":true,"messages":[{"role":"user","content":"hi"}]}"#
 
     @Test func `models are listed, and found by names with slashes`() async throws {
-        let node = ScriptedNode(models: [.named("tiny"), .named("org/big model", .starting(reason: "loading"))]) { _ in [] }
+        let models = [ServedModel.named("tiny"), .named("org/big model", .starting(reason: "loading"))]
+        let node = ScriptedNode(models: models) { _ in [] }
         try await LoopbackServer.with(node) { server in
             let list = try await server.get("/v1/models")
             #expect(list.status == 200)

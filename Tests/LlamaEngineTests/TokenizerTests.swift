@@ -7,7 +7,8 @@ extension `The engine` {
         private static func tokenizer() throws -> LlamaTokenizer { LlamaTokenizer(try BuiltinModel.shared) }
 
         private static let texts = [
-            "", " ", "Hello, world!", "tabs\tand\r\nlines\n\n", "äöü ß é ñ 日本語 العربية", "👋🏽 👨‍👩‍👧‍👦 🇪🇺 e\u{301}", "\u{0}",
+            "", " ", "Hello, world!", "tabs\tand\r\nlines\n\n", "äöü ß é ñ 日本語 العربية", "👋🏽 👨‍👩‍👧‍👦 🇪🇺 e\u{301}",
+            "\u{0}",
             "1234567890 3.14159", "<|im_start|>user\n</think><tool_call>", "  leading and trailing  ",
         ]
 

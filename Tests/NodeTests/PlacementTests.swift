@@ -86,8 +86,9 @@ import Vocabulary
         try await RunningPlacement.with { placement in
             var long = RunningPlacement.request(1, "")
             long.prompt = .tokens([Token](repeating: 5, count: 513))
-            guard case .failed(.contextLengthExceeded(promptTokens: 513, _, window: 512)) =
-                try await placement.events(long).last
+            guard
+                case .failed(.contextLengthExceeded(promptTokens: 513, _, window: 512)) =
+                    try await placement.events(long).last
             else {
                 Issue.record("a prompt beyond the window is not refused")
                 return
@@ -207,8 +208,8 @@ actor Collected<Value: Sendable> {
             guard let line = lines.first(where: { $0.last == Substring(path) && $0.count > 6 && $0[3] == "00010000" })
             else { return nil }
             let socket = "socket:[\(line[6])]"
-            let processes = ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap(Int32.init)
-            return processes.first { process in
+            let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+            return entries.compactMap(Int32.init).first { process in
                 let folder = "/proc/\(process)/fd"
                 let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
                 return files.contains {

@@ -26,7 +26,8 @@ import Wire
         }
         #expect(diary.all == operations.map { .applied($0) } + [.executed(Self.rows([5, 6]), activations: [])])
         let frames = try buffer.stageFrames(width: 2)
-        guard frames.count == 2, case .operations(operations, before: 77) = frames[0], case .step(let layout) = frames[1]
+        guard frames.count == 2, case .operations(operations, before: 77) = frames[0],
+            case .step(let layout) = frames[1]
         else {
             Issue.record("other frames came: \(frames)")
             return
