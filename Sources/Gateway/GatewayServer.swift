@@ -23,12 +23,13 @@ package struct GatewayServer: Sendable {
 
     /// The HTTP application; `ready` gets the port once it is open.
     package func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
-        let router = Router(context: BasicRequestContext.self)
+        let router = Router(context: GatewayContext.self)
         router.add(middleware: ErrorShape())
         OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
         return Application(
             router: router,
+            server: .http1(configuration: .init(additionalChannelHandlers: [DisconnectWatch()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), serverName: "skein", reuseAddress: true),
             onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) }, logger: logger)
@@ -80,7 +81,8 @@ extension ErrorShape {
 
     private static func unknown(_ request: Request) -> Response {
         let method = request.method.rawValue
-        guard let known = methods.first(where: { $0.path == request.uri.path }) else {
+        let path = request.uri.path.hasPrefix("/v1/models/") ? "/v1/models" : request.uri.path
+        guard let known = methods.first(where: { $0.path == path }) else {
             return Response(ErrorReport(RequestRefusal.unknownRoute(method: method, path: request.uri.path)))
         }
         var response = Response(ErrorReport(RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)))

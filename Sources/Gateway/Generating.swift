@@ -2,8 +2,8 @@ package import Vocabulary
 
 /// What the gateway needs from the rest of the node: answers, and what can be answered.
 package protocol Generating: Sendable {
-    /// Starts a request. The stream ends after its one terminal event; dropping it cancels the request.
-    func generate(_ request: GenerationRequest) async -> AsyncStream<GenerationEvent>
+    /// Starts a request.
+    func generate(_ request: GenerationRequest) async -> GenerationStream
 
     /// The models this node can answer for, with their state.
     func models() async -> [ServedModel]
@@ -13,6 +13,20 @@ package protocol Generating: Sendable {
 
     /// Named numbers for `/metrics`, sorted by name.
     func metrics() async -> [MetricSample]
+}
+
+/// The events of one request.
+package struct GenerationStream: Sendable {
+    /// The events; they end after the one terminal event. Dropping them cancels the request.
+    package let events: AsyncStream<GenerationEvent>
+    /// Ends the request early, from any thread; without effect when it has ended.
+    package let cancel: @Sendable () -> Void
+
+    /// Makes a stream.
+    package init(events: AsyncStream<GenerationEvent>, cancel: @escaping @Sendable () -> Void = {}) {
+        self.events = events
+        self.cancel = cancel
+    }
 }
 
 /// A model as the API lists it.

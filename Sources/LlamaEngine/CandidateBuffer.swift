@@ -32,6 +32,12 @@ import Vocabulary
         unsafe array = unsafe llama_token_data_array(data: nil, size: 1, selected: -1, sorted: false)
     }
 
+    /// Whether any candidate is allowed.
+    var hasChoice: Bool {
+        let count = unsafe array.size
+        return entries[..<count].contains { $0.logit > -.infinity }
+    }
+
     /// The logit of the first candidate.
     var best: Float { entries[0].logit }
 

@@ -1,4 +1,5 @@
 import CLlama
+import CLlamaExtras
 import Serving
 import Vocabulary
 
@@ -24,7 +25,8 @@ import Vocabulary
         self.sampling = sampling
         seed = sampling.parameters.seed ?? 0
         unsafe vocabulary = unsafe llama_model_get_vocab(model.handle)
-        stages = unsafe SamplerStage.chain(for: sampling.parameters, vocabulary: vocabulary)
+        stages = unsafe SamplerStage.chain(
+            for: sampling.parameters.withWindows(of: model.trainedContext), vocabulary: vocabulary)
         if let text = sampling.grammar {
             LlamaLibrary.clearLog()
             guard let made = unsafe SamplerStage(grammar: text, vocabulary: vocabulary) else {
@@ -49,6 +51,15 @@ import Vocabulary
         if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
     }
 
+    /// A sampler that has seen only the positions before `position`.
+    ///
+    /// **Throws:** as the initialiser.
+    func trimmed(to position: Int32, model: borrowing LlamaModel) throws(EngineError) -> LaneSampler {
+        let sampler = try LaneSampler(sampling, model: model)
+        sampler.adopt(history.prefix(Int(max(0, position))))
+        return sampler
+    }
+
     /// Takes over the history of the lane this one was copied from.
     func adopt(_ tokens: ArraySlice<Token>) {
         for (position, token) in tokens.enumerated() { accept(token, at: Int32(position)) }
@@ -57,16 +68,17 @@ import Vocabulary
     /// Chooses the token at `position` from the logits and takes it into the history.
     ///
     /// **Shape:** `logits` has one entry per token; `candidates` is scratch of the same size.
+    /// **Throws:** `failed` when the grammar and the request's own bans leave no token.
     func sample(
         _ logits: UnsafeBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
-    ) -> Token {
+    ) throws(EngineError) -> Token {
         let token: Token
         if isPlainGreedy, sampling.parameters.isGreedy {
             token = unsafe logits.indexOfMaximum
         } else {
             let draw = SeededRandom.uniform(
                 seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
-            token = unsafe choose(logits, draw: draw, candidates: &candidates)
+            token = try unsafe choose(logits, draw: draw, candidates: &candidates)
         }
         accept(token, at: position)
         return token
@@ -87,7 +99,7 @@ import Vocabulary
     // that the chain chose, and constrains the candidates when that one is not allowed.
     private func choose(
         _ logits: UnsafeBufferPointer<Float>, draw: Double, candidates: inout CandidateBuffer
-    ) -> Token {
+    ) throws(EngineError) -> Token {
         unsafe candidates.fill(logits)
         apply(draw: draw, &candidates)
         let first = candidates.draw(draw, greedy: sampling.parameters.isGreedy)
@@ -98,6 +110,11 @@ import Vocabulary
         unsafe candidates.fill(logits)
         grammar.apply(&candidates)
         apply(draw: draw, &candidates)
+        guard candidates.hasChoice else {
+            throw .failed(
+                operation: "sampling", code: 0,
+                reason: "the grammar and the request's own bans leave no token to choose")
+        }
         return candidates.draw(draw, greedy: sampling.parameters.isGreedy)
     }
 
@@ -111,6 +128,16 @@ import Vocabulary
 
     private func tossesXTC(_ draw: Double) -> Bool {
         SeededRandom.uniform(seed: ~seed, position: draw.bitPattern) < Double(sampling.parameters.xtcProbability)
+    }
+}
+
+extension SamplingParameters {
+    /// The same with windows of -1, "the whole context", spelled out: llama.cpp's samplers take them as off.
+    fileprivate func withWindows(of context: Int) -> SamplingParameters {
+        var explicit = self
+        if penaltyWindow < 0 { explicit.penaltyWindow = Int32(clamping: context) }
+        if dryWindow < 0 { explicit.dryWindow = Int32(clamping: context) }
+        return explicit
     }
 }
 
@@ -130,7 +157,7 @@ import Vocabulary
     /// Compiles a grammar, or answers nil when llama.cpp refuses it.
     convenience init?(grammar: LaneGrammar, vocabulary: OpaquePointer) {
         guard let triggers = grammar.triggers else {
-            unsafe self.init(llama_sampler_init_grammar(vocabulary, grammar.text, "root"))
+            unsafe self.init(extras_grammar_new(vocabulary, grammar.text, nil, 0, nil, 0, false))
             return
         }
         var tokens: [llama_token] = []
@@ -143,15 +170,14 @@ import Vocabulary
         }
         unsafe self.init(
             withCStrings(patterns) { pointers, count in
-                unsafe llama_sampler_init_grammar_lazy_patterns(
-                    vocabulary, grammar.text, "root", pointers, count, tokens, tokens.count)
+                unsafe extras_grammar_new(vocabulary, grammar.text, pointers, count, tokens, tokens.count, true)
             })
     }
 
-    func accept(_ token: Token) { unsafe llama_sampler_accept(handle, token) }
+    func accept(_ token: Token) { unsafe extras_sampler_accept(handle, token) }
 
     func apply(_ candidates: inout CandidateBuffer) {
-        unsafe candidates.withArray { array in unsafe llama_sampler_apply(handle, array) }
+        unsafe candidates.withArray { array in unsafe extras_sampler_apply(handle, array) }
     }
 
     /// The samplers a request's parameters switch on, in llama.cpp's default order.

@@ -26,6 +26,9 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     /// **Throws:** `invalidField` when the template, the tools or the schema are refused; `unsupported` for raw prompts
     /// with tools.
     package func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        guard request.reasoning.budget == nil else {
+            throw .unsupported(feature: "A reasoning budget", remedy: "leave it out, or bound the whole answer")
+        }
         switch request.prompt {
         case .tokens(let tokens):
             if let bad = tokens.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {

@@ -105,6 +105,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
                     operation: "trimming lane \(slot) to \(position)", code: 0,
                     reason: "this kind of cache cannot forget a part of a sequence")
             }
+            samplers[slot] = try samplers[slot]?.trimmed(to: position, model: model.model)
         case .copy(let from, let to, let length):
             let source = try slot(from)
             let target = try slot(to)
@@ -259,7 +260,7 @@ extension LlamaStageEngine {
                 throw .failed(operation: "sampling", code: slot, reason: "lane \(slot) was not opened")
             }
             let position = row.position + 1
-            let token = unsafe sampler.sample(logits, at: position, candidates: &candidates)
+            let token = try unsafe sampler.sample(logits, at: position, candidates: &candidates)
             let logprob = unsafe sampler.logprob(of: token, logits)
             output.samples.append(SampledToken(lane: row.lane, position: position, token: token, logprob: logprob))
         }

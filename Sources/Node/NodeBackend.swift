@@ -15,20 +15,22 @@ final class NodeBackend: Generating {
 
     func nextRequestID() -> RequestID { RequestID(nextID.add(1, ordering: .relaxed).newValue) }
 
-    func generate(_ request: GenerationRequest) async -> AsyncStream<GenerationEvent> {
+    func generate(_ request: GenerationRequest) async -> GenerationStream {
         requests.add(1, ordering: .relaxed)
         do throws(GenerationError) {
             guard !isDraining.load(ordering: .acquiring) else {
                 throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
             }
             let link = try await supervisor(named: request.model).ready()
-            return await link.generate(request)
+            let id = request.id
+            return GenerationStream(events: await link.generate(request)) { link.cancelEarly(id) }
         } catch {
             failures.add(1, ordering: .relaxed)
-            return AsyncStream { continuation in
+            let events = AsyncStream<GenerationEvent> { continuation in
                 continuation.yield(.failed(error))
                 continuation.finish()
             }
+            return GenerationStream(events: events)
         }
     }
 

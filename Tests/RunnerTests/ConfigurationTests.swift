@@ -15,7 +15,7 @@ enum Configurations {
         return RunnerConfiguration(
             cluster: "tests", placement: "tiny", epoch: Epoch(term: 1, number: 3), stageIndex: index,
             stages: (0..<count).map { LayerRange(first: $0 * size, end: ($0 + 1) * size) },
-            modelDigest: String(repeating: "a7", count: 32), engine: .llama(path: "/m.gguf", recipe: .whole(width: 2)),
+            modelDigest: String(repeating: "a7", count: 32), path: "/m.gguf", recipe: .whole(width: 2),
             laneCount: 4, cellCount: 64, window: 64, listen: .unix(path: "/tmp/x.sock"))
     }
 }

@@ -83,6 +83,18 @@ const char *    extras_answer_tool_id(const extras_answer * answer, size_t index
 // GBNF for a JSON schema; the caller frees it with extras_string_free.
 char * extras_grammar_from_schema(const char * schema_json, char ** error);
 
+// --- samplers -----------------------------------------------------------------------------------------------------
+
+// A grammar sampler over root, or NULL when the grammar or a trigger pattern is not valid. llama.cpp throws for some of
+// them, and an exception must not reach Swift.
+struct llama_sampler * extras_grammar_new(const struct llama_vocab * vocab, const char * grammar,
+                                          const char ** patterns, size_t pattern_count, const llama_token * tokens,
+                                          size_t token_count, bool is_lazy);
+
+// Like llama_sampler_accept and llama_sampler_apply; false when the sampler threw, which leaves it in its old state.
+bool extras_sampler_accept(struct llama_sampler * sampler, llama_token token);
+bool extras_sampler_apply(struct llama_sampler * sampler, llama_token_data_array * candidates);
+
 // --- memory -----------------------------------------------------------------------------------------------------
 
 struct extras_memory {

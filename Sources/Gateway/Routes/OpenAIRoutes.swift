@@ -11,7 +11,7 @@ struct OpenAIRoutes: Sendable {
     /// Names the build that answers, as `system_fingerprint`.
     let fingerprint: String
 
-    func add(to router: Router<BasicRequestContext>) {
+    func add(to router: Router<GatewayContext>) {
         router.get("v1/models") { _, _ in
             Response(json: OpenAI.body(of: await backend.models().map(OpenAI.Model.init)))
         }
@@ -24,13 +24,13 @@ struct OpenAIRoutes: Sendable {
             }
             return Response(json: OpenAI.body(of: OpenAI.Model(model)))
         }
-        router.post("v1/chat/completions") { request, _ in
-            try await answer(request, as: .chat) { body, id throws(DialectError) in
+        router.post("v1/chat/completions") { request, context in
+            try await answer(request, context, as: .chat) { body, id throws(DialectError) in
                 try OpenAI.ChatCompletion.decode(body, id: id)
             }
         }
-        router.post("v1/completions") { request, _ in
-            try await answer(request, as: .completion) { body, id throws(DialectError) in
+        router.post("v1/completions") { request, context in
+            try await answer(request, context, as: .completion) { body, id throws(DialectError) in
                 try OpenAI.Completion.decode(body, id: id)
             }
         }
@@ -47,43 +47,41 @@ struct OpenAIRoutes: Sendable {
     /// Reads a request, hands it to the node, and answers as a stream or as one body. The request ends when the client
     /// goes away: its lane is free one step later.
     private func answer(
-        _ request: Request, as shape: Shape,
-        decode: @escaping @Sendable ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
+        _ request: Request, _ context: GatewayContext, as shape: Shape,
+        decode: ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
     ) async throws -> Response {
-        // Watching for the client's end costs the connection its reuse; a lane kept busy for nobody costs more.
-        try await request.body.consumeWithCancellationOnInboundClose { body in
-            let bytes = try await body.collect(upTo: Dialects.Limits.bodyBytes)
-            return try await answer(Array(bytes.readableBytesView), as: shape, decode: decode)
+        var request = request
+        let limit = Dialects.Limits.bodyBytes
+        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
+            throw RequestRefusal.bodyTooLarge(bytes: length, limit: limit)
         }
-    }
-
-    private func answer(
-        _ body: [UInt8], as shape: Shape, decode: ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
-    ) async throws -> Response {
         let id = backend.nextRequestID()
-        let decoded = try decode(body, id)
+        let body = try await request.collectBody(upTo: limit)
+        let decoded = try decode(Array(body.readableBytesView), id)
         var headers = HTTPFields()
         headers[.requestID] = "\(id)"
         if let warnings = decoded.warningHeader { headers[.warnings] = warnings }
         let created = Int64(Date().timeIntervalSince1970)
-        let events = await backend.generate(decoded.request)
+        let generation = await backend.generate(decoded.request)
+        context.whenClientLeaves(generation.cancel)
+        let events = generation.events
         guard decoded.stream else {
+            defer { context.whenClientLeaves(nil) }
             var aggregate = aggregate(shape, decoded, created: created)
             for await event in events { aggregate.absorb(event) }
             switch aggregate.outcome() {
             case .complete(let body): return Response(json: body, headers: headers)
             case .failed(let error): return Response(ErrorReport(error, promptField: shape.promptField), headers)
-            case .pending:
-                try Task.checkCancellation()
-                throw RequestRefusal.internalError(requestID: "\(id)")
+            case .pending: throw RequestRefusal.internalError(requestID: "\(id)")
             }
         }
-        return await stream(events, encoder(shape, decoded, created: created), shape, headers)
+        return await stream(events, context, encoder(shape, decoded, created: created), shape, headers)
     }
 
     /// The status is decided by the first event: an error that could be known before the first byte is never a 200.
     private func stream(
-        _ events: AsyncStream<GenerationEvent>, _ encoder: any AnswerEncoder, _ shape: Shape, _ headers: HTTPFields
+        _ events: AsyncStream<GenerationEvent>, _ context: GatewayContext, _ encoder: any AnswerEncoder,
+        _ shape: Shape, _ headers: HTTPFields
     ) async -> Response {
         var iterator = events.makeAsyncIterator()
         var held: [GenerationEvent] = []
@@ -94,6 +92,7 @@ struct OpenAIRoutes: Sendable {
             break
         }
         if case .failed(let error) = held.last {
+            context.whenClientLeaves(nil)
             return Response(ErrorReport(error, promptField: shape.promptField), headers)
         }
         var headers = headers
@@ -111,6 +110,7 @@ struct OpenAIRoutes: Sendable {
                     encoder.encode(event, into: &bytes)
                     if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
                 }
+                context.whenClientLeaves(nil)
                 try await writer.finish(nil)
             })
     }

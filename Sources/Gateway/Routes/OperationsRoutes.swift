@@ -8,7 +8,7 @@ import Vocabulary
 struct OperationsRoutes: Sendable {
     let backend: any Generating
 
-    func add(to router: Router<BasicRequestContext>) {
+    func add(to router: Router<GatewayContext>) {
         router.get("healthz") { _, _ in Response(json: Array(#"{"status":"alive"}"#.utf8)) }
         router.get("readyz") { _, _ in await readiness() }
         router.get("metrics") { _, _ in

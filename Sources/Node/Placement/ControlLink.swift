@@ -55,7 +55,7 @@ actor ControlLink {
             let id = request.id
             continuation.onTermination = { [weak self] reason in
                 guard case .cancelled = reason, let self else { return }
-                eventLoop.execute { self.assumeIsolated { $0.cancel(id) } }
+                cancelEarly(id)
             }
         } catch {
             continuation.yield(.failed(.engineFailed(reason: "the request could not be sent: \(error)")))
@@ -93,8 +93,15 @@ actor ControlLink {
         link?.close()
     }
 
+    /// Ends a request from any thread, because its client left; without effect when it has ended.
+    nonisolated func cancelEarly(_ id: RequestID) {
+        eventLoop.execute { self.assumeIsolated { $0.cancel(id) } }
+    }
+
     private func cancel(_ id: RequestID) {
-        guard streams.removeValue(forKey: id) != nil else { return }
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        stream.yield(.failed(.cancelled))
+        stream.finish()
         reportIdle()
         guard isOpen, let link else { return }
         guard (try? writer.cancelRequest(id)) != nil else { return }

@@ -1,0 +1,49 @@
+import Hummingbird
+import NIOCore
+
+/// A request's context: what Hummingbird needs, and the connection, so that a client's end is noticed while an answer is
+/// being made.
+struct GatewayContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    /// Runs `action` once when the client goes away, until the next call replaces it; nil watches no more.
+    func whenClientLeaves(_ action: (@Sendable () -> Void)?) {
+        let channel = channel
+        channel.eventLoop.execute {
+            guard channel.isActive else {
+                action?()
+                return
+            }
+            (try? channel.pipeline.syncOperations.handler(type: DisconnectWatch.self))?.action = action
+        }
+    }
+}
+
+/// Notices that a client closed its side of the connection, which Hummingbird tells a route only when it next writes.
+final class DisconnectWatch: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = NIOAny
+
+    /// What to do; at most once.
+    var action: (@Sendable () -> Void)?
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { act() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        act()
+        context.fireChannelInactive()
+    }
+
+    private func act() {
+        action?()
+        action = nil
+    }
+}
