@@ -15,7 +15,7 @@ import Vocabulary
 @safe final class GraphHooks {
     private let inject: CompiledPattern?
     private let capture: CompiledPattern?
-    private let patches: [(pattern: CompiledPattern, factor: Float)]
+    private let patches: [(pattern: CompiledPattern, factor: Float, isInput: Bool)]
     private var source: UnsafeRawPointer?
     private var sourceCount = 0
     private var destination: UnsafeMutableRawPointer?
@@ -30,7 +30,7 @@ import Vocabulary
     init?(_ recipe: StageRecipe) {
         if case .inject(let node, _) = recipe.feed { inject = CompiledPattern(node) } else { inject = nil }
         capture = recipe.capture.map(CompiledPattern.init)
-        patches = recipe.patches.map { (CompiledPattern($0.node), $0.factor) }
+        patches = recipe.patches.map { (CompiledPattern($0.node), $0.factor, $0.isInput) }
         if inject == nil, capture == nil, patches.isEmpty { return nil }
     }
 
@@ -57,7 +57,11 @@ import Vocabulary
         guard !hasStopped else { return false }
         guard asks else { return unsafe take(node) }
         for patch in patches where unsafe patch.pattern.matches(node) {
-            unsafe UnsafeMutableRawPointer(node).storeBytes(
+            // An input is computed after this: nothing between it and the node has been asked for.
+            guard let target = unsafe patch.isInput ? node.pointee.src.0 : node else { continue }
+            // Views carry the name of what they show, and keep other things where a factor would be.
+            guard unsafe target.pointee.op == GGML_OP_SCALE else { continue }
+            unsafe UnsafeMutableRawPointer(target).storeBytes(
                 of: patch.factor, toByteOffset: Self.parametersOffset, as: Float.self)
         }
         if let inject, unsafe inject.matches(node) { return true }

@@ -116,7 +116,7 @@ package struct Verification: Sendable {
             model: spec.path.split(separator: "/").last.map(String.init) ?? spec.path,
             architecture: cutter.architecture, layers: cutter.layerCount, stages: cuts.map(\.stageCount).max() ?? 1,
             wire: spec.wire.description, cuts: [], legalBoundaries: cutter.legalBoundaries,
-            refusal: cutter.rules.refusal, passed: false)
+            refusal: cutter.refusal, passed: false)
         guard !cuts.isEmpty else { return report }
         let script = VerificationScript(spec, cutter)
         let whole = try script.run(try wholeModel(cutter))

@@ -39,7 +39,7 @@ struct GGUFInspect: ParsableCommand {
         for entry in header.metadata { Output.line("  \(entry.key) = \(Self.text(entry.value))") }
         if let cutter = try? ModelCutter(header) {
             let legal = cutter.legalBoundaries.map(String.init).joined(separator: ",")
-            Output.line("legal cuts: \(cutter.rules.refusal ?? (legal.isEmpty ? "none" : legal))")
+            Output.line("legal cuts: \(cutter.refusal ?? (legal.isEmpty ? "none" : legal))")
         }
         guard tensors else { return }
         for tensor in header.tensors {
