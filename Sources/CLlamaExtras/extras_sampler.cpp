@@ -6,9 +6,11 @@ struct llama_sampler * extras_grammar_new(const struct llama_vocab * vocab, cons
                                           const char ** patterns, size_t pattern_count, const llama_token * tokens,
                                           size_t token_count, bool is_lazy) {
     try {
-        return is_lazy ? llama_sampler_init_grammar_lazy_patterns(vocab, grammar, "root", patterns, pattern_count, tokens,
-                                                                  token_count)
-                       : llama_sampler_init_grammar(vocab, grammar, "root");
+        if (!is_lazy) {
+            return llama_sampler_init_grammar(vocab, grammar, "root");
+        }
+        return llama_sampler_init_grammar_lazy_patterns(vocab, grammar, "root", patterns, pattern_count, tokens,
+                                                        token_count);
     } catch (...) {
         return nullptr;
     }

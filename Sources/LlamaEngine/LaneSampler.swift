@@ -132,11 +132,13 @@ import Vocabulary
 }
 
 extension SamplingParameters {
-    /// The same with windows of -1, "the whole context", spelled out: llama.cpp's samplers take them as off.
+    /// The same with windows of -1, "the whole context", spelled out, because llama.cpp's samplers take them as off;
+    /// and no window longer than the context, because the samplers reserve memory for all of it.
     fileprivate func withWindows(of context: Int) -> SamplingParameters {
         var explicit = self
-        if penaltyWindow < 0 { explicit.penaltyWindow = Int32(clamping: context) }
-        if dryWindow < 0 { explicit.dryWindow = Int32(clamping: context) }
+        let most = Int32(clamping: context)
+        explicit.penaltyWindow = penaltyWindow < 0 ? most : min(penaltyWindow, most)
+        explicit.dryWindow = dryWindow < 0 ? most : min(dryWindow, most)
         return explicit
     }
 }

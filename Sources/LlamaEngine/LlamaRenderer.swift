@@ -26,8 +26,10 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     /// **Throws:** `invalidField` when the template, the tools or the schema are refused; `unsupported` for raw prompts
     /// with tools.
     package func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
-        guard request.reasoning.budget == nil else {
-            throw .unsupported(feature: "A reasoning budget", remedy: "leave it out, or bound the whole answer")
+        if let budget = request.reasoning.budget {
+            throw .invalidField(
+                name: "reasoning_budget_tokens", value: "\(budget)",
+                limit: "a budget for reasoning alone is not supported; leave it out and bound the whole answer")
         }
         switch request.prompt {
         case .tokens(let tokens):

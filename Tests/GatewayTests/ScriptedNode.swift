@@ -23,7 +23,7 @@ final class ScriptedNode: Generating {
     /// The requests so far.
     var requests: [GenerationRequest] { asked.withLock { $0 } }
 
-    func generate(_ request: GenerationRequest) async -> AsyncStream<GenerationEvent> {
+    func generate(_ request: GenerationRequest) async -> GenerationStream {
         asked.withLock { $0.append(request) }
         let (stream, continuation) = AsyncStream.makeStream(of: GenerationEvent.self)
         continuation.onTermination = { [end] reason in
@@ -34,13 +34,17 @@ final class ScriptedNode: Generating {
         for event in events { continuation.yield(event) }
         // A script without an end is an answer that goes on for ever.
         if events.last?.isTerminal ?? false { continuation.finish() } else { hold(continuation) }
-        return stream
+        return GenerationStream(events: stream) { [end] in
+            end.yield(true)
+            continuation.finish()
+        }
     }
 
     /// An answer that goes on as long as somebody reads it.
-    private func flow() -> AsyncStream<GenerationEvent> {
+    private func flow() -> GenerationStream {
         let reader = Reader(end)
-        return AsyncStream(unfolding: { reader.next() }, onCancel: { reader.leave() })
+        let events = AsyncStream(unfolding: { reader.next() }, onCancel: { reader.leave() })
+        return GenerationStream(events: events) { reader.leave() }
     }
 
     /// Stands for an endless answer's stream: when nobody holds it any more, its reader is gone.

@@ -181,7 +181,7 @@ import Vocabulary
             var request = RunningPlacement.request(1, "hi")
             request.model = "other"
             var events: [GenerationEvent] = []
-            for await event in await backend.generate(request) { events.append(event) }
+            for await event in await backend.generate(request).events { events.append(event) }
             #expect(events == [.failed(.modelNotFound(name: "other", available: ["tiny"]))])
             let models = await backend.models()
             #expect(models.map(\.card.id) == ["tiny"])

@@ -71,6 +71,9 @@ actor ControlLink {
         return await withCheckedContinuation { reports.append($0) }
     }
 
+    /// Whether requests can be sent.
+    var isConnected: Bool { isOpen }
+
     /// Waits until no request is under way.
     func whenIdle() async {
         guard !streams.isEmpty else { return }

@@ -23,6 +23,9 @@ actor PlacementSupervisor {
     static let canarySeconds = 60
     /// Requests that may wait for a placement that is starting.
     static let waiterLimit = 256
+    /// How long the exits of a broken chain are gathered, to tell the stage that died from those that left because of
+    /// it. **Units:** milliseconds.
+    static let settleMilliseconds: Int64 = 200
 
     /// Where the deployment stands.
     enum State: Sendable {
@@ -88,7 +91,11 @@ actor PlacementSupervisor {
         let name = plan.spec.name
         while true {
             switch state {
-            case .ready(let link): return link
+            case .ready(let link):
+                if await link.isConnected { return link }
+                // The chain broke a moment ago and its exits are still being gathered: wait for what follows.
+                guard case .ready(let current) = state, current === link else { continue }
+                await withCheckedContinuation { waiters.append($0) }
             case .failed(let reason): throw .modelNotReady(name: name, reason: reason, retryAfterSeconds: 60)
             case .stopped: throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 60)
             case .starting(let reason):
@@ -136,6 +143,7 @@ actor PlacementSupervisor {
     private enum Notice: Sendable {
         case report(Int, RunnerReport)
         case exit(Int, RunnerExit)
+        case settled
         case timeout
     }
 
@@ -162,7 +170,9 @@ actor PlacementSupervisor {
                 notify.yield(.timeout)
             }
             activeCommands = commands
-            let loss = await follow(notices, configurations, commands)
+            let loss = await follow(notices, configurations, commands) { [eventLoop] in
+                eventLoop.scheduleTask(in: .milliseconds(Self.settleMilliseconds)) { notify.yield(.settled) }
+            }
             activeCommands = []
             endTimesWait()
             group.cancelAll()
@@ -173,8 +183,9 @@ actor PlacementSupervisor {
 
     private func follow(
         _ notices: AsyncStream<Notice>, _ configurations: [RunnerConfiguration],
-        _ commands: [AsyncStream<RunnerCommand>.Continuation]
+        _ commands: [AsyncStream<RunnerCommand>.Continuation], settle: () -> Void
     ) async -> Loss {
+        var firstLoss: Loss?
         var addresses: [Int: LinkAddress] = [:]
         var readyStages = 0
         var lastWords: [Int: String] = [:]
@@ -190,8 +201,11 @@ actor PlacementSupervisor {
                 if times.count == configurations.count { endTimesWait() }
             case .exit(let index, let exit):
                 let loss = Loss(stage: index, reason: lastWords[index] ?? exit.description)
-                await lose(loss, exit)
-                return loss
+                if case .crashed = exit { return await lose(Loss(stage: index, reason: exit.description)) }
+                if firstLoss == nil { settle() }
+                firstLoss = firstLoss ?? loss
+            case .settled:
+                if let firstLoss { return await lose(firstLoss) }
             case .timeout:
                 if case .ready = state { continue }
                 return Loss(stage: 0, reason: "it did not start within \(Self.startSeconds) s")
@@ -211,13 +225,13 @@ actor PlacementSupervisor {
     }
 
     /// Ends what was running on the lost placement, each request with one typed error.
-    private func lose(_ loss: Loss, _ exit: RunnerExit) async {
+    private func lose(_ loss: Loss) async -> Loss {
         logger.warning(
-            "a stage was lost",
-            metadata: ["stage.index": "\(loss.stage)", "reason": "\(loss.reason)", "exit": "\(exit)"])
-        guard case .ready(let link) = state else { return }
+            "a stage was lost", metadata: ["stage.index": "\(loss.stage)", "reason": "\(loss.reason)"])
+        guard case .ready(let link) = state else { return loss }
         state = .starting(reason: "stage \(loss.stage) was lost")
         await link.fail(.stageLost(stage: loss.stage, reason: loss.reason))
+        return loss
     }
 
     /// Connects to the entry stage and proves with one token that the whole chain answers.
