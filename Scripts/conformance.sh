@@ -42,7 +42,8 @@ install_from_system() {
         fi
         say "installing $* (apt-get)"
         ${become[@]+"${become[@]}"} apt-get -qq update >&2
-        ${become[@]+"${become[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2
+        ${become[@]+"${become[@]}"} env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install -y --no-install-recommends "$@" >&2
     elif command -v brew >/dev/null 2>&1; then
         say "installing python (brew)"
         brew install --quiet python >&2
@@ -83,7 +84,8 @@ fi
 
 began=$SECONDS
 status=0
-"$venv/bin/python" -B -m pytest -q -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" "${@:-$tests}" || status=$?
+"$venv/bin/python" -B -m pytest -q -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" "${@:-$tests}" \
+    || status=$?
 if [[ $status == 0 ]]; then
     say "all passed in $((SECONDS - began)) s ($SKEIN_BIN)"
 else

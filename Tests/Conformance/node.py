@@ -129,7 +129,10 @@ class Node:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(STOP_SECONDS)
-        for pid in self.surviving_runners():
+        table = processes()
+        runners = self.surviving_runners()
+        # A crashed runner may have a child that describes the crash.
+        for pid in runners + [process.pid for process in table.values() if process.parent in runners]:
             os.kill(pid, signal.SIGKILL)
 
     def stop_and_start_again(self):

@@ -116,6 +116,17 @@ def test_the_lane_of_an_answer_in_one_piece_is_freed_when_its_client_goes(wide):
     wide.wait_until_idle(FREED_SECONDS)
 
 
+def test_a_client_that_does_not_read_holds_up_nobody(wide):
+    connection = RawConnection(wide)
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.send("POST", "/v1/chat/completions", endless())
+    wait_until(lambda: wide.metric("skein_lanes_in_use") == 1, 10, "the start of the answer")
+    for _ in range(5):
+        assert text_of(client_of(wide), CAPITAL) == CAPITAL_ANSWER
+    connection.socket.close()
+    wide.wait_until_idle(FREED_SECONDS)
+
+
 def test_a_client_that_gives_up_in_the_waiting_line_leaves_it(wide):
     running = [begin(wide, endless()) for _ in range(2)]
     waiting = RawConnection(wide)
@@ -140,8 +151,8 @@ def test_a_waiting_client_hears_its_place_and_then_its_answer(wide):
     assert status == 200
     stream = events(body)
     assert stream[0].is_comment and stream[0].text.startswith("queued position=1")
-    deltas = [choice["delta"].get("content") or "" for event in stream if not event.is_comment and event.text != "[DONE]"
-              for choice in event.json["choices"]]
+    chunks = [event.json for event in stream if not event.is_comment and event.text != "[DONE]"]
+    deltas = [choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]]
     assert "".join(deltas) == CAPITAL_ANSWER
     wide.wait_until_idle(FREED_SECONDS)
 

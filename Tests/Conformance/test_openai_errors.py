@@ -210,7 +210,7 @@ def test_a_body_must_be_an_object(server):
 
 def test_a_body_of_40_megabytes_is_too_large(server):
     body = b'{"model":"skein-tiny","messages":[{"role":"user","content":"' + b"x" * (40 << 20) + b'"}]}'
-    with RawConnection(server) as connection:
+    with RawConnection(server, seconds=10) as connection:
         try:
             connection.send("POST", CHAT, body)
         except OSError:
@@ -224,7 +224,7 @@ def test_a_body_of_40_megabytes_is_too_large(server):
 
 
 def test_a_declared_length_beyond_the_limit_is_refused_before_the_body_comes(server):
-    with RawConnection(server, seconds=20) as connection:
+    with RawConnection(server, seconds=10) as connection:
         connection.socket.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n{{".encode())
         assert connection.head()[0] == 413
 

@@ -29,13 +29,15 @@ def begin_stream(node, **fields):
     return connection
 
 
-def rest_of(connection):
+def rest_of(connection, seconds=20):
     """The events from here to the end of the body, which must be a whole one."""
+    deadline = time.monotonic() + seconds
     connection.read_until(b"\n\n")
     body = connection.buffer
     # What is buffered may end anywhere in a chunk: go on at the byte level and take the chunk sizes out afterwards.
     connection.buffer = b""
     while not body.endswith(b"\r\n0\r\n\r\n"):
+        assert time.monotonic() < deadline, f"the stream did not end within {seconds} s"
         connection.fill()
         body, connection.buffer = body + connection.buffer, b""
     lines = [line for line in body.split(b"\n") if line.startswith((b"data: ", b": "))]
@@ -71,6 +73,19 @@ def test_a_killed_runner_ends_its_requests_with_one_typed_error(own_node, stages
     wait_until(lambda: len(node.runners()) == stages, 10, "one runner per stage")
     assert not set(node.runners()) & set(runners)
     assert node.metric("skein_placement_restarts_total") == 1
+    node.stop()
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGTERM"])
+def test_any_death_of_a_runner_is_noticed_soon_and_named(own_node, name):
+    node = own_node("--stages", 2, *WIDE)
+    with begin_stream(node) as connection:
+        killed_at = time.monotonic()
+        os.kill(node.runner_of_stage(1), getattr(signal, name))
+        [error] = [event.json["error"] for event in rest_of(connection) if event.is_error]
+    assert time.monotonic() - killed_at < 5
+    assert error["code"] == "stage_lost"
+    assert text_of(client_of(node), CAPITAL) == CAPITAL_ANSWER
     node.stop()
 
 
@@ -140,7 +155,8 @@ def test_no_runner_survives_a_killed_node(own_node, stages):
     assert len(node.runners()) == stages
     node.process.kill()
     node.process.wait(STOP_SECONDS)
-    wait_until(lambda: not node.surviving_runners(), STOP_SECONDS, "the end of all runners")
+    # They usually need milliseconds; more than seconds means that they crash while they end.
+    wait_until(lambda: not node.surviving_runners(), 4, "the end of all runners")
     connection.socket.close()
 
 
