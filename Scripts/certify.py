@@ -12,17 +12,19 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
 
 
-def verify(skein, model, timeout):
+def verify(skein, model, cache, timeout):
     """The report of one model, or a reason why there is none."""
     try:
         run = subprocess.run(
             [skein, "verify", str(model), "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout, env={**os.environ, "GGML_NO_BACKTRACE": "1", "SWIFT_BACKTRACE": "enable=no"})
+            timeout=timeout, env={
+                **os.environ, "GGML_NO_BACKTRACE": "1", "SWIFT_BACKTRACE": "enable=no", "XDG_CACHE_HOME": str(cache)})
     except subprocess.TimeoutExpired:
         return None, f"no verdict after {timeout} s"
     lines = [line for line in run.stdout.splitlines() if line.startswith("{")]
@@ -37,6 +39,7 @@ def verify(skein, model, timeout):
 
 def certify(arguments):
     rows = []
+    cache = pathlib.Path(arguments.work) / "cache"
     for source in sorted(pathlib.Path(arguments.corpus).glob("*.gguf")):
         if arguments.only and arguments.only not in source.name:
             continue
@@ -48,9 +51,11 @@ def certify(arguments):
         if made.returncode != 0:
             rows.append((source.stem, None, None, made.stderr.strip().removeprefix("skein: ")))
         else:
-            report, reason = verify(arguments.skein, deep, arguments.timeout)
+            report, reason = verify(arguments.skein, deep, cache, arguments.timeout)
             rows.append((source.stem, report, verdict(report, reason), reason))
+        # Sixty cuts of a model leave gigabytes of stage files that nothing reads again.
         deep.unlink(missing_ok=True)
+        shutil.rmtree(cache, ignore_errors=True)
         name, report, word, reason = rows[-1]
         print(f"{name}: {word or 'not deepened'} {explain(report, reason)} ({time.monotonic() - began:.1f} s)", flush=True)
     return rows

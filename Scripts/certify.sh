@@ -15,5 +15,4 @@ if [ -z "${CORPUS:-}" ] && [ -z "$(ls "$corpus" 2>/dev/null)" ]; then
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/skein-certify.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME="$work/cache"
 python3 Scripts/certify.py .build/release/skein "$corpus" "$work" docs/certified-families.md --layers "${LAYERS:-12}"

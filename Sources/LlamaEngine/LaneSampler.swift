@@ -14,6 +14,8 @@ import Vocabulary
     private let stages: [SamplerStage]
     private let grammar: SamplerStage?
     private let vocabulary: OpaquePointer
+    /// Logits that only a bias changes before the largest is taken; nil when more samplers are at work.
+    private let greedyBiases: [llama_logit_bias]?
     /// The tokens accepted so far, by position.
     private(set) var history: [Token] = []
 
@@ -25,8 +27,11 @@ import Vocabulary
         self.sampling = sampling
         seed = sampling.parameters.seed ?? 0
         unsafe vocabulary = unsafe llama_model_get_vocab(model.handle)
+        let biases = unsafe SamplerStage.biases(for: sampling.parameters, vocabulary: vocabulary)
         stages = unsafe SamplerStage.chain(
-            for: sampling.parameters.withWindows(of: model.trainedContext), vocabulary: vocabulary)
+            for: sampling.parameters.withWindows(of: model.trainedContext), biases: biases, vocabulary: vocabulary)
+        let isPlain = sampling.parameters.isGreedy && sampling.grammar == nil
+        greedyBiases = isPlain && stages.count == (biases.isEmpty ? 0 : 1) ? biases : nil
         if let text = sampling.grammar {
             LlamaLibrary.clearLog()
             guard let made = unsafe SamplerStage(grammar: text, vocabulary: vocabulary) else {
@@ -39,9 +44,6 @@ import Vocabulary
             grammar = nil
         }
     }
-
-    /// Whether the choice is a plain maximum over the logits.
-    private var isPlainGreedy: Bool { stages.isEmpty && grammar == nil }
 
     /// Takes a token of the prompt or of a replayed answer into the history. Positions already known are ignored.
     func accept(_ token: Token, at position: Int32) {
@@ -67,21 +69,31 @@ import Vocabulary
 
     /// Chooses the token at `position` from the logits and takes it into the history.
     ///
-    /// **Shape:** `logits` has one entry per token; `candidates` is scratch of the same size.
+    /// **Shape:** `logits` has one entry per token, the same after the call; `candidates` is scratch of the same size.
     /// **Throws:** `failed` when the grammar and the request's own bans leave no token.
     func sample(
-        _ logits: UnsafeBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
+        _ logits: UnsafeMutableBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
     ) throws(EngineError) -> Token {
         let token: Token
-        if isPlainGreedy, sampling.parameters.isGreedy {
-            token = unsafe logits.indexOfMaximum
+        if let greedyBiases {
+            token = unsafe Self.maximum(of: logits, greedyBiases)
         } else {
             let draw = SeededRandom.uniform(
                 seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
-            token = try unsafe choose(logits, draw: draw, candidates: &candidates)
+            token = try unsafe choose(UnsafeBufferPointer(logits), draw: draw, candidates: &candidates)
         }
         accept(token, at: position)
         return token
+    }
+
+    /// The first largest logit after the biases, which are taken back afterwards.
+    private static func maximum(
+        of logits: UnsafeMutableBufferPointer<Float>, _ biases: [llama_logit_bias]
+    ) -> Token {
+        let raw = biases.map { unsafe logits[Int($0.token)] }
+        for bias in biases { unsafe logits[Int(bias.token)] += bias.bias }
+        defer { for (bias, value) in zip(biases, raw) { unsafe logits[Int(bias.token)] = value } }
+        return UnsafeBufferPointer(logits).indexOfMaximum
     }
 
     /// Log-probabilities from the raw logits, when the lane asked for them.
@@ -183,10 +195,11 @@ extension SamplingParameters {
     }
 
     /// The samplers a request's parameters switch on, in llama.cpp's default order.
-    static func chain(for parameters: SamplingParameters, vocabulary: OpaquePointer) -> [SamplerStage] {
+    static func chain(
+        for parameters: SamplingParameters, biases: [llama_logit_bias], vocabulary: OpaquePointer
+    ) -> [SamplerStage] {
         var made: [SamplerStage?] = []
         let tokenCount = unsafe llama_vocab_n_tokens(vocabulary)
-        let biases = unsafe biases(for: parameters, vocabulary: vocabulary)
         if !biases.isEmpty {
             made.append(unsafe SamplerStage(llama_sampler_init_logit_bias(tokenCount, Int32(biases.count), biases)))
         }
@@ -234,7 +247,8 @@ extension SamplingParameters {
         return made.compactMap { $0 }
     }
 
-    private static func biases(
+    /// The request's biases, and a ban of every token that would end the answer when it asks for that.
+    static func biases(
         for parameters: SamplingParameters, vocabulary: OpaquePointer
     ) -> [llama_logit_bias] {
         var biases = parameters.logitBias.map { llama_logit_bias(token: $0.token, bias: $0.bias) }

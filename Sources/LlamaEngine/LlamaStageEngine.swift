@@ -255,13 +255,13 @@ extension LlamaStageEngine {
             guard let pointer = unsafe llama_get_logits_ith(context.handle, Int32(index - range.lowerBound)) else {
                 throw .failed(operation: "reading logits", code: index, reason: "the row has none")
             }
-            let logits = unsafe UnsafeBufferPointer(start: pointer, count: model.model.vocabularySize)
+            let logits = unsafe UnsafeMutableBufferPointer(start: pointer, count: model.model.vocabularySize)
             guard let sampler = samplers[slot] else {
                 throw .failed(operation: "sampling", code: slot, reason: "lane \(slot) was not opened")
             }
             let position = row.position + 1
             let token = try unsafe sampler.sample(logits, at: position, candidates: &candidates)
-            let logprob = unsafe sampler.logprob(of: token, logits)
+            let logprob = unsafe sampler.logprob(of: token, UnsafeBufferPointer(logits))
             output.samples.append(SampledToken(lane: row.lane, position: position, token: token, logprob: logprob))
         }
     }

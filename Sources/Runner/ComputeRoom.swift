@@ -26,6 +26,20 @@ struct ComputeJob: Sendable {
         /// Nothing: the microbatch has operations only.
         case operationsOnly
     }
+
+    /// Whether the job may run on an event loop: a few rows, decoded in the time of one token, whose frame a socket
+    /// takes in one write. Prefill would keep the loop from its links for too long.
+    var isShort: Bool {
+        switch work {
+        case .rows(let rows): rows.count <= Self.shortRowLimit
+        case .frame(let layout, let body):
+            layout.rowCount <= Self.shortRowLimit && body.readableBytes <= Self.shortFrameByteLimit
+        case .skip, .operationsOnly: true
+        }
+    }
+
+    private static var shortRowLimit: Int { 16 }
+    private static var shortFrameByteLimit: Int { 128 << 10 }
 }
 
 /// What a job left behind.
@@ -38,26 +52,38 @@ enum ComputeOutcome: Sendable {
     case failed(StageFailure, forward: ByteBuffer?)
 }
 
-/// A stage's compute thread, whatever its engine.
+/// A stage's engine and the thread it computes on, whatever the engine.
 protocol Computing: Sendable {
-    /// Queues a job; false when too many wait already. The completion is called on the compute thread.
+    /// Queues a job for the compute thread; false when too many wait already. The completion is called on that thread.
     func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool
+
+    /// Runs a job on the calling thread, which saves waking two threads; nil when the engine is busy or jobs wait for
+    /// it, so that no job overtakes another.
+    ///
+    /// The caller MUST be the thread that submits: then nothing can come between the question and the run.
+    func runHere(_ job: ComputeJob) -> ComputeOutcome?
 
     /// The stage's counters so far; waits for the job that runs.
     var statistics: StageStatistics { get }
+
+    /// What the latest steps took in the engine, oldest first, at most `StepTrace.limit`.
+    var trace: [StepTime] { get }
 }
 
 /// Jobs that may wait for a compute thread at once; the entry's brain keeps fewer in flight, so more means a broken
 /// peer.
 let waitingJobLimit = 256
 
-/// The compute thread and the engine it owns. Jobs run in the order they were given, never on Swift's cooperative pool.
+/// The engine of a stage and its compute thread. Jobs run one at a time in the order they were given, never on Swift's
+/// cooperative pool: long ones on the compute thread, short ones on the event loop when nothing else waits.
 ///
-/// The lock is never contended: only the thread's own jobs take it. It is there because the engine may not be shared.
+/// Two threads may enter the engine, never at once: `pending` sends a job to the compute thread unless all before it
+/// are done, so the lock is not contended by jobs.
 final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let state: Mutex<ComputeState<Engine>>
-    private let waiting = Atomic<Int>(0)
+    /// Jobs that wait or run.
+    private let pending = Atomic<Int>(0)
 
     init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat) {
         state = Mutex(ComputeState(engine, stageIndex: stageIndex, format: format))
@@ -65,20 +91,31 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     }
 
     func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool {
-        guard waiting.add(1, ordering: .relaxed).newValue <= waitingJobLimit else {
-            waiting.subtract(1, ordering: .relaxed)
+        // One runs beside those that wait.
+        guard pending.add(1, ordering: .acquiringAndReleasing).newValue <= waitingJobLimit + 1 else {
+            pending.subtract(1, ordering: .acquiringAndReleasing)
             return false
         }
         let arrived = ContinuousClock.now
         thread.submit { [self] poolState in
-            waiting.subtract(1, ordering: .relaxed)
             guard case .active = poolState else { return }
-            completion(state.withLock { $0.run(job, arrived: arrived) })
+            let outcome = state.withLock { $0.run(job, arrived: arrived) }
+            pending.subtract(1, ordering: .acquiringAndReleasing)
+            completion(outcome)
         }
         return true
     }
 
+    func runHere(_ job: ComputeJob) -> ComputeOutcome? {
+        guard pending.load(ordering: .acquiring) == 0 else { return nil }
+        pending.add(1, ordering: .acquiringAndReleasing)
+        defer { pending.subtract(1, ordering: .acquiringAndReleasing) }
+        return state.withLock { $0.run(job, arrived: .now) }
+    }
+
     var statistics: StageStatistics { state.withLock { $0.statistics } }
+
+    var trace: [StepTime] { state.withLock { $0.trace.times } }
 }
 
 /// What the compute thread owns; buffers are refilled job after job.
@@ -91,6 +128,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var rows: [StageRow] = []
     private var scratch: [Float] = []
     var statistics = StageStatistics()
+    var trace = StepTrace()
 
     init(_ engine: consuming Engine, stageIndex: Int, format: WireFormat) {
         self.engine = engine
@@ -101,13 +139,15 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
 
     mutating func run(_ job: ComputeJob, arrived: ContinuousClock.Instant) -> ComputeOutcome {
         let started = ContinuousClock.now
-        statistics.waitNanoseconds += Self.nanoseconds(started - arrived)
+        statistics.waitNanoseconds += UInt64((started - arrived).inNanoseconds)
         let failure = compute(job)
         let computed = ContinuousClock.now
-        statistics.computeNanoseconds += Self.nanoseconds(computed - started)
+        let took = UInt64((computed - started).inNanoseconds)
+        statistics.computeNanoseconds += took
+        trace.append(StepTime(step: job.step, nanoseconds: took))
         statistics.steps += 1
         let outcome = outcome(of: job, failure)
-        statistics.encodeNanoseconds += Self.nanoseconds(ContinuousClock.now - computed)
+        statistics.encodeNanoseconds += UInt64((ContinuousClock.now - computed).inNanoseconds)
         return outcome
     }
 
@@ -161,9 +201,10 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 // There is no step frame without rows: the skip tells the next stage that the operations are complete.
                 try writer.cancel(from: job.step, count: 1)
             } else {
+                let before = writer.byteCount
                 try Self.encode(job.step, rows, output, width: engine.shape.width, format, into: &writer)
+                statistics.sentBytes += UInt64(writer.byteCount - before)
             }
-            statistics.sentBytes += UInt64(writer.byteCount)
             return .forward(writer.takeBuffer())
         } catch {
             writer.removeAll()
@@ -177,11 +218,6 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         into writer: inout FrameWriter
     ) throws(WireError) {
         try writer.step(step, rows: rows, activations: output.activations.span, width: width, format: format)
-    }
-
-    private static func nanoseconds(_ duration: Duration) -> UInt64 {
-        let (seconds, attoseconds) = duration.components
-        return UInt64(clamping: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 }
 

@@ -33,12 +33,18 @@ actor EntryDriver {
     private var forward: FrameLink?
     private var returning: FrameLink?
     private var clients: [RequestID: Client] = [:]
-    private var steps: [UInt32: StepID] = [:]
+    private var steps: [UInt32: StepUnderWay] = [:]
+    private var chainTrace = StepTrace()
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var timer: Scheduled<Void>?
     private let started = ContinuousClock.now
     private let lost: @Sendable (String) -> Void
     private var opening = Opening()
+
+    private struct StepUnderWay {
+        let id: StepID
+        let began: ContinuousClock.Instant
+    }
 
     private struct Client {
         var link: FrameLink
@@ -101,11 +107,13 @@ actor EntryDriver {
     private func takeResult(_ frame: InboundFrame) throws(WireError) {
         switch try StageFrame.parse(frame.header, body: frame.body.readableBytesSpan, width: identity.width) {
         case .result(let tokens, let step):
-            guard let id = steps.removeValue(forKey: step) else { return }
-            feed(.sampled(id, tokens))
+            guard let done = steps.removeValue(forKey: step) else { return }
+            let took = UInt64((ContinuousClock.now - done.began).inNanoseconds)
+            chainTrace.append(StepTime(step: step, nanoseconds: took))
+            feed(.sampled(done.id, tokens))
         case .failure(let failure, let step):
-            guard let id = steps.removeValue(forKey: step) else { return }
-            feed(.stepFailed(id, stage: failure.stage, failure.engineError))
+            guard let done = steps.removeValue(forKey: step) else { return }
+            feed(.stepFailed(done.id, stage: failure.stage, failure.engineError))
         default: break
         }
     }
@@ -124,10 +132,15 @@ actor EntryDriver {
         }
     }
 
+    /// Where this stage's time went so far.
+    var times: StageTimes {
+        StageTimes(room.statistics, engineTrace: room.trace, chainTrace: chainTrace.times)
+    }
+
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight, statistics: StageTimes(room.statistics))
+            stepsInFlight: brain.stepsInFlight)
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -176,35 +189,51 @@ actor EntryDriver {
 
     // MARK: The brain
 
-    private var now: Instant {
-        let (seconds, attoseconds) = (ContinuousClock.now - started).components
-        return Instant(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-    }
+    private var now: Instant { Instant(nanoseconds: (ContinuousClock.now - started).inNanoseconds) }
 
     private func feed(_ input: EngineCore.Input) {
+        var next: Microbatch?
         for effect in brain.handle(input, now: now).list {
             switch effect {
-            case .run(let microbatch): run(microbatch)
+            case .run(let microbatch): next = microbatch
             case .emit(let id, let event): emit(id, event)
             case .wakeAt(let instant): wake(at: instant)
             }
         }
+        // Last, because this loop may compute it: whoever waits for an event has it by then.
+        if let next { run(next) }
     }
 
     private func run(_ microbatch: Microbatch) {
         let step = UInt32(truncatingIfNeeded: microbatch.id.value)
-        steps[step] = microbatch.id
+        steps[step] = StepUnderWay(id: microbatch.id, began: .now)
         let job = ComputeJob(
             step: step, operations: microbatch.operations,
             work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
+        // With nothing else in flight this loop would only wait for the step, so it computes it itself.
+        guard job.isShort, brain.stepsInFlight == 1, forward?.isClear ?? true else { return submit(job) }
+        if isAlone {
+            // Its end starts the next step at once: go back to the loop first, which has other links to look at.
+            eventLoop.execute { [self] in assumeIsolated { $0.computeHere(job) } }
+        } else {
+            computeHere(job)
+        }
+    }
+
+    private func computeHere(_ job: ComputeJob) {
+        guard let outcome = room.runHere(job) else { return submit(job) }
+        finish(job.step, outcome)
+    }
+
+    private func submit(_ job: ComputeJob) {
         let accepted = room.submit(job) { [self, eventLoop] outcome in
-            eventLoop.execute { self.assumeIsolated { $0.finish(step, outcome) } }
+            eventLoop.execute { self.assumeIsolated { $0.finish(job.step, outcome) } }
         }
         precondition(accepted, "the brain keeps fewer steps in flight than the compute thread takes")
     }
 
     private func finish(_ step: UInt32, _ outcome: ComputeOutcome) {
-        guard let id = steps[step] else { return }
+        guard let id = steps[step]?.id else { return }
         switch outcome {
         case .forward(let frames), .failed(_, .some(let frames)):
             forward?.send(frames)
@@ -279,6 +308,4 @@ package struct EntryReport: Sendable, Codable {
     package var cells: Int
     /// Microbatches under way.
     package var stepsInFlight: Int
-    /// The entry stage's counters.
-    package var statistics: StageTimes
 }

@@ -125,8 +125,15 @@ package struct StageTimes: Sendable, Codable {
     package var waitNanoseconds: UInt64
     /// Bytes of step frames sent on.
     package var sentBytes: UInt64
+    /// What the latest steps took in the engine, oldest first.
+    package var engineTrace: [StepTime]
+    /// What the latest steps took from their start in the entry stage to the tokens of the last one, oldest first;
+    /// empty but on the entry stage of several.
+    package var chainTrace: [StepTime]
 
-    init(_ statistics: StageStatistics) {
+    init(_ statistics: StageStatistics, engineTrace: [StepTime], chainTrace: [StepTime]) {
+        self.engineTrace = engineTrace
+        self.chainTrace = chainTrace
         steps = statistics.steps
         rows = statistics.rows
         computeNanoseconds = statistics.computeNanoseconds

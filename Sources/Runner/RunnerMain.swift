@@ -34,7 +34,7 @@ package enum RunnerMain {
                 case .connect(let next, let entry):
                     try await stage.connect(next, entry)
                     report(.ready)
-                case .report: report(.times(StageTimes(stage.room.statistics)))
+                case .report: report(.times(await stage.times()))
                 case .configure: throw RunnerError.badCommand(reason: "a second configuration")
                 }
             }
@@ -90,8 +90,8 @@ package enum RunnerMain {
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
     let connect: @Sendable (LinkAddress?, LinkAddress?) async throws -> Void
-    /// The compute thread.
-    let room: any Computing
+    /// Where the time went so far.
+    let times: @Sendable () async -> StageTimes
 }
 
 extension RunnerMain {
@@ -166,7 +166,7 @@ extension RunnerMain {
                 connect: { next, _ in
                     if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
                     try await opened { report in await driver.whenOpened(report) }
-                }, room: room)
+                }, times: { await driver.times })
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
         try await listen(inward, configuration) { driver }
@@ -177,7 +177,7 @@ extension RunnerMain {
                 }
                 try await driver.dialled(outward.connect(to: target, delegate: driver))
                 try await opened { report in await driver.whenOpened(report) }
-            }, room: room)
+            }, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) })
     }
 
     private static func listen(

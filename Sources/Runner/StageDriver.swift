@@ -89,8 +89,10 @@ actor StageDriver {
     }
 
     private func compute(_ job: ComputeJob) {
+        if job.isShort, forward?.isClear ?? false, let outcome = room.runHere(job) {
+            return finish(job.step, outcome)
+        }
         let accepted = room.submit(job) { [self, eventLoop] outcome in
-            // Frames for the next stage leave at once; everything else is decided on the event loop.
             eventLoop.execute { self.assumeIsolated { $0.finish(job.step, outcome) } }
         }
         if !accepted { lost("more than \(waitingJobLimit) steps wait for one stage") }

@@ -25,6 +25,9 @@ package final class FrameLink: Sendable {
     /// Sends what the writer holds and empties it.
     package func send(_ writer: inout FrameWriter) { send(writer.takeBuffer()) }
 
+    /// Whether what was sent so far has left, but for a little.
+    package var isClear: Bool { channel.isWritable }
+
     /// Closes the connection after what was sent has left: NIO drops what still waits when it closes, so the end queues
     /// behind the last frame.
     package func close() {

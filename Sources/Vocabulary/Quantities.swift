@@ -55,6 +55,14 @@ extension Duration {
         return Double(seconds) + Double(attoseconds) * 1e-18
     }
 
+    /// The duration as whole nanoseconds; what does not fit is clamped (292 years).
+    package var inNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        return whole + attoseconds / 1_000_000_000
+    }
+
     /// The duration in milliseconds, for reports and JSON.
     package var inMilliseconds: Double { inSeconds * 1000 }
 }

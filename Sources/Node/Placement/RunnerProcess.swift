@@ -33,6 +33,11 @@ struct RunnerProcess: Sendable {
     /// A line of the runner's output is at most this long. **Units:** bytes.
     static let lineByteLimit = 1 << 20
 
+    /// Swift's backtracer would keep a crashed runner, and with it its open links, alive for the half minute that it
+    /// reads symbols; a crash must be noticed at once. Whoever wants backtraces sets the variable for the node.
+    private static let environment: Environment = .inherit.updating(
+        ProcessInfo.processInfo.environment["SWIFT_BACKTRACE"] == nil ? ["SWIFT_BACKTRACE": "enable=no"] : [:])
+
     let executable: String
     let configuration: RunnerConfiguration
     let logger: Logger
@@ -47,8 +52,9 @@ struct RunnerProcess: Sendable {
         options.teardownSequence = [.send(signal: .terminate, allowedDurationToNextStep: .seconds(2))]
         do {
             let result = try await Subprocess.run(
-                .path(FilePath(executable)), arguments: ["runner"], platformOptions: options, input: .inputWriter,
-                output: .sequence, error: .sequence
+                .path(FilePath(executable)), arguments: ["runner"], environment: Self.environment,
+                platformOptions: options,
+                input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await read(execution.standardOutput, report: report) }

@@ -54,9 +54,11 @@ struct BenchOptions: ParsableArguments {
         }
         Output.line("\(report.name) \(report.model) on \(report.machine.processor), \(report.machine.cores) cores")
         for result in report.results {
-            Output.line(
-                "  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (runs: \(Self.listed(result.samples)))"
-            )
+            let spread =
+                result.samples.count > 16
+                ? "p95 \(Self.rounded(result.p95)), p99 \(Self.rounded(result.p99)) of \(result.samples.count)"
+                : "runs: \(Self.listed(result.samples))"
+            Output.line("  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (\(spread))")
         }
     }
 
