@@ -53,7 +53,7 @@ import Vocabulary
 
     @Test func `the faster of two machines gets as many layers as it holds`() throws {
         let model = try Models.even(layers: 12)
-        let memory = whole(model) * 3 / 4
+        let memory = model.stage(LayerRange(first: 0, end: 9), MemorySettings(cells: 4096)).total.bytes
         let plan = try plan(
             model, .meshed([.simple("a", memory: memory, reads: 5e9), .simple("b", memory: memory, reads: 20e9)]),
             PlacementRequest(context: 4096))
@@ -81,6 +81,7 @@ import Vocabulary
         let three = try plan(model, inventory, PlacementRequest(stages: 3))
         #expect(three.stages.count == 3)
         #expect(three.stages.allSatisfy { $0.node == "a" })
+        #expect(three.stages.map(\.layers.count).sorted() == [2, 3, 3])
         // What one stage takes is gone for the next.
         #expect(three.stages[1].freeBefore < three.stages[0].freeBefore)
         #expect(three.stages[0].hopTime?.milliseconds ?? 0 < 0.1)

@@ -108,7 +108,7 @@ struct ModelWork: Sendable {
         // The states of all lanes are gathered before a recurrent layer and stand beside the ones it writes.
         let gathered = 2 * UInt64(max(1, settings.lanes)) * extent.state
         let body = masks + row * extent.widest + gathered
-        return max(body, row * (4 * width + vocabularySize)) + Self.smallInputs * settings.stepRows
+        return max(body, row * (3 * width + vocabularySize)) + Self.smallInputs * settings.stepRows
     }
 
     /// Tokens, positions, cells and output rows. **Units:** bytes per row.
@@ -153,8 +153,8 @@ enum RunnerOverhead {
         processByteCount + vocabularySize * bytesPerToken + rowBuffers * 4 * width * settings.stepRows
     }
 
-    /// A runner before it loads anything. **Units:** bytes.
-    private static let processByteCount: UInt64 = 24 << 20
+    /// A runner before it loads anything, mostly the program itself. **Units:** bytes.
+    private static let processByteCount: UInt64 = 36 << 20
     /// The tokenizer's tables. **Units:** bytes per token.
     private static let bytesPerToken: UInt64 = 200
     /// Copies of a step's rows outside the graph: as they arrive, as they leave, and the frame they travel in.

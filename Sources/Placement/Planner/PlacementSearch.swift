@@ -7,7 +7,7 @@ import Vocabulary
 /// (dominance), and of the rest at most `labelLimit` stay. Hops and runs are separate steps, so the work is
 /// layers · seats² · labels + layers² · seats · labels; no subset or order of seats is ever enumerated.
 struct PlacementSearch {
-    /// What is minimised first; stages, missed preferences and bytes to fetch decide between equals.
+    /// What is minimised first; stages, missed preferences, bytes to fetch and evenness decide between equals.
     enum Objective {
         /// Time per token of a typical request.
         case time
@@ -33,6 +33,8 @@ struct PlacementSearch {
         var fetch: Int64
         /// Bytes taken on the last seat, where seats are shared.
         var taken: Int64
+        /// Sum of the squares of the stages' layers: among equals the most even cut wins.
+        var squares: Int64 = 0
         var used: SIMD4<UInt64>
         var stages: Int32
         var misses: Int32
@@ -52,6 +54,8 @@ struct PlacementSearch {
     private let space: SearchSpace
     private let objective: Objective
     private let labelLimit: Int
+    /// What a placement may cost at most.
+    private let ceiling: Int64
     private let width: Int
     private let layerCount: Int
     private let depth: Int
@@ -67,8 +71,9 @@ struct PlacementSearch {
     private var counts: [Int32]
     private var best: Int32 = -1
 
-    init(_ space: SearchSpace, _ objective: Objective, labelLimit: Int?) {
+    init(_ space: SearchSpace, _ objective: Objective, labelLimit: Int?, ceiling: Int64 = .max) {
         self.space = space
+        self.ceiling = ceiling
         self.objective = objective
         width = space.seats.count
         layerCount = space.layerCount
@@ -88,7 +93,7 @@ struct PlacementSearch {
     }
 
     /// Labels of a whole search, roughly; more seats and layers leave fewer per state.
-    private static let labelBudget = 40_000
+    private static let labelBudget = 30_000
     private static let labelsMin = 3
     private static let labelsMax = 48
 
@@ -237,8 +242,10 @@ struct PlacementSearch {
                     if first > 0 { label.cost += space.back[seat][Int(label.entry)] }
                 }
             }
-            if best >= 0, label.cost + (end < layerCount ? bound[end] : 0) > arena[Int(best)].cost { continue }
+            let least = label.cost + (end < layerCount ? bound[end] : 0)
+            if least > ceiling || (best >= 0 && least > arena[Int(best)].cost) { continue }
             label.stages += 1
+            label.squares += Int64((end - first) * (end - first))
             label.fetch += space.fetched(seat, first, end)
             label.taken = space.sharesSeats ? start.taken + need : 0
             label.first = Int32(first)
@@ -298,7 +305,8 @@ struct PlacementSearch {
         if cost != other.cost { return cost < other.cost }
         if label.stages != other.stages { return label.stages < other.stages }
         if label.misses != other.misses { return label.misses < other.misses }
-        return label.fetch < other.fetch
+        if label.fetch != other.fetch { return label.fetch < other.fetch }
+        return label.squares < other.squares
     }
 
     private func insert(_ arrival: Arrival, into arrivals: inout [Arrival]) {

@@ -29,8 +29,7 @@ extension Planner {
             return Choice(found: fastest, context: range.cap, reason: range.reason, share: share)
         }
         let limit = Int64(Double(fastest.cost) * (1 + policy.contextTolerance))
-        let whole = search(space, request, context: range.cap, share: share)
-        if let whole, whole.cost <= limit {
+        if let whole = search(space, request, context: range.cap, share: share, ceiling: limit) {
             return Choice(found: whole, context: range.cap, reason: range.reason, share: share)
         }
         // Needs grow with the context, so the ladder is searched by halves.
@@ -40,7 +39,7 @@ extension Planner {
         var high = ladder.count
         while low < high {
             let middle = (low + high) / 2
-            if let found = search(space, request, context: ladder[middle], share: share), found.cost <= limit {
+            if let found = search(space, request, context: ladder[middle], share: share, ceiling: limit) {
                 best.found = found
                 best.context = ladder[middle]
                 low = middle + 1
@@ -49,10 +48,22 @@ extension Planner {
             }
         }
         stretch(&best, to: range.cap, request, space)
-        // With more machines more context would have fitted, only not as fast.
-        if whole != nil { best.reason = .speed }
-        if best.context == range.cap { best.reason = range.reason }
+        if best.context == range.cap {
+            best.reason = range.reason
+        } else if best.found.stages.count < space.seats.count,
+            isRoom(space, request, context: min(range.cap, best.context * 2), share: share)
+        {
+            // With more machines more context would fit, only not as fast.
+            best.reason = .speed
+        }
         return best
+    }
+
+    private func isRoom(_ space: SearchSpace, _ request: PlacementRequest, context: Int, share: Double) -> Bool {
+        var space = space
+        space.setNeed(model, request, cells: context, share: share)
+        var search = PlacementSearch(space, .room, labelLimit: policy.labelsPerState)
+        return search.run() != nil
     }
 
     /// Contexts between the two, powers of two.

@@ -83,14 +83,16 @@ package struct Planner: Sendable {
     /// The context that decides whether the model fits at all.
     private func firstContext(_ request: PlacementRequest) -> Int { request.context ?? contextRange(request).floor }
 
-    /// Searches with a context; nil when it does not fit.
+    /// Searches with a context; nil when it does not fit, or only at more than `ceiling`.
     func search(
-        _ space: SearchSpace, _ request: PlacementRequest, context: Int, share: Double
+        _ space: SearchSpace, _ request: PlacementRequest, context: Int, share: Double, ceiling: Int64? = nil
     ) -> PlacementSearch.Found? {
         var space = space
         space.setNeed(model, request, cells: context, share: share)
-        var search = PlacementSearch(space, .time, labelLimit: policy.labelsPerState)
+        var search = PlacementSearch(
+            space, .time, labelLimit: policy.labelsPerState, ceiling: ceiling ?? .max)
         if let found = search.run() { return found }
+        guard ceiling == nil else { return nil }
         // The fastest placements may have filled the wrong machines: ask for room alone, too.
         var roomy = PlacementSearch(space, .room, labelLimit: policy.labelsPerState)
         guard var found = roomy.run() else { return nil }
