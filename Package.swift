@@ -31,12 +31,14 @@ let core: [Target] = [
     pure("Serving", ["Vocabulary"]),
     .target(name: "CChecksum"),
     pure("Wire", ["CChecksum", "Vocabulary"], extra: [.strictMemorySafety()]),
+    pure("Placement", ["GGUF", "Vocabulary"]),
     pure("ReferenceEngine", ["Serving", "Vocabulary"]),
     tests("VocabularyTests", ["Vocabulary"]),
     tests("GGUFTests", ["GGUF", "Vocabulary"]),
     tests("DialectsTests", ["Dialects", "Vocabulary"]),
     tests("ServingTests", ["Serving", "ReferenceEngine", "Vocabulary"]),
     tests("WireTests", ["CChecksum", "Wire", "Vocabulary"]),
+    tests("PlacementTests", ["Placement", "GGUF", "Vocabulary"]),
     tests("ReferenceEngineTests", ["ReferenceEngine", "Serving", "Vocabulary"]),
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
@@ -81,8 +83,9 @@ let shells: [Target] = [
     shell(
         "Node",
         [
-            "Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
-            "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
+            "Gateway", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "Subprocess", package: "swift-subprocess"),
@@ -91,7 +94,7 @@ let shells: [Target] = [
     .executableTarget(
         name: "skein",
         dependencies: [
-            "Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            "Vocabulary", "GGUF", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
@@ -100,7 +103,7 @@ let shells: [Target] = [
 
 /// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
 let shellTests: [Target] = [
-    tests("LlamaEngineTests", ["LlamaEngine", "GGUF", "ModelStore", "Serving", "Vocabulary"]),
+    tests("LlamaEngineTests", ["LlamaEngine", "GGUF", "ModelStore", "Placement", "Serving", "Vocabulary"]),
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),

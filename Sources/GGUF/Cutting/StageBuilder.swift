@@ -143,6 +143,11 @@ struct StageBuilder {
         }
     }
 
+    /// The stage's tensors outside the layers.
+    func sharedTensors() -> [Tensor] {
+        file.tensors.compactMap { $0.layerIndex == nil ? shared($0) : nil }
+    }
+
     /// A tensor outside the layers. The loader refuses files with a tensor too few and files with one too many.
     private func shared(_ tensor: TensorInfo) -> Tensor? {
         for rule in rules.sharedTensors {

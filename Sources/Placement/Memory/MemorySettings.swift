@@ -1,0 +1,54 @@
+/// How a stage is run, as far as its memory depends on it.
+package struct MemorySettings: Sendable, Hashable, Codable {
+    /// Tokens of context shared by all lanes. **Units:** cells of the cache, before padding.
+    package var cells: Int
+    /// Sequences at once.
+    package var lanes: Int
+    /// Largest number of rows per step.
+    package var rows: Int
+    /// Type of the K cache.
+    package var keys: CacheFormat
+    /// Type of the V cache.
+    package var values: CacheFormat
+    /// Whether attention is computed without a matrix of scores.
+    package var usesFlashAttention: Bool
+    /// Whether layers with a sliding window keep every cell, as Skein's engine does so that any prefix can be reused.
+    package var keepsWholeWindows: Bool
+    /// Whether weights lie in a device's memory, where a shared embedding and head are two copies.
+    package var isOffloaded: Bool
+
+    /// Makes settings; by default what `skein serve` uses on a processor.
+    package init(
+        cells: Int, lanes: Int = 4, rows: Int = 512, keys: CacheFormat = .f16, values: CacheFormat = .f16,
+        usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, isOffloaded: Bool = false
+    ) {
+        self.cells = cells
+        self.lanes = lanes
+        self.rows = rows
+        self.keys = keys
+        self.values = values
+        self.usesFlashAttention = usesFlashAttention
+        self.keepsWholeWindows = keepsWholeWindows
+        self.isOffloaded = isOffloaded
+    }
+
+    /// The same with another context.
+    package func with(cells: Int) -> MemorySettings {
+        var settings = self
+        settings.cells = cells
+        return settings
+    }
+
+    /// Cells as the library allocates them: a multiple of 256.
+    package var paddedCells: UInt64 { UInt64(max(1, cells) + 255) / 256 * 256 }
+
+    /// Rows of one step, which are never more than there are cells.
+    var stepRows: UInt64 { min(UInt64(max(1, rows)), UInt64(max(1, cells))) }
+
+    /// Cells of a layer with a sliding window of `window` tokens.
+    func windowCells(_ window: UInt64) -> UInt64 {
+        guard !keepsWholeWindows, window > 0 else { return paddedCells }
+        // The library pads the smaller cache to 256 whatever the context is.
+        return (min(paddedCells, window * UInt64(lanes) + stepRows) + 255) / 256 * 256
+    }
+}

@@ -1,0 +1,195 @@
+package import GGUF
+package import Vocabulary
+
+/// What placing a model needs to know of it, read from its header alone: what every layer weighs, keeps and computes.
+///
+/// `docs/internals/memory-model.md` has the arithmetic and how far it is from what llama.cpp allocates.
+package struct ModelFootprint: Sendable {
+    /// GGUF architecture, `qwen3`.
+    package let architecture: String
+    /// Layers that can be placed.
+    package let layerCount: Int
+    /// Floats per row between stages.
+    package let width: Int
+    /// Tokens in the vocabulary.
+    package let vocabularySize: Int
+    /// Tokens of context the model was trained for; 0 when the file does not say.
+    package let trainedContext: Int
+    /// Why the model cannot be cut; nil when it can.
+    package let obstacle: CutError?
+    /// Whether a range of layers can be a stage: `legal[first][end]`.
+    let legal: [[Bool]]
+
+    let work: ModelWork
+    let caches: [LayerCache]
+    let window: UInt64
+    /// Bytes of the layers before each index, padded as the library lays tensors out.
+    let weightsBefore: [UInt64]
+    /// The same as they stand in the file, which is what is fetched.
+    let fetchedBefore: [UInt64]
+    let streams: [LayerStream]
+    let headStream: LayerStream
+    private let shared: SharedTensors
+
+    /// Reads a model.
+    ///
+    /// **Throws:** `PlacementError.tooManyLayers` or `.incomplete` when the header lacks what the formula needs.
+    package init(_ cutter: ModelCutter) throws(PlacementError) {
+        guard cutter.layerCount <= PlacementLimits.layerCountMax else {
+            throw .tooManyLayers(actual: cutter.layerCount, limit: PlacementLimits.layerCountMax)
+        }
+        guard let vocabularySize = cutter.vocabularySize else {
+            throw .incomplete(field: "tokenizer.ggml.tokens", problem: "is missing, and no other field tells its size")
+        }
+        architecture = cutter.architecture
+        layerCount = cutter.layerCount
+        width = cutter.width
+        self.vocabularySize = vocabularySize
+        let context = cutter.file.unsigned("\(cutter.architecture).context_length") ?? 0
+        trainedContext = Int(clamping: min(context, UInt64(PlacementLimits.contextMax)))
+        obstacle = cutter.obstacle
+        legal = Self.legalStages(cutter)
+        let rules = CacheRules(cutter)
+        caches = rules.layers()
+        window = rules.window
+        let tensors = cutter.layerTensors
+        work = ModelWork(cutter, rules: rules, tensors: tensors, vocabularySize: vocabularySize)
+        var weights: [UInt64] = [0]
+        var fetched: [UInt64] = [0]
+        for layer in tensors {
+            weights.append(weights[weights.count - 1] + layer.reduce(0) { $0 + TensorPadding.padded($1.byteCount) })
+            fetched.append(fetched[fetched.count - 1] + layer.reduce(0) { $0 + $1.byteCount })
+        }
+        weightsBefore = weights
+        fetchedBefore = fetched
+        let share = ExpertShare(cutter)
+        streams = tensors.map { LayerStream(tensors: $0, share: share) }
+        headStream = LayerStream(head: cutter.file)
+        shared = SharedTensors(cutter)
+    }
+
+    /// Whether `layers` can be a stage.
+    package func isLegal(_ layers: LayerRange) -> Bool {
+        layers.end <= layerCount && legal[layers.first][layers.end]
+    }
+
+    /// Bytes the stage `layers` needs. The caller MUST pass layers of this model.
+    package func stage(_ layers: LayerRange, _ settings: MemorySettings) -> StageFootprint {
+        precondition(layers.end <= layerCount, "stage \(layers) of \(layerCount) layers")
+        var cache: UInt64 = 0
+        var extent = WorkExtent()
+        for layer in layers.indices {
+            cache += caches[layer].byteCount(settings, window: window)
+            work.extend(&extent, by: layer, settings)
+        }
+        return stage(layers, settings, cache: cache, extent)
+    }
+
+    /// Bytes of every stage that starts at `first`, handed out in order of its end; linear in the layers.
+    func stages(startingAt first: Int, _ settings: MemorySettings, _ body: (StageFootprint) -> Void) {
+        var cache: UInt64 = 0
+        var extent = WorkExtent()
+        for layer in first..<layerCount {
+            cache += caches[layer].byteCount(settings, window: window)
+            work.extend(&extent, by: layer, settings)
+            guard legal[first][layer + 1] else { continue }
+            body(stage(LayerRange(first: first, end: layer + 1), settings, cache: cache, extent))
+        }
+    }
+
+    private func stage(
+        _ layers: LayerRange, _ settings: MemorySettings, cache: UInt64, _ extent: WorkExtent
+    ) -> StageFootprint {
+        let tensors = shared.sizes(layers, isOffloaded: settings.isOffloaded)
+        let vocabulary = work.vocabularySize(of: layers)
+        let compute = work.computeByteCount(extent, vocabularySize: vocabulary, settings, window: window)
+        return StageFootprint(
+            layers: layers,
+            weights: ByteCount(weightsBefore[layers.end] - weightsBefore[layers.first] + tensors.loaded),
+            cache: ByteCount(cache), compute: ByteCount(compute),
+            output: ByteCount(work.outputByteCount(layers, settings)),
+            overhead: ByteCount(RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings)),
+            fetched: ByteCount(fetchedBefore[layers.end] - fetchedBefore[layers.first] + tensors.fetched))
+    }
+
+    /// Bytes of the tensors outside the layers that a stage takes from the model. **Units:** bytes.
+    func sharedFetchedByteCount(_ layers: LayerRange) -> UInt64 { shared.sizes(layers, isOffloaded: false).fetched }
+
+    /// Bytes that one more token of context takes in `layers`, padding aside. **Units:** bytes.
+    package func cacheByteCountPerToken(_ layers: LayerRange, _ settings: MemorySettings) -> UInt64 {
+        layers.indices.reduce(0) { $0 + caches[$1].byteCountPerToken(settings) }
+    }
+
+    /// All layers.
+    package var whole: LayerRange { LayerRange(first: 0, end: layerCount) }
+
+    private static func legalStages(_ cutter: ModelCutter) -> [[Bool]] {
+        (0..<cutter.layerCount).map { first in
+            (0...cutter.layerCount).map { end in
+                end > first && cutter.isLegal(LayerRange(first: first, end: end))
+            }
+        }
+    }
+}
+
+/// How the library lays out tensors in a buffer on the processor.
+enum TensorPadding {
+    /// **Units:** bytes. **Source:** `TENSOR_ALIGNMENT` of ggml-backend.cpp.
+    static let alignment: UInt64 = 32
+
+    static func padded(_ byteCount: UInt64) -> UInt64 { (byteCount + alignment - 1) / alignment * alignment }
+}
+
+/// Tensors outside the layers, summed once per kind of stage.
+private struct SharedTensors: Sendable {
+    struct Sizes: Sendable {
+        var loaded: UInt64 = 0
+        var fetched: UInt64 = 0
+    }
+
+    private let cutter: ModelCutter
+    private let followsLayers: Bool
+    private let middle: Sizes
+    private let first: Sizes
+    private let last: Sizes
+    private let whole: Sizes
+    /// What a shared token table takes once more as head in a device's memory; 0 with a head of its own.
+    private let secondTable: UInt64
+
+    init(_ cutter: ModelCutter) {
+        self.cutter = cutter
+        let count = cutter.layerCount
+        followsLayers = cutter.sharedTensorsFollowLayers
+        whole = Self.sum(cutter, LayerRange(first: 0, end: count))
+        first = count > 1 ? Self.sum(cutter, LayerRange(first: 0, end: 1)) : whole
+        last = count > 1 ? Self.sum(cutter, LayerRange(first: count - 1, end: count)) : whole
+        middle = count > 2 ? Self.sum(cutter, LayerRange(first: 1, end: 2)) : whole
+        let table = cutter.file.tensor(named: "token_embd.weight")
+        secondTable = cutter.file.tensor(named: "output.weight") == nil ? table?.byteCount ?? 0 : 0
+    }
+
+    func sizes(_ layers: LayerRange, isOffloaded: Bool) -> Sizes {
+        let isFirst = layers.first == 0
+        let isLast = layers.end == cutter.layerCount
+        var sizes: Sizes
+        switch (isFirst, isLast) {
+        case (true, true): sizes = whole
+        case _ where followsLayers: sizes = Self.sum(cutter, layers)
+        case (true, false): sizes = first
+        case (false, true): sizes = last
+        case (false, false): sizes = middle
+        }
+        if isOffloaded, isFirst || isLast { sizes.loaded += secondTable }
+        return sizes
+    }
+
+    private static func sum(_ cutter: ModelCutter, _ layers: LayerRange) -> Sizes {
+        var sizes = Sizes()
+        for (plan, isCopied) in cutter.sharedTensors(layers) {
+            let bytes = TensorInfo.byteCount(type: plan.type, dimensions: plan.dimensions) ?? 0
+            sizes.loaded += TensorPadding.padded(bytes)
+            if isCopied { sizes.fetched += bytes }
+        }
+        return sizes
+    }
+}

@@ -1,0 +1,27 @@
+package import Vocabulary
+
+/// Bytes one stage needs, by what they are for.
+package struct StageFootprint: Hashable, Sendable, Codable {
+    /// The layers.
+    package var layers: LayerRange
+    /// Tensors as the stage's file has them, zeros in place of unused ones included.
+    package var weights: ByteCount
+    /// KV cache and recurrent state.
+    package var cache: ByteCount
+    /// Buffers of the compute graph, as the library reserves them.
+    package var compute: ByteCount
+    /// The buffer that takes logits out of the graph.
+    package var output: ByteCount
+    /// Everything else a runner takes: the process, its tokenizer and its working buffers.
+    package var overhead: ByteCount
+    /// Bytes of `weights` that come from the model, which a node without them must fetch.
+    package var fetched: ByteCount
+
+    /// All of it.
+    package var total: ByteCount {
+        ByteCount(weights.bytes + cache.bytes + compute.bytes + output.bytes + overhead.bytes)
+    }
+
+    /// All of it but the cache, which is what context does not change (but for a mask in `compute`).
+    package var withoutCache: ByteCount { ByteCount(total.bytes - cache.bytes) }
+}

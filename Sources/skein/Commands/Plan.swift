@@ -1,0 +1,133 @@
+import ArgumentParser
+import FoundationEssentials
+import GGUF
+import LlamaEngine
+import ModelStore
+import Node
+import Placement
+import Vocabulary
+
+/// `skein plan`: where a model would run, with the arithmetic, without running it.
+struct Plan: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show how a model would be placed: memory, context and predicted speed.",
+        discussion: """
+            Without --nodes this machine alone is asked for its memory. An inventory describes machines for what-if \
+            planning: {"nodes":[{"name":"a","memory_gb":16,"weight_read_gb_s":20,"prefill_gflops":300}],\
+            "links":[{"from":"a","to":"b","rtt_ms":0.4,"mb_s":110}]}. What is left out counts as unknown. \
+            Exits with 4 when the model would not fit.
+            """)
+
+    @Argument(help: "Model file (GGUF). Default: the built-in model.")
+    var model: String?
+
+    @Option(help: "Number of stages, or auto.")
+    var stages = "auto"
+
+    @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
+    var cut: String?
+
+    @Option(help: "Context in tokens. Default: what fits, up to what the model was trained for, at most 131072.")
+    var ctx: Int?
+
+    @Option(help: "Requests answered at once.")
+    var lanes = 4
+
+    @Option(help: "Type of the K cache: \(CacheType.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var cacheTypeK = CacheType.f16
+
+    @Option(help: "Type of the V cache.")
+    var cacheTypeV = CacheType.f16
+
+    @Option(help: "Use only these machines, a,b,…")
+    var on: String?
+
+    @Option(help: "Do not use these machines, a,b,…")
+    var exclude: String?
+
+    @Option(help: "Copies of the placement.")
+    var replicas = 1
+
+    @Option(help: "Inventory of machines (JSON).")
+    var nodes: String?
+
+    @Flag(help: "Print as JSON.")
+    var json = false
+
+    func validate() throws {
+        if stages != "auto", (Int(stages) ?? 0) < 1 {
+            throw ValidationError("--stages is '\(stages)'; it takes auto or a number from 1 on.")
+        }
+        if cut != nil, boundaries == nil {
+            throw ValidationError("--cut is '\(cut ?? "")'; it takes layers separated by commas.")
+        }
+    }
+
+    private var boundaries: [Int]? {
+        guard let cut else { return nil }
+        let numbers = cut.split(separator: ",").map { Int($0) }
+        return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
+    }
+
+    private func names(_ list: String?) -> [String] {
+        list?.split(separator: ",").map { String($0) } ?? []
+    }
+
+    func run() throws {
+        let answer: (plans: [PlacementPlan], shortfall: Shortfall?)
+        do {
+            answer = try planned()
+        } catch let error as PlacementError {
+            Output.error("\(error)")
+            if case .invalid = error { throw ExitCode(2) }
+            throw ExitCode(1)
+        } catch {
+            Output.error("\(error)")
+            throw ExitCode(1)
+        }
+        json ? try printJSON(answer) : printText(answer)
+        if answer.shortfall != nil { throw ExitCode(4) }
+    }
+
+    private func planned() throws -> (plans: [PlacementPlan], shortfall: Shortfall?) {
+        let path = try model ?? NodeService.builtinModelPath(cacheFolder: Folders.cache)
+        let cutter = try ModelFile(path: path).cutter()
+        if let boundaries, let cut = Cut(layerCount: cutter.layerCount, boundaries: boundaries) {
+            try cutter.check(cut)
+        }
+        let count = Int(stages)
+        // A number of stages that the family does not allow is refused with those that it does.
+        if let count, boundaries == nil, count > 1, count <= cutter.layerCount {
+            _ = try cutter.evenCut(stageCount: count)
+        }
+        let inventory = try nodes.map { try InventoryFile.read($0) } ?? MachineInventory.thisMachine()
+        let planner = try Planner(model: ModelFootprint(cutter), inventory: inventory)
+        return try planner.planReplicas(
+            PlacementRequest(
+                context: ctx, lanes: lanes, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
+                values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: boundaries == nil ? count : nil,
+                boundaries: boundaries, on: names(on), exclude: names(exclude), replicas: replicas))
+    }
+
+    private func printJSON(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) throws {
+        struct Report: Encodable {
+            var fits: Bool
+            var placements: [PlacementPlan]
+            var shortfall: Shortfall?
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let report = Report(
+            fits: answer.shortfall == nil, placements: answer.plans, shortfall: answer.shortfall)
+        Output.line(String(decoding: try encoder.encode(report), as: UTF8.self))
+    }
+
+    private func printText(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) {
+        for (index, plan) in answer.plans.enumerated() {
+            if answer.plans.count > 1 { Output.line("replica \(index + 1)") }
+            for line in PlanText.lines(plan) { Output.line(line) }
+        }
+        guard let shortfall = answer.shortfall else { return }
+        for line in PlanText.lines(shortfall) { Output.line(line) }
+    }
+}

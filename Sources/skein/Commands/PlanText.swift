@@ -1,0 +1,97 @@
+import Placement
+import Vocabulary
+
+/// Plans and shortfalls as tables for people.
+enum PlanText {
+    static func lines(_ plan: PlacementPlan) -> [String] {
+        let count = plan.stages.count
+        var lines = [
+            "\(plan.architecture) fits in \(count) stage\(count == 1 ? "" : "s") with \(plan.context) tokens of "
+                + "context: \(reason(plan))"
+        ]
+        lines += table(
+            [
+                "stage", "layers", "node", "weights", "cache", "compute", "other", "reserve", "free", "left", "fetch",
+                "per token",
+            ],
+            plan.stages.map { stage in
+                let footprint = stage.footprint
+                return [
+                    "\(stage.index)", "\(stage.layers)", "\(stage.node)/\(stage.device)", "\(footprint.weights)",
+                    "\(footprint.cache)", "\(footprint.compute)",
+                    "\(ByteCount(footprint.output.bytes + footprint.overhead.bytes))", "\(stage.reserve)",
+                    "\(stage.freeBefore)", "\(stage.freeAfter)", "\(stage.missing)",
+                    time(stage.tokenTime) + (stage.hopTime.map { " + hop \(time($0))" } ?? ""),
+                ]
+            })
+        if plan.tokenTime.isMeasured {
+            lines.append(
+                "predicted: \(rounded(plan.tokensPerSecond)) tokens/s alone, \(time(plan.tokenTime)) per token; "
+                    + "first token of a 512-token prompt after \(time(plan.firstTokenTime))")
+        } else {
+            lines.append("speed: unknown, because not everything above was measured")
+        }
+        if count > 1, let solo = plan.soloTime, solo.isMeasured {
+            lines.append("one machine alone would hold it and take \(time(solo)) per token")
+        }
+        return lines + excluded(plan.excluded)
+    }
+
+    static func lines(_ shortfall: Shortfall) -> [String] {
+        var lines = ["\(shortfall)"]
+        if !shortfall.participants.isEmpty {
+            lines += table(
+                ["node", "offers", "has of the model", "lacks", "round trip"],
+                shortfall.participants.map { participant in
+                    [
+                        "\(participant.node)/\(participant.device)", "\(participant.capacity)",
+                        "\(participant.cached)", "\(participant.missing)",
+                        participant.roundTripMilliseconds.map { "\(rounded($0)) ms" } ?? "unknown",
+                    ]
+                })
+        }
+        lines += excluded(shortfall.excluded)
+        for (index, remedy) in shortfall.remedies.enumerated() {
+            lines.append("\(index == 0 ? "next step" : "       or"): \(remedy)")
+        }
+        return lines
+    }
+
+    private static func reason(_ plan: PlacementPlan) -> String {
+        switch plan.contextReason {
+        case .asked: "as asked"
+        case .trained: "all the model was trained for"
+        case .unaskedLimit: "more only when asked for (--ctx)"
+        case .memory: "the memory of \(plan.contextNode ?? "the machines") allows no more"
+        case .speed: "more would need a slower placement"
+        }
+    }
+
+    private static func excluded(_ excluded: [Exclusion]) -> [String] {
+        excluded.map { exclusion in
+            let name = exclusion.node + (exclusion.device.map { "/\($0)" } ?? "")
+            return "not used: \(name), \(exclusion.reason.rawValue)" + (exclusion.detail.map { " (\($0))" } ?? "")
+        }
+    }
+
+    private static func time(_ time: PredictedTime) -> String {
+        time.isMeasured ? "\(rounded(time.milliseconds)) ms" : "unknown"
+    }
+
+    private static func rounded(_ value: Double) -> String {
+        let places = value.magnitude < 10 ? 100.0 : 10.0
+        return "\((value * places).rounded() / places)"
+    }
+
+    /// Columns as wide as their widest cell.
+    private static func table(_ titles: [String], _ rows: [[String]]) -> [String] {
+        let all = [titles] + rows
+        let widths = titles.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            let cells = row.enumerated().map { column, cell in
+                cell + String(repeating: " ", count: widths[column] - cell.count)
+            }
+            return "  " + cells.joined(separator: "  ")
+        }
+    }
+}

@@ -1,0 +1,242 @@
+import GGUF
+import Placement
+import Testing
+import Vocabulary
+
+@Suite struct `The planner` {
+    private func whole(_ model: ModelFootprint, _ cells: Int = 4096) -> UInt64 {
+        model.stage(model.whole, MemorySettings(cells: cells)).total.bytes
+    }
+
+    /// What either half of a model needs, and a little more.
+    private func half(_ model: ModelFootprint) -> UInt64 {
+        let middle = model.layerCount / 2
+        let settings = MemorySettings(cells: 4096)
+        let halves = [LayerRange(first: 0, end: middle), LayerRange(first: middle, end: model.layerCount)]
+        return halves.map { model.stage($0, settings).total.bytes }.max().map { $0 + (1 << 16) } ?? 0
+    }
+
+    private func plan(
+        _ model: ModelFootprint, _ inventory: Inventory, _ request: PlacementRequest = PlacementRequest()
+    ) throws -> PlacementPlan {
+        try #require(try Planner(model: model, inventory: inventory).plan(request).plan)
+    }
+
+    private func shortfall(
+        _ model: ModelFootprint, _ inventory: Inventory, _ request: PlacementRequest
+    ) throws -> Shortfall {
+        try #require(try Planner(model: model, inventory: inventory).plan(request).shortfall)
+    }
+
+    @Test func `one machine serves alone when that is faster`() throws {
+        let model = try Models.even(layers: 8)
+        let plan = try plan(
+            model, .meshed([.simple("a", memory: 8 << 30), .simple("b", memory: 8 << 30, reads: 10e9)]))
+        #expect(plan.stages.map(\.node) == ["a"])
+        #expect(plan.soloTime?.milliseconds == plan.tokenTime.milliseconds)
+        #expect(plan.returnHop.milliseconds == 0)
+    }
+
+    @Test func `a slow machine that holds all loses to two fast ones that do not`() throws {
+        let model = try Models.even(layers: 8)
+        let half = half(model)
+        let nodes: [NodeInventory] = [
+            .simple("slow", memory: 8 << 30, reads: 0.5e9, operations: 5e9), .simple("b", memory: half),
+            .simple("c", memory: half),
+        ]
+        let request = PlacementRequest(context: 4096)
+        let near = try plan(model, .meshed(nodes, roundTrip: 0.2), request)
+        #expect(Set(near.stages.map(\.node)) == ["b", "c"])
+        let far = try plan(model, .meshed(nodes, roundTrip: 200), request)
+        #expect(far.stages.map(\.node) == ["slow"])
+    }
+
+    @Test func `the faster of two machines gets as many layers as it holds`() throws {
+        let model = try Models.even(layers: 12)
+        let memory = model.stage(LayerRange(first: 0, end: 9), MemorySettings(cells: 4096)).total.bytes
+        let plan = try plan(
+            model, .meshed([.simple("a", memory: memory, reads: 5e9), .simple("b", memory: memory, reads: 20e9)]),
+            PlacementRequest(context: 4096))
+        let fast = try #require(plan.stages.first { $0.node == "b" })
+        let slow = try #require(plan.stages.first { $0.node == "a" })
+        #expect(fast.layers.count > slow.layers.count)
+    }
+
+    @Test func `a link is asked in the direction rows travel`() throws {
+        let model = try Models.even(layers: 8)
+        let half = half(model)
+        let links = [
+            LinkInventory(from: "a", to: "b", roundTripMilliseconds: 1, bytesPerSecond: 1e6),
+            LinkInventory(from: "b", to: "a", roundTripMilliseconds: 1, bytesPerSecond: 1e9),
+        ]
+        let inventory = Inventory(
+            nodes: [.simple("a", memory: half), .simple("b", memory: half)], links: links)
+        let plan = try plan(model, inventory, PlacementRequest(context: 4096))
+        #expect(plan.stages.map(\.node) == ["b", "a"])
+    }
+
+    @Test func `stages asked for share one machine when there is but one`() throws {
+        let model = try Models.even(layers: 8)
+        let inventory = Inventory(nodes: [.simple("a", memory: 8 << 30)])
+        let three = try plan(model, inventory, PlacementRequest(stages: 3))
+        #expect(three.stages.count == 3)
+        #expect(three.stages.allSatisfy { $0.node == "a" })
+        #expect(three.stages.map(\.layers.count).sorted() == [2, 3, 3])
+        // What one stage takes is gone for the next.
+        #expect(three.stages[1].freeBefore < three.stages[0].freeBefore)
+        #expect(three.stages[0].hopTime?.milliseconds ?? 0 < 0.1)
+        let cut = try plan(model, inventory, PlacementRequest(boundaries: [2, 7]))
+        #expect(cut.cut.boundaries == [2, 7])
+    }
+
+    @Test func `names, tags and pins are obeyed`() throws {
+        let model = try Models.even(layers: 8)
+        var gpu = NodeInventory.simple("gpu", memory: 8 << 30, reads: 1e9)
+        gpu.devices[0].kind = "cuda"
+        let inventory = Inventory.meshed([.simple("a", memory: 8 << 30), .simple("b", memory: 8 << 30), gpu])
+        let on = try plan(model, inventory, PlacementRequest(on: ["b"]))
+        #expect(on.stages.map(\.node) == ["b"])
+        #expect(on.excluded.map(\.reason) == [.notNamed, .notNamed])
+        let without = try plan(model, inventory, PlacementRequest(exclude: ["a"]))
+        #expect(without.stages.map(\.node) == ["b"])
+        let tagged = try plan(model, inventory, PlacementRequest(requiredTags: ["cuda"]))
+        #expect(tagged.stages.map(\.node) == ["gpu"])
+        #expect(tagged.excluded.allSatisfy { $0.reason == .missingTag && $0.detail == "cuda" })
+        let pinned = try plan(
+            model, inventory, PlacementRequest(pins: [.init(layers: LayerRange(first: 7, end: 8), node: "gpu")]))
+        #expect(pinned.stages.last?.node == "gpu")
+        let preferred = try plan(
+            model,
+            .meshed([
+                .simple("a", memory: 8 << 30),
+                NodeInventory(
+                    name: "b", devices: NodeInventory.simple("b", memory: 8 << 30).devices, tags: ["wired"]),
+            ]),
+            PlacementRequest(preferredTags: ["wired"]))
+        #expect(preferred.stages.map(\.node) == ["b"])
+    }
+
+    @Test func `among equals the machine that holds the model already wins`() throws {
+        let model = try Models.even(layers: 8)
+        var holder = NodeInventory.simple("z", memory: 8 << 30)
+        holder.heldLayers = [LayerRange(first: 0, end: 8)]
+        let plan = try plan(model, .meshed([.simple("a", memory: 8 << 30), holder]))
+        #expect(plan.stages.map(\.node) == ["z"])
+        #expect(plan.fetchByteCount.bytes == 0)
+        #expect(plan.stages[0].cached == plan.stages[0].footprint.fetched)
+    }
+
+    @Test func `the context is what the model was trained for when it fits`() throws {
+        let model = try Models.even(layers: 4)
+        let plan = try plan(model, Inventory(nodes: [.simple("a", memory: 8 << 30)]))
+        #expect(plan.context == 8192)
+        #expect(plan.contextReason == .trained)
+        let long = try Models.even(layers: 4) { $0.contextLength = 1 << 20 }
+        let capped = try self.plan(long, Inventory(nodes: [.simple("a", memory: 64 << 30)]))
+        #expect(capped.context == 131_072)
+        #expect(capped.contextReason == .unaskedLimit)
+        let asked = try self.plan(
+            long, Inventory(nodes: [.simple("a", memory: 64 << 30)]), PlacementRequest(context: 200_000))
+        #expect(asked.context == 200_000)
+    }
+
+    @Test func `a context bounded by memory leaves its reserve and names the machine`() throws {
+        let model = try Models.even(layers: 8) { $0.contextLength = 131_072 }
+        let memory = whole(model, 20_000)
+        let plan = try plan(model, Inventory(nodes: [.simple("a", memory: memory)]))
+        let stage = plan.stages[0]
+        #expect(plan.contextReason == .memory)
+        #expect(plan.contextNode == "a")
+        #expect(plan.context % 256 == 0)
+        #expect(plan.context > 12_000 && plan.context < 20_000)
+        let left = stage.freeBefore.bytes - stage.footprint.withoutCache.bytes
+        #expect(Double(stage.footprint.cache.bytes) <= 0.85 * Double(left))
+        // The next step would not fit.
+        let next = model.stage(model.whole, MemorySettings(cells: plan.context + 256))
+        #expect(Double(next.cache.bytes) > 0.85 * Double(memory - next.withoutCache.bytes))
+    }
+
+    @Test func `what was never measured is said to be unknown`() throws {
+        let model = try Models.even(layers: 4)
+        let unknown = NodeInventory.simple("a", memory: 8 << 30, reads: nil, operations: nil)
+        let plan = try plan(model, Inventory(nodes: [unknown]))
+        #expect(!plan.tokenTime.isMeasured)
+        #expect(!plan.stages[0].tokenTime.isMeasured)
+        let blind = NodeInventory(name: "b", devices: [DeviceInventory(usableMemory: nil)])
+        let short = try shortfall(model, Inventory(nodes: [blind]), PlacementRequest())
+        #expect(short.reason == .noParticipants)
+        #expect(short.excluded.map(\.reason) == [.memoryUnknown])
+    }
+
+    @Test func `a shortfall has every number`() throws {
+        let model = try Models.even(layers: 8) { $0.contextLength = 131_072 }
+        let needed = whole(model, 65_536)
+        var offline = NodeInventory.simple("c", memory: 64 << 30)
+        offline.availability = .unreachable
+        let inventory = Inventory.meshed(
+            [.simple("a", memory: needed / 3), .simple("b", memory: needed / 4), offline], roundTrip: 3)
+        let short = try shortfall(model, inventory, PlacementRequest(context: 65_536))
+        #expect(short.reason == .memory)
+        #expect(short.required.bytes == needed)
+        #expect(short.available.bytes == needed / 3 + needed / 4)
+        #expect(short.short.bytes == short.required.bytes - short.available.bytes)
+        #expect(short.participants.map(\.node) == ["a", "b"])
+        #expect(short.participants.allSatisfy { $0.roundTripMilliseconds == 3 && $0.cached.bytes == 0 })
+        #expect(short.excluded == [Exclusion(node: "c", device: nil, reason: .unreachable, detail: nil)])
+        #expect(short.description.contains("requires \(short.required)"))
+        #expect(short.remedies.contains { if case .smallerContext = $0 { true } else { false } })
+        #expect(short.remedies.contains { if case .oneMoreNode = $0 { true } else { false } })
+    }
+
+    @Test func `replicas take machines of their own first`() throws {
+        let model = try Models.even(layers: 4)
+        let inventory = Inventory.meshed([.simple("a", memory: 8 << 30), .simple("b", memory: 8 << 30)])
+        let planner = try Planner(model: model, inventory: inventory)
+        let three = try planner.planReplicas(PlacementRequest(replicas: 3))
+        #expect(three.plans.count == 3)
+        #expect(Set(three.plans.prefix(2).flatMap { $0.stages.map(\.node) }) == ["a", "b"])
+        #expect(three.shortfall == nil)
+        let tight = try Planner(
+            model: model,
+            inventory: .meshed([.simple("a", memory: whole(model) * 3 / 2), .simple("b", memory: whole(model) * 3 / 2)])
+        )
+        let some = try tight.planReplicas(PlacementRequest(context: 4096, replicas: 3))
+        #expect(some.plans.count == 2)
+        #expect(some.shortfall != nil)
+    }
+
+    @Test func `figures without a meaning are refused by their field`() throws {
+        let model = try Models.even(layers: 4)
+        let good = Inventory(nodes: [.simple("a", memory: 8 << 30)])
+        #expect(throws: PlacementError.self) {
+            try Planner(model: model, inventory: Inventory(nodes: [.simple("a", memory: 1), .simple("a", memory: 1)]))
+        }
+        #expect(throws: PlacementError.self) {
+            try Planner(model: model, inventory: Inventory(nodes: [.simple("a", memory: 1, reads: -1)]))
+        }
+        #expect(throws: PlacementError.self) {
+            try Planner(model: model, inventory: Inventory(nodes: [.simple("a", memory: 1, reads: .nan)]))
+        }
+        let planner = try Planner(model: model, inventory: good)
+        for request in [
+            PlacementRequest(context: 0), PlacementRequest(lanes: 0), PlacementRequest(stages: 5),
+            PlacementRequest(boundaries: [4]), PlacementRequest(on: ["nobody"]), PlacementRequest(replicas: 0),
+        ] {
+            #expect(throws: PlacementError.self) { try planner.plan(request) }
+        }
+    }
+
+    @Test func `measured rows count more than rates`() throws {
+        let model = try Models.even(layers: 4)
+        var node = NodeInventory.simple("a", memory: 8 << 30)
+        node.devices[0].speed.rowCosts = [
+            .init(type: "q8_0", rows: 1, millisecondsPerGigabyte: 500),
+            .init(type: "q8_0", rows: 512, millisecondsPerGigabyte: 5000),
+            .init(type: "f32", rows: 1, millisecondsPerGigabyte: 500),
+        ]
+        let measured = try plan(model, Inventory(nodes: [node]))
+        let rated = try plan(model, Inventory(nodes: [.simple("a", memory: 8 << 30)]))
+        // 500 ms per gigabyte is a tenth of 20 GB/s.
+        #expect(measured.tokenTime.milliseconds > 5 * rated.tokenTime.milliseconds)
+    }
+}
