@@ -32,12 +32,16 @@ let core: [Target] = [
     .target(name: "CChecksum"),
     pure("Wire", ["CChecksum", "Vocabulary"], extra: [.strictMemorySafety()]),
     pure("ReferenceEngine", ["Serving", "Vocabulary"]),
+    pure("Cluster", ["Vocabulary"]),
+    pure("Simulation", ["Cluster", "Vocabulary"]),
     tests("VocabularyTests", ["Vocabulary"]),
     tests("GGUFTests", ["GGUF", "Vocabulary"]),
     tests("DialectsTests", ["Dialects", "Vocabulary"]),
     tests("ServingTests", ["Serving", "ReferenceEngine", "Vocabulary"]),
     tests("WireTests", ["CChecksum", "Wire", "Vocabulary"]),
     tests("ReferenceEngineTests", ["ReferenceEngine", "Serving", "Vocabulary"]),
+    tests("ClusterTests", ["Cluster", "Vocabulary"]),
+    tests("SimulationTests", ["Simulation", "Cluster", "Vocabulary"]),
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
@@ -91,7 +95,7 @@ let shells: [Target] = [
     .executableTarget(
         name: "skein",
         dependencies: [
-            "Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            "Vocabulary", "GGUF", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving", "Simulation",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],

@@ -27,5 +27,5 @@ struct Skein: AsyncParsableCommand {
         commandName: "skein",
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: NodeService.version,
-        subcommands: [Serve.self, Verify.self, Bench.self, GGUFCommand.self, RunnerCommandLine.self])
+        subcommands: [Serve.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self, RunnerCommandLine.self])
 }
