@@ -71,7 +71,9 @@ package protocol PlacementPlanning: Sendable {
 ///
 /// The shell carries it out in this order: `persist` as one write that lasts; then `send`; then `replies` and
 /// `tasks`; then it sets its timer to `wakeAt`. When `persist` fails, NOTHING of the rest may happen, and the shell
-/// gives `Input.storeFailed`. Effects of several inputs may be carried out together with `merge`.
+/// gives `Input.storeFailed` with these effects. After a write with entries it gives `Input.stored` with
+/// `storedPosition`, after one with a `rebase` `Input.storeRecovered`. Effects of several inputs may be carried out
+/// together with `merge`, so that one write serves all.
 package struct Effects: Sendable {
     /// Goes to disk first.
     package internal(set) var persist: [StoredRecord] = []
@@ -100,6 +102,14 @@ package struct Effects: Sendable {
         package let command: CommandID
         /// How it ended.
         package let outcome: CommandOutcome
+    }
+
+    /// The last entry that `persist` writes; given back when it lasts.
+    package var storedPosition: (index: UInt64, term: UInt64)? {
+        for case .append(let entries) in persist.reversed() {
+            if let last = entries.last { return (last.index, last.term) }
+        }
+        return nil
     }
 
     /// Nothing to do.

@@ -15,8 +15,11 @@ extension ControlPlane {
         case stage(StageReport)
         /// The planner answered.
         case planned(question: UInt64, PlanAnswer)
-        /// The writes of the last effects failed, and nothing else of them happened.
-        case storeFailed(StoreFailure)
+        /// The entries of a write last, up to this one: only now they count as this node's own.
+        case stored(index: UInt64, term: UInt64)
+        /// The writes of these effects failed, and nothing else of them happened. What does not depend on them comes
+        /// back as new effects.
+        case storeFailed(StoreFailure, of: Effects)
         /// A `rebase` was written: the disk takes writes again.
         case storeRecovered
         /// The process of a member ended: its host is there and refuses connections.

@@ -23,22 +23,23 @@ extension ControlPlane {
     }
 
     private var brokenBound: String? {
-        let sizes: [(String, Int, Int)] = [
-            ("entries", log.entries.count, Limits.entriesBeforeSnapshot + Limits.uncommittedEntries * 2),
-            ("pending commands", pending.count, Limits.pendingCommands),
-            ("news", membership.statusQueue.count, Limits.gossipQueue),
-            ("readings to tell", membership.readingQueue.count, Limits.gossipQueue),
-            ("readings", readings.count, Limits.memberCount),
-            ("relayed probes", membership.relays.count, Limits.relayedProbes),
-            ("suspicions", membership.suspicions.count, Limits.memberCount),
-            ("plans", reconciler.questions.count, Limits.plansInFlight),
-            ("placements", state.placements.count, Limits.placementCount),
-            ("results", state.results.count, Limits.resultCount),
-            ("voters", voters.count, Limits.voterCount + 1),
-            ("snapshot bytes", incoming?.bytes.count ?? 0, Limits.snapshotBytes),
-        ]
-        for (name, size, limit) in sizes where size > limit { return "\(size) \(name), limit \(limit)" }
-        return nil
+        var broken: String?
+        func check(_ name: StaticString, _ size: Int, _ limit: Int) {
+            if size > limit { broken = "\(size) \(name), limit \(limit)" }
+        }
+        check("entries", log.entries.count, Limits.entriesBeforeSnapshot + Limits.uncommittedEntries * 2)
+        check("pending commands", pending.count, Limits.pendingCommands)
+        check("news", membership.statusQueue.count, Limits.gossipQueue)
+        check("readings to tell", membership.readingQueue.count, Limits.gossipQueue)
+        check("readings", readings.count, Limits.memberCount)
+        check("relayed probes", membership.relays.count, Limits.relayedProbes)
+        check("suspicions", membership.suspicions.count, Limits.memberCount)
+        check("plans", reconciler.questions.count, Limits.plansInFlight)
+        check("placements", state.placements.count, Limits.placementCount)
+        check("results", state.results.count, Limits.resultCount)
+        check("voters", state.voters.count, Limits.voterCount + 1)
+        check("snapshot bytes", incoming?.bytes.count ?? 0, Limits.snapshotBytes)
+        return broken
     }
 
     // MARK: What simulators and tests see

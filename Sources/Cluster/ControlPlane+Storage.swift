@@ -19,12 +19,32 @@ extension ControlPlane {
 
     /// Nothing lasts any more: this node goes on counting and applying what others decide, but its word counts for
     /// nothing, because it may not survive. It neither votes, leads nor acknowledges until the disk is back.
-    mutating func storeFailed(_ failure: StoreFailure, now: Instant) {
+    mutating func storeFailed(_ failure: StoreFailure, _ lost: Effects, now: Instant) {
         storage = failure
+        regain(lost)
         storeRetryAt = now.advanced(by: timings.storeRetry)
         if leading != nil { resign(now: now) }
         campaign = nil
         ruling = nil
+    }
+
+    /// Of effects that could not be carried out, does again what stands without the write. Messages are lost, as any
+    /// message may be.
+    private mutating func regain(_ lost: Effects) {
+        for task in lost.tasks {
+            // To serve needs a fence that lasts; it is asked for again when the disk is back.
+            if case .serve(let epoch) = task { agent.forgetTask(of: epoch) } else { effects.tasks.append(task) }
+        }
+        effects.plans += lost.plans
+        for reply in lost.replies {
+            guard reply.outcome == .doneDegraded else {
+                // Done means committed, which a failed write of this node does not undo.
+                effects.replies.append(reply)
+                continue
+            }
+            let refusal = CommandRefusal(.storage, "The disk of the only node that could keep this failed.")
+            effects.replies.append(.init(command: reply.command, outcome: .refused(refusal)))
+        }
     }
 
     mutating func retryStore(now: Instant) {

@@ -46,6 +46,8 @@ package struct ControlPlane: Sendable {
     /// The committed state.
     package internal(set) var state: ClusterState
     var stateTerm: UInt64
+    /// Entries up to here are known to be on this node's own disk.
+    var storedIndex: UInt64
     var agent: StageAgent
     var branch: StoredBranch?
 
@@ -102,6 +104,7 @@ package struct ControlPlane: Sendable {
             // A write was torn between a snapshot and the entries it replaces.
             log = EventLog(base: .init(index: state.index, term: stateTerm), entries: [])
         }
+        storedIndex = log.last.index
         agent = StageAgent(node: node, fences: stored.fences)
         branch = stored.branch
         highestTerm = stored.term
@@ -121,8 +124,11 @@ package struct ControlPlane: Sendable {
         case .reading(let reading): measured(reading)
         case .stage(let report): if agent.changed(report) { readingChanged = true }
         case .planned(let question, let answer): reconciler.answered(question, answer)
-        case .storeFailed(let failure): storeFailed(failure, now: now)
-        case .storeRecovered: storage = nil
+        case .stored(let index, let term): if log.term(at: index) == term { storedIndex = max(storedIndex, index) }
+        case .storeFailed(let failure, let lost): storeFailed(failure, lost, now: now)
+        case .storeRecovered:
+            storage = nil
+            storedIndex = log.last.index
         case .peerDied(let other): peerDied(other, now: now)
         case .join(let seed): joinSeed = seed
         case .leave: leave(now: now)

@@ -4,7 +4,7 @@ import Vocabulary
 /// Something that will happen in the simulated world.
 struct WorldEvent {
     enum Kind {
-        case deliver(from: Int, to: Int, ClusterMessage, bytes: Int)
+        case deliver(from: Int, to: Int, ClusterMessage)
         case wake(node: Int, life: Int, at: Instant)
         case stage(node: Int, life: Int, StageReport)
         case planned(node: Int, life: Int, PlanQuestion)

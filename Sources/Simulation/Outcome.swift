@@ -20,8 +20,6 @@ struct Figures {
         bytes += UInt64(count)
     }
 
-    mutating func delivered(_ count: Int) {}
-
     /// Looking at everybody is dear, so it is done at intervals.
     mutating func shouldLook(_ time: Int64) -> Bool {
         guard time >= lookedAt + 100_000_000 else { return false }
@@ -53,6 +51,8 @@ package struct Outcome: Hashable, Sendable {
     package var acknowledgedCount: Int
     /// Commands done without a majority.
     package var degradedCount: Int
+    /// Times a stage began to serve.
+    package var servedCount: Int
     /// Terms that had a leader by majority.
     package var termCount: Int
     /// What must never happen and did; nil when all is well.
@@ -70,6 +70,7 @@ extension World {
             messagesPerNodePerSecond: Double(figures.messages) / Double(nodes.count) / seconds,
             bytesPerNodePerSecond: Double(figures.bytes) / Double(nodes.count) / seconds, digest: ledger.digest,
             acknowledgedCount: ledger.acknowledged.count, degradedCount: figures.degradedCommands,
+            servedCount: figures.servedEpochs,
             termCount: ledger.termCount, violation: ledger.violation)
     }
 

@@ -3,13 +3,13 @@ import Vocabulary
 
 /// Bugs planted into the simulator's own shells, one at a time, to show that the checkers catch them.
 package enum Mutation: String, CaseIterable, Sendable {
-    /// Votes and terms are not written: a restarted voter votes twice.
+    /// Every answer to a vote says yes.
     case doubleLeader = "double-leader"
     /// Entries are acknowledged and then missing after a restart.
     case lostAcknowledgement = "lost-acknowledgement"
     /// A node obeys an epoch below the one it has accepted.
     case staleEpoch = "stale-epoch"
-    /// A queue of the network between two nodes never shrinks.
+    /// Messages that have arrived are never taken off the books.
     case unboundedGrowth = "unbounded-growth"
 }
 
@@ -33,6 +33,8 @@ package struct Scenario: Sendable {
     package var jitterMicroseconds = 1000
     /// Mean time between faults; nil means none.
     package var faultPeriod: Duration?
+    /// Whether parts without a majority help themselves early, and faults last longer.
+    package var isImpatient = false
     /// Whether messages take the way through their bytes.
     package var encodesMessages = false
     /// Whether every node's history is compared entry by entry.
@@ -53,6 +55,7 @@ package struct Scenario: Sendable {
         latencyMicroseconds = 100 + random.below(2000)
         jitterMicroseconds = 1 + random.below(isRough ? 60_000 : 2000)
         faultPeriod = .milliseconds(400 + random.below(2000))
+        isImpatient = seed % 3 == 0
         encodesMessages = seed % 8 == 0
     }
 

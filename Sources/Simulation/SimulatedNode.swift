@@ -30,8 +30,8 @@ struct SimulatedNode {
     var served = OrderedTable<ReplicaKey, Epoch>()
     /// Commands this node's callers wait for.
     var waiting = OrderedTable<UInt64, Bool>()
-    /// Planted bug: what piles up.
-    var pile = 0
+    /// Messages sent that have neither arrived nor been lost.
+    var underWay = 0
 
     /// What the node's monotonic clock shows.
     func clock(_ world: Int64) -> Instant {

@@ -71,14 +71,21 @@ enum Digest {
 }
 
 extension World {
+    /// Events that may wait, per node of the world.
+    static let eventsPerNode = 2000
+    /// Messages of one node that may be under way, beside some for each other node.
+    static let messagesUnderWay = 400
+
     /// What must hold after every step, for the node that made it.
     mutating func check(_ index: Int) {
         let brain = nodes[index].brain
         if brain.isLeader { ledger.led(brain.term, brain.node) }
         if let broken = brain.brokenInvariant, scenario.faultPeriod != nil { ledger.report("node \(index): \(broken)") }
         if scenario.checksHistory { ledger.applied(index, brain) }
-        if heap.count > 200_000 + nodes.count * 2000 { ledger.report("\(heap.count) messages are under way") }
-        if nodes[index].pile > 2000 { ledger.report("\(nodes[index].pile) messages are piled up, limit 2000") }
+        if heap.count > Self.eventsPerNode * nodes.count { ledger.report("\(heap.count) events wait") }
+        let underWay = nodes[index].underWay
+        let limit = Self.messagesUnderWay + 4 * nodes.count
+        if underWay > limit { ledger.report("node \(index) has \(underWay) messages under way, limit \(limit)") }
         ledger.mix(UInt64(index) &+ brain.term &* 31 &+ brain.commit &* 17)
         if figures.firstLeaderAt == nil, brain.isLeader { figures.firstLeaderAt = time }
     }

@@ -6,7 +6,7 @@ extension World {
     mutating func fault() {
         guard !isCalm, let period = scenario.faultPeriod else { return }
         let victim = faultRandom.below(nodes.count)
-        let pause = Int64(200 + faultRandom.below(4000)) * 1_000_000
+        let pause = Int64(200 + faultRandom.below(scenario.isImpatient ? 8000 : 4000)) * 1_000_000
         switch faultRandom.below(10) {
         case 0..<3:
             guard nodes[victim].isUp else { break }

@@ -10,7 +10,7 @@ extension World {
     }
 
     private mutating func carryOut(_ effects: Effects, of index: Int) {
-        if !effects.persist.isEmpty, !write(effects.persist, index) { return }
+        if !effects.persist.isEmpty, !write(effects, index) { return }
         let isRecovery = effects.persist.contains { if case .rebase = $0 { true } else { false } }
         // A crash may come between the write and the rest, and may tear the write.
         if crashesInWrite(effects, index) { return }
@@ -28,24 +28,21 @@ extension World {
             let due = max(nodes[index].world(wake) + 1000, time + 1000)
             heap.push(.wake(node: index, life: nodes[index].life, at: wake), at: due)
         }
+        if let stored = effects.storedPosition { give(.stored(index: stored.index, term: stored.term), to: index) }
         if isRecovery { give(.storeRecovered, to: index) }
     }
 
     /// Writes, and tells the brain when that failed; whether the rest of the effects may happen.
-    private mutating func write(_ records: [StoredRecord], _ index: Int) -> Bool {
-        var records = records
-        switch scenario.mutation {
-        case .doubleLeader:
-            records.removeAll { if case .election = $0 { true } else { false } }
-        case .lostAcknowledgement:
+    private mutating func write(_ effects: Effects, _ index: Int) -> Bool {
+        var records = effects.persist
+        if scenario.mutation == .lostAcknowledgement {
             records.removeAll { if case .append = $0 { nodes[index].id != nodes[0].id } else { false } }
-        default: break
         }
         do throws(StoreFailure) {
             try nodes[index].disk.write(records)
             return true
         } catch {
-            give(.storeFailed(error), to: index)
+            give(.storeFailed(error, of: effects), to: index)
             return false
         }
     }
@@ -75,14 +72,18 @@ extension World {
             }
         }
         figures.sent(bytes)
-        if scenario.mutation == .unboundedGrowth { nodes[from].pile += 1 }
+        if scenario.mutation == .doubleLeader, case .voteReply(var reply) = message {
+            reply.isGranted = true
+            message = .voteReply(reply)
+        }
         let isLost = !isCalm && networkRandom.below(1000) < scenario.lossPerMille
         let isDoubled = !isCalm && networkRandom.below(1000) < scenario.duplicationPerMille
         for copy in 0..<(isDoubled ? 2 : 1) where !isLost || copy > 0 {
+            nodes[from].underWay += 1
             let microseconds =
                 scenario.latencyMicroseconds + networkRandom.below(isCalm ? 1000 : scenario.jitterMicroseconds)
             heap.push(
-                .deliver(from: from, to: to, message, bytes: bytes), at: time + Int64(microseconds) * 1000)
+                .deliver(from: from, to: to, message), at: time + Int64(microseconds) * 1000)
         }
     }
 

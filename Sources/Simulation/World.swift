@@ -44,6 +44,7 @@ package struct World {
             var settings = ControlPlaneSettings(
                 member: member, seed: random.next(), founds: isSmall && index == 0)
             settings.assertsInvariants = isSmall
+            if scenario.isImpatient { settings.timings.degradedAfter = .milliseconds(600) }
             nodes.append(
                 SimulatedNode(
                     id: member.node, brain: ControlPlane(settings: settings, stored: stored),
@@ -115,9 +116,9 @@ package struct World {
 
     private mutating func happen(_ kind: WorldEvent.Kind) {
         switch kind {
-        case .deliver(let from, let to, let message, let bytes):
+        case .deliver(let from, let to, let message):
+            if scenario.mutation != .unboundedGrowth { nodes[from].underWay -= 1 }
             guard nodes[to].isUp, !cuts.contains(from * nodes.count + to) else { return }
-            figures.delivered(bytes)
             give(.received(message, from: nodes[from].id), to: to)
         case .wake(let node, let life, let instant):
             guard nodes[node].isUp, nodes[node].life == life, nodes[node].wakeAt == instant else { return }

@@ -106,7 +106,7 @@ import Vocabulary
         let id = nodes.command(.configure("a", "1"), at: old)
         nodes.run(.seconds(1))
         #expect(isDone(nodes.outcomes[id]))
-        nodes.give(.storeFailed(.full(neededBytes: 1, freeBytes: 0)), to: old)
+        nodes.give(.storeFailed(.full(neededBytes: 1, freeBytes: 0), of: Effects()), to: old)
         #expect(!nodes.brains[old].isLeader)
         #expect(nodes.brains[old].warnings.first?.contains("disk is full") == true)
         nodes.run(.seconds(2))

@@ -41,6 +41,7 @@ struct Nodes {
         }
         for reply in effects.replies { outcomes[reply.command] = reply.outcome }
         tasks[index] += effects.tasks
+        if let stored = effects.storedPosition { give(.stored(index: stored.index, term: stored.term), to: index) }
     }
 
     mutating func run(_ duration: Duration) {

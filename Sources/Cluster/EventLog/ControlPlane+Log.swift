@@ -42,7 +42,10 @@ extension ControlPlane {
     }
 
     /// Whether the log said that this node is no member any more.
-    package var isRemoved: Bool { state.cluster != 0 && effectiveState.removedMembers[node] != nil }
+    package var isRemoved: Bool {
+        let removed = branch?.state?.removedMembers ?? state.removedMembers
+        return !removed.isEmpty && removed[node] != nil
+    }
 
     private mutating func compactLog() {
         guard state.index >= log.base.index + UInt64(Limits.entriesBeforeSnapshot) else { return }

@@ -108,9 +108,9 @@ extension ControlPlane {
 
     /// A higher term exists. A leader that is followed by a majority takes a higher one still, without giving way.
     mutating func noteTerm(_ other: UInt64, now: Instant) {
-        guard other > highestTerm else { return }
-        highestTerm = other
-        guard leading != nil, other > term else { return }
+        highestTerm = max(highestTerm, other)
+        // Also when it was heard of before this node began to lead.
+        guard leading != nil, highestTerm > term else { return }
         leading = nil
         run(.succession, now: now)
     }

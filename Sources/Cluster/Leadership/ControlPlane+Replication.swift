@@ -121,7 +121,7 @@ extension ControlPlane {
     private mutating func advanceCommit(now: Instant) {
         guard let leading else { return }
         let voters = voters
-        let matches = voters.map { $0 == node ? log.last.index : leading.progress[$0]?.match ?? 0 }.sorted(by: >)
+        let matches = voters.map { $0 == node ? storedIndex : leading.progress[$0]?.match ?? 0 }.sorted(by: >)
         let needed = Self.majority(of: voters.count)
         guard matches.count >= needed else { return }
         let agreed = matches[needed - 1]
@@ -261,6 +261,7 @@ extension ControlPlane {
         guard let first = fresh.first, first.index > commit else { return }
         if first.index <= log.last.index {
             log.truncate(from: first.index)
+            storedIndex = min(storedIndex, first.index - 1)
             persist(.truncate(from: first.index))
         }
         guard first.index == log.last.index + 1 else { return }

@@ -88,6 +88,7 @@ extension ControlPlane {
         persist(.snapshot(snapshot, term: term))
         let fits = log.term(at: position.index) == position.term
         log.reset(to: position)
+        storedIndex = min(storedIndex, log.last.index)
         persist(
             fits
                 ? .compact(through: position.index, term: term)

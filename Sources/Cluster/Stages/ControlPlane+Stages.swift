@@ -7,6 +7,11 @@ extension ControlPlane {
         // A fence that does not last is none: without a disk the stages go on as they are, and begin nothing.
         guard storage == nil else { return }
         let awaitsMerge = branch?.unmerged.placements.isEmpty == false
+        let seen = StageAgent.Seen(
+            index: state.index, term: branch?.term ?? 0, version: branch?.state == nil ? 0 : branch?.version ?? 0,
+            awaitsMerge: awaitsMerge)
+        guard agent.seen != seen else { return }
+        agent.seen = seen
         var records: [StoredRecord] = []
         let tasks = agent.follow(effectiveState, keepsOrphans: awaitsMerge) { records.append($0) }
         for record in records { persist(record) }

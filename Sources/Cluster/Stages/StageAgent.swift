@@ -10,6 +10,15 @@ struct StageAgent: Sendable {
         var told: StageTask
     }
 
+    /// What was followed last; nil when something here changed since.
+    struct Seen: Equatable, Sendable {
+        var index: UInt64
+        var term: UInt64
+        var version: UInt64
+        var awaitsMerge: Bool
+    }
+
+    var seen: Seen?
     let node: NodeID
     /// Highest epoch of each replica that was told to serve here. On disk before it is obeyed.
     private(set) var fences: OrderedTable<ReplicaKey, Epoch>
@@ -27,7 +36,15 @@ struct StageAgent: Sendable {
         guard let index = hosted.index(of: report.epoch) else { return false }
         let isNews = hosted.element(at: index).value.report.status != report.status
         hosted.update(at: index) { $0.report = report }
+        seen = nil
         return isNews
+    }
+
+    /// What the runner was told did not reach it.
+    mutating func forgetTask(of epoch: Epoch) {
+        guard let index = hosted.index(of: epoch) else { return }
+        seen = nil
+        hosted.update(at: index) { $0.told = .load($0.placement, stage: $0.stage) }
     }
 
     var reports: [StageReport] {
