@@ -33,6 +33,8 @@ let core: [Target] = [
     pure("Wire", ["CChecksum", "Vocabulary"], extra: [.strictMemorySafety()]),
     pure("Placement", ["GGUF", "Vocabulary"]),
     pure("ReferenceEngine", ["Serving", "Vocabulary"]),
+    pure("Cluster", ["Vocabulary"]),
+    pure("Simulation", ["Cluster", "Vocabulary"]),
     tests("VocabularyTests", ["Vocabulary"]),
     tests("GGUFTests", ["GGUF", "Vocabulary"]),
     tests("DialectsTests", ["Dialects", "Vocabulary"]),
@@ -40,6 +42,8 @@ let core: [Target] = [
     tests("WireTests", ["CChecksum", "Wire", "Vocabulary"]),
     tests("PlacementTests", ["Placement", "GGUF", "Vocabulary"]),
     tests("ReferenceEngineTests", ["ReferenceEngine", "Serving", "Vocabulary"]),
+    tests("ClusterTests", ["Cluster", "Vocabulary"]),
+    tests("SimulationTests", ["Simulation", "Cluster", "Vocabulary"]),
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
@@ -95,6 +99,7 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "GGUF", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
+            "Simulation",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],

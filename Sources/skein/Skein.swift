@@ -27,5 +27,7 @@ struct Skein: AsyncParsableCommand {
         commandName: "skein",
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: NodeService.version,
-        subcommands: [Serve.self, Plan.self, Verify.self, Bench.self, GGUFCommand.self, RunnerCommandLine.self])
+        subcommands: [
+            Serve.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self, RunnerCommandLine.self,
+        ])
 }

@@ -1,0 +1,275 @@
+package import Vocabulary
+
+/// What a leader knows and plans.
+struct Leading: Sendable {
+    /// How far a member is.
+    struct Progress: Sendable {
+        /// Its log agrees up to here, on disk.
+        var match: UInt64 = 0
+        /// The next entry to send.
+        var next: UInt64
+        /// Up to here it was told that entries are committed.
+        var commitTold: UInt64 = 0
+        var sentAt: Instant?
+        /// When this leader sent the latest message that was answered. **Units:** nanoseconds of its clock.
+        var answered: Int64?
+        /// Where the next piece of a snapshot begins; nil when none is under way.
+        var snapshotOffset: Int?
+
+        mutating func hear(_ sentAt: Int64, _ now: Instant) {
+            guard sentAt != 0, sentAt <= now.nanoseconds else { return }
+            answered = max(answered ?? sentAt, sentAt)
+        }
+    }
+
+    var began: Instant
+    /// Index of this term's first entry: nothing is committed by counting before it.
+    var firstIndex: UInt64
+    var progress = OrderedTable<NodeID, Progress>()
+    /// The state after all entries, committed or not: commands are checked against it.
+    var head: ClusterState
+    /// The snapshot being sent, so that its pieces fit together.
+    var snapshot: (index: UInt64, term: UInt64, bytes: [UInt8])?
+    /// Until when no other node can have been elected.
+    var leaseUntil: Instant
+}
+
+extension ControlPlane {
+    /// Whether this node leads by majority and nobody else can.
+    package func leads(at now: Instant) -> Bool { leading.map { now < $0.leaseUntil } ?? false }
+
+    /// Whether this node leads by majority, with or without a valid lease.
+    package var isLeader: Bool { leading != nil }
+
+    mutating func lead(now: Instant) {
+        standDown(now: now)
+        leader = node
+        var head = state
+        while let entry = log.entry(at: head.index + 1) { head.apply(entry) }
+        leading = Leading(
+            began: now, firstIndex: log.last.index + 1, head: head,
+            leaseUntil: voters == [node] ? now.advanced(by: timings.lease) : now)
+        appendOwn([.termBegan(leader: node)], command: nil, now: now)
+        reconciler = ReconcilerMemory()
+        if branch != nil { leaveBranch(now: now) }
+    }
+
+    /// Appends events of this leader, which follow from its head state.
+    mutating func appendOwn(_ events: [ClusterEvent], command: CommandID?, stamp: Stamp? = nil, now: Instant) {
+        let entry = LogEntry(
+            index: log.last.index + 1, term: term, stamp: stamp ?? clock.next(now: now), command: command,
+            events: events.map { EventRecord($0) })
+        append(entry)
+        leading?.head.apply(entry)
+    }
+
+    var leadingWake: Instant? {
+        guard let leading else { return nil }
+        var wake = voters == [node] ? nil : Optional(max(leading.leaseUntil, leading.began.advanced(by: timings.lease)))
+        let voters = voters
+        for row in leading.progress.elements {
+            let isBehind = row.value.match < log.last.index && membership.isPresent(row.key)
+            guard isBehind || voters.contains(row.key) else { continue }
+            let due = row.value.sentAt?.advanced(by: timings.heartbeat) ?? leading.began
+            wake = wake.map { min($0, due) } ?? due
+        }
+        return wake
+    }
+
+    mutating func tickLeading(now: Instant) {
+        guard leading != nil else { return }
+        followProgress()
+        renewLease(now: now)
+        guard let leading else { return }
+        if voters != [node], max(leading.leaseUntil, leading.began.advanced(by: timings.lease)) <= now {
+            // No majority heard this leader for a lease: somebody else may lead by now.
+            standDown(now: now)
+            electionAt = now.advanced(by: electionDelay())
+            return
+        }
+        advanceCommit(now: now)
+        sendAppends(now: now)
+    }
+
+    /// Every member and every voter has a progress.
+    private mutating func followProgress() {
+        guard var leading else { return }
+        let members = leading.head.members
+        if leading.progress.count + 1 == members.count, voters.allSatisfy({ members[$0] != nil }) { return }
+        let voters = voters
+        for other in members.keys + voters where other != node && leading.progress[other] == nil {
+            leading.progress[other] = Leading.Progress(next: log.last.index + 1)
+        }
+        leading.progress.removeAll { members[$0.key] == nil && !voters.contains($0.key) }
+        self.leading = leading
+    }
+
+    /// The lease counts from when the messages were sent that a majority answered.
+    private mutating func renewLease(now: Instant) {
+        guard let leading else { return }
+        let voters = voters
+        var answered = voters.compactMap { $0 == node ? now.nanoseconds : leading.progress[$0]?.answered }
+        let needed = Self.majority(of: voters.count)
+        guard answered.count >= needed else { return }
+        answered.sort(by: >)
+        let until = Instant(nanoseconds: answered[needed - 1]).advanced(by: timings.lease)
+        self.leading?.leaseUntil = max(leading.leaseUntil, until)
+    }
+
+    /// Commits what a majority of voters has on disk, provided that it is of this term; what came before is committed
+    /// with it.
+    private mutating func advanceCommit(now: Instant) {
+        guard let leading else { return }
+        let voters = voters
+        let matches = voters.map { $0 == node ? storedIndex : leading.progress[$0]?.match ?? 0 }.sorted(by: >)
+        let needed = Self.majority(of: voters.count)
+        guard matches.count >= needed else { return }
+        let agreed = matches[needed - 1]
+        guard agreed > commit, log.term(at: agreed) == term else { return }
+        commit = agreed
+        applyCommitted(now: now)
+        if !voters.contains(node) { resign(now: now) }
+    }
+
+    private mutating func sendAppends(now: Instant) {
+        guard let current = leading else { return }
+        let voters = voters
+        for index in 0..<current.progress.count {
+            let row = current.progress.element(at: index)
+            let isVoter = voters.contains(row.key)
+            let isDue = row.value.sentAt.map { $0.advanced(by: timings.heartbeat) <= now } ?? true
+            let isBehind = row.value.match < log.last.index
+            let hasNews =
+                row.value.next <= log.last.index
+                && row.value.next - row.value.match <= UInt64(Limits.entriesInFlight)
+            let hasCommit = row.value.commitTold < min(commit, row.value.next - 1)
+            guard isDue && (isVoter || isBehind) || hasNews || hasCommit else { continue }
+            guard isVoter || membership.isPresent(row.key) else { continue }
+            if isDue, isBehind, row.value.snapshotOffset == nil, row.value.next > row.value.match + 1 {
+                // Unanswered for a heartbeat: perhaps lost, so begin again behind what is known to have arrived.
+                leading?.progress.update(at: index) { $0.next = max(1, $0.match + 1) }
+            }
+            sendAppend(at: index, now: now)
+        }
+    }
+
+    /// Sends the next entries to a member, or a piece of a snapshot when they are not in the log any more.
+    private mutating func sendAppend(at index: Int, now: Instant) {
+        guard let row = leading?.progress.element(at: index) else { return }
+        if row.value.next <= log.base.index {
+            let isDue = row.value.sentAt.map { $0.advanced(by: timings.heartbeat) <= now } ?? true
+            if row.value.snapshotOffset == nil || isDue {
+                sendSnapshot(to: row.key, offset: row.value.snapshotOffset ?? 0, now: now)
+            }
+            return
+        }
+        let previous = row.value.next - 1
+        guard let previousTerm = log.term(at: previous) else { return }
+        let entries = log.entries(from: row.value.next)
+        let commit = commit
+        leading?.progress.update(at: index) { progress in
+            progress.next += UInt64(entries.count)
+            progress.sentAt = now
+            progress.commitTold = commit
+            progress.snapshotOffset = nil
+        }
+        effects.send(
+            row.key,
+            .append(
+                Append(
+                    term: term, previousIndex: previous, previousTerm: previousTerm, entries: entries,
+                    commit: commit, sentAt: now.nanoseconds)))
+    }
+
+    mutating func progress(_ reply: AppendReply, of member: NodeID, now: Instant) {
+        noteTerm(reply.term, now: now)
+        guard let current = leading, let index = current.progress.index(of: member), reply.term <= term else { return }
+        let known = current.progress.element(at: index).value
+        if reply.isAccepted, reply.term == term {
+            leading?.progress.update(at: index) { progress in
+                progress.match = max(progress.match, min(reply.index, log.last.index))
+                progress.next = max(progress.next, progress.match + 1)
+                progress.hear(reply.sentAt, now)
+                if progress.match >= reply.index { progress.snapshotOffset = nil }
+            }
+            return
+        }
+        // Try where it says, but never before what it is known to have, nor behind the end.
+        let next = max(known.match + 1, min(reply.index, log.last.index + 1))
+        leading?.progress.update(at: index) { progress in
+            progress.next = max(1, next)
+            if next < known.next { progress.commitTold = 0 }
+            if reply.term == term { progress.hear(reply.sentAt, now) }
+        }
+        if reply.sentAt == 0 || next < known.next { sendAppend(at: index, now: now) }
+    }
+
+    // MARK: Following
+
+    /// Whether a message of a leader by majority counts; if so, it leads this node from here on.
+    mutating func accepts(leader other: NodeID, term: UInt64, now: Instant) -> Bool {
+        guard term >= self.term, leading == nil || term > self.term else {
+            // The clock of another term's leader, perhaps of another life, must not lengthen anybody's lease.
+            let reply = AppendReply(term: self.term, isAccepted: false, index: log.last.index + 1, sentAt: 0)
+            effects.send(other, .appendReply(reply))
+            return false
+        }
+        if term > self.term { setTerm(term, vote: nil) }
+        if leader != other { standDown(now: now) }
+        leader = other
+        campaign = nil
+        leaderHeardAt = now
+        (aloneSince, claimAt) = (nil, nil)
+        promiseUntil = now.advanced(by: timings.promise)
+        electionAt = promiseUntil.advanced(by: electionDelay())
+        if branch?.state != nil { leaveBranch(now: now) }
+        return true
+    }
+
+    mutating func follow(_ append: Append, from other: NodeID, now: Instant) {
+        guard accepts(leader: other, term: append.term, now: now) else { return }
+        func reply(_ isAccepted: Bool, _ index: UInt64) -> ClusterMessage {
+            // What is not on disk is not there.
+            let counts = isAccepted && storage == nil
+            return .appendReply(
+                AppendReply(
+                    term: term, isAccepted: counts, index: isAccepted && !counts ? index + 1 : index,
+                    sentAt: append.sentAt))
+        }
+        var entries = append.entries[...]
+        var previous = EventLog.Position(index: append.previousIndex, term: append.previousTerm)
+        while let first = entries.first, first.index <= log.base.index {
+            // The snapshot holds it, so it is committed and the same here.
+            previous = EventLog.Position(index: first.index, term: first.term)
+            entries = entries.dropFirst()
+        }
+        if previous.index >= log.base.index, log.term(at: previous.index) != previous.term {
+            let next = previous.index > log.last.index ? log.last.index + 1 : log.firstIndex(ofTermAt: previous.index)
+            effects.send(other, reply(false, max(next, commit + 1)))
+            return
+        }
+        if previous.index >= log.base.index || !entries.isEmpty { add(entries) }
+        let agreed = max(append.previousIndex + UInt64(append.entries.count), log.base.index)
+        commit = max(commit, min(append.commit, agreed, log.last.index))
+        effects.send(other, reply(true, min(agreed, log.last.index)))
+    }
+
+    /// Adds what is not there yet; an entry of another term, and what follows it, was never committed and goes.
+    private mutating func add(_ entries: ArraySlice<LogEntry>) {
+        var fresh = entries
+        while let first = fresh.first, log.term(at: first.index) == first.term { fresh = fresh.dropFirst() }
+        guard let first = fresh.first, first.index > commit else { return }
+        if first.index <= log.last.index {
+            log.truncate(from: first.index)
+            storedIndex = min(storedIndex, first.index - 1)
+            persist(.truncate(from: first.index))
+        }
+        guard first.index == log.last.index + 1 else { return }
+        var added: [LogEntry] = []
+        for entry in fresh where entry.index == log.last.index + 1 {
+            log.append(entry)
+            added.append(entry)
+        }
+        persist(.append(added))
+    }
+}

@@ -1,0 +1,101 @@
+import Vocabulary
+
+extension ControlPlane {
+    /// Whoever leads looks at what is wanted and what is, and decides on the next steps.
+    mutating func reconcile(now: Instant) {
+        guard storage == nil, isReconciling(now: now) else { return }
+        if let next = reconciler.nextPass, next > now, !readingChanged { return }
+        reconciler.nextPass = now.advanced(by: timings.branchHeartbeat)
+        reconciler.see(headState, stamp: clock.latest, now: now)
+        reconciler.credits.removeAll { $0.endsAt <= now }
+        reconciler.questions.removeAll { $0.askedAt.advanced(by: timings.canaryDeadline) <= now }
+        var budget = Limits.commandsPerPass
+        func spend(_ actions: [Command.Action]) -> [Command.Action] {
+            let taken = Array(actions.prefix(budget))
+            budget -= taken.count
+            return taken
+        }
+        for action in spend(EpochReconciler.actions(view(now: now))) {
+            if case .end(let epoch, _) = action, let ended = headState.placements[epoch] {
+                reconciler.credit(ended, readings, until: now.advanced(by: timings.readingPeriod.times(2)))
+                if ended.phase < .active {
+                    reconciler.waits[ended.replica] = now.advanced(by: timings.planRetry)
+                }
+            }
+            perform(action, now: now)
+        }
+        for action in spend(ReplicaReconciler.idle(view(now: now))) { perform(action, now: now) }
+        takeAnswers(now: now)
+        askPlanner(now: now)
+        changeVoters(now: now)
+    }
+
+    /// A new leader first commits an entry of its term, and gives the nodes a moment to speak up.
+    private func isReconciling(now: Instant) -> Bool {
+        if let leading {
+            return now < leading.leaseUntil && commit >= leading.firstIndex
+                && (state.members.count == 1 || leading.began.advanced(by: timings.leaderGrace) <= now)
+        }
+        return ruling.map { $0.began.advanced(by: timings.leaderGrace) <= now } ?? false
+    }
+
+    private var headState: ClusterState { leading?.head ?? effectiveState }
+
+    private func view(now: Instant) -> ReconcilerView {
+        let membership = membership
+        return ReconcilerView(
+            state: headState, readings: readings, liveness: { membership.status(of: $0) }, timings: timings,
+            wall: clock.wall(now: now), seen: reconciler.seen, now: now)
+    }
+
+    private mutating func takeAnswers(now: Instant) {
+        for question in reconciler.questions {
+            guard let answer = question.answer else { continue }
+            reconciler.questions.removeAll { $0.id == question.id }
+            let view = view(now: now)
+            guard view.state.deployments[question.replica.deployment]?.stamp == question.wish,
+                ReplicaReconciler.wanting(view).contains(question.replica),
+                let action = ReplicaReconciler.action(question.replica, wish: question.wish, answer, view)
+            else { continue }
+            if case .refused = answer { reconciler.waits[question.replica] = now.advanced(by: timings.planRetry) }
+            perform(action, now: now)
+        }
+    }
+
+    private mutating func askPlanner(now: Instant) {
+        guard reconciler.questions.count < Limits.plansInFlight, !headState.deployments.isEmpty else { return }
+        let view = view(now: now)
+        for key in ReplicaReconciler.wanting(view) where reconciler.questions.count < Limits.plansInFlight {
+            guard reconciler.waits[key] == nil, !reconciler.questions.contains(where: { $0.replica == key }) else {
+                continue
+            }
+            reconciler.nextQuestion += 1
+            guard
+                let question = ReplicaReconciler.question(
+                    reconciler.nextQuestion, key, view, credits: reconciler.credits)
+            else { continue }
+            reconciler.questions.append(
+                .init(id: question.id, replica: key, wish: question.deployment.stamp, answer: nil, askedAt: now))
+            effects.plans.append(question)
+            // One at a time where memory is concerned: the next plan has to see what this one takes.
+            return
+        }
+    }
+
+    private mutating func changeVoters(now: Instant) {
+        guard let leading else { return }
+        let membership = membership
+        let threshold = commit > 64 ? commit - 64 : 1
+        let replacement = timings.voterReplacement
+        let change = VoterReconciler.change(
+            voters: voters, members: leading.head.members, leader: node,
+            isReady: { other in
+                membership.isAlive(other) && (leading.progress[other]?.match ?? 0) >= threshold
+            },
+            isGone: { other in
+                guard let peer = membership.peers[other] else { return true }
+                return peer.status >= .dead && peer.since.advanced(by: replacement) <= now
+            })
+        if let change { perform(.changeVoters(change), now: now) }
+    }
+}

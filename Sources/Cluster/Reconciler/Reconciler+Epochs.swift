@@ -1,0 +1,124 @@
+import Vocabulary
+
+/// Brings every epoch on its way: load in the shadow, prove by a token, cut over, drain, free; or give up and leave
+/// what serves alone.
+enum EpochReconciler {
+    static func actions(_ view: ReconcilerView) -> [Command.Action] {
+        view.state.placements.values.flatMap { placement in
+            switch placement.phase {
+            case .loading: loading(placement, view)
+            case .canary: canary(placement, view)
+            case .active: active(placement, view)
+            case .draining: draining(placement, view)
+            }
+        }
+    }
+
+    private static func loading(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
+        if let end = obstacle(placement, view) { return end }
+        let reports = placement.stages.map { view.report(placement.epoch, $0.node) }
+        let isLoaded = reports.allSatisfy { report in
+            report.map { $0.status == .loaded || $0.status == .proven } ?? false
+        }
+        if isLoaded { return [.advance(placement.epoch, from: .loading, to: .canary, note: "")] }
+        guard view.hasPassed(view.timings.loadDeadline, in: placement) else { return [] }
+        return giveUp(placement, "loading took longer than \(view.timings.loadDeadline.components.seconds) s", view)
+    }
+
+    private static func canary(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
+        if let end = obstacle(placement, view) { return end }
+        if let entry = placement.stages.first, view.report(placement.epoch, entry.node)?.status == .proven {
+            return [.advance(placement.epoch, from: .canary, to: .active, note: "")]
+        }
+        guard view.hasPassed(view.timings.canaryDeadline, in: placement) else { return [] }
+        return giveUp(placement, "the canary token did not come back", view)
+    }
+
+    /// What ends an epoch before it served: nobody wants it any more, or one of its stages cannot.
+    private static func obstacle(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action]? {
+        guard view.isWanted(placement.replica) else { return [.end(placement.epoch, reason: "not wanted any more")] }
+        if let lost = placement.stages.first(where: { view.isLost($0.node) }) {
+            return giveUp(placement, "node \(lost.node) was lost", view)
+        }
+        for stage in placement.stages {
+            guard let report = view.report(placement.epoch, stage.node), report.status.isFailure else { continue }
+            return failed(placement, stage.node, report, view)
+        }
+        return nil
+    }
+
+    /// The old epoch, if there is one, goes on serving: it was never touched.
+    private static func giveUp(
+        _ placement: PlacedReplica, _ reason: String, _ view: ReconcilerView
+    ) -> [Command.Action] {
+        var record = view.state.replicas[placement.replica] ?? ReplicaRecord()
+        record.note = bounded(reason)
+        return [.remember(placement.replica, record), .end(placement.epoch, reason: bounded(reason))]
+    }
+
+    private static func failed(
+        _ placement: PlacedReplica, _ node: NodeID, _ report: StageReport, _ view: ReconcilerView
+    ) -> [Command.Action] {
+        var record = view.state.replicas[placement.replica] ?? ReplicaRecord()
+        record.note = bounded("node \(node): \(report.reason.isEmpty ? "\(report.status)" : report.reason)")
+        var actions: [Command.Action] = []
+        switch report.status {
+        case .fetchFailed:
+            actions.append(
+                .exclude(
+                    Exclusion(
+                        deployment: placement.replica.deployment, node: node, reason: record.note,
+                        until: view.wall + view.timings.exclusion.milliseconds)))
+        case .refused:
+            // Too little memory for its share: shares get smaller when one more node takes part.
+            record.width = min(placement.stages.count + 1, Limits.stageCount)
+        case .crashed, .unproven:
+            record.crashes.removeAll { view.hasPassed(view.timings.crashWindow, since: $0) }
+            record.crashes.append(view.wall)
+            record.crashes = record.crashes.suffix(Limits.crashCount)
+            if record.crashes.count >= Limits.crashCount {
+                record.failure = bounded(
+                    "\(record.crashes.count) crashes in \(view.timings.crashWindow.components.seconds) s; the last: "
+                        + "\(record.note). Deploy it again to try anew.")
+            }
+        default: break
+        }
+        return actions + [.remember(placement.replica, record), .end(placement.epoch, reason: record.note)]
+    }
+
+    private static func bounded(_ text: String) -> String { String(text.prefix(Limits.textBytes / 4)) }
+
+    private static func active(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
+        guard view.isWanted(placement.replica) else {
+            return [.advance(placement.epoch, from: .active, to: .draining, note: "not wanted any more")]
+        }
+        if let lost = placement.stages.first(where: { view.isLost($0.node) }) {
+            return [.end(placement.epoch, reason: "node \(lost.node) was lost")]
+        }
+        for stage in placement.stages {
+            if let report = view.report(placement.epoch, stage.node) {
+                if report.status.isFailure { return failed(placement, stage.node, report, view) }
+            } else if isMissing(stage.node, placement, view) {
+                return [.end(placement.epoch, reason: "node \(stage.node) does not run its stage any more")]
+            }
+        }
+        return []
+    }
+
+    /// A node that has spoken since does not run the stage; one that has not spoken may.
+    private static func isMissing(_ node: NodeID, _ placement: PlacedReplica, _ view: ReconcilerView) -> Bool {
+        guard view.hasPassed(view.timings.reportGrace, in: placement), let reading = view.readings[node],
+            let seen = view.seen[placement.epoch]
+        else { return false }
+        return reading.stamp > seen.stamp
+    }
+
+    private static func draining(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
+        let end = [Command.Action.end(placement.epoch, reason: placement.note)]
+        guard let entry = placement.stages.first, !view.isLost(entry.node) else { return end }
+        let report = view.report(placement.epoch, entry.node)
+        if let report, report.status == .drained || report.status.isFailure { return end }
+        if report == nil, isMissing(entry.node, placement, view) { return end }
+        return view.hasPassed(view.timings.drainDeadline, in: placement) ? end : []
+    }
+}

@@ -1,0 +1,186 @@
+import Vocabulary
+
+/// What the reconcilers of a leader remember between passes. It may be lost: everything follows anew from the state.
+struct ReconcilerMemory: Sendable {
+    struct Question: Sendable {
+        var id: UInt64
+        var replica: ReplicaKey
+        var wish: Stamp
+        var answer: PlanAnswer?
+        var askedAt: Instant
+    }
+
+    struct Credit: Sendable {
+        var node: NodeID
+        var bytes: UInt64
+        /// Readings up to this stamp do not show the memory as free.
+        var stamp: Stamp
+        var endsAt: Instant
+    }
+
+    struct Seen: Sendable {
+        var phase: PlacementPhase
+        var since: Instant
+        /// Readings up to this stamp may be older than the phase.
+        var stamp: Stamp
+    }
+
+    var seen = OrderedTable<Epoch, Seen>()
+    /// Replicas whose last try came to nothing, and when the next one comes.
+    var waits = OrderedTable<ReplicaKey, Instant>()
+    var questions: [Question] = []
+    var credits: [Credit] = []
+    var nextQuestion: UInt64 = 0
+    var nextPass: Instant?
+
+    /// Notes which epochs are in which phase.
+    mutating func see(_ state: ClusterState, stamp: Stamp, now: Instant) {
+        seen.removeAll { state.placements[$0.key] == nil }
+        for row in state.placements.elements where seen[row.key]?.phase != row.value.phase {
+            seen[row.key] = Seen(phase: row.value.phase, since: now, stamp: stamp)
+        }
+        waits.removeAll { $0.value <= now }
+    }
+
+    mutating func answered(_ question: UInt64, _ answer: PlanAnswer) {
+        guard let index = questions.firstIndex(where: { $0.id == question }) else { return }
+        questions[index].answer = answer
+        nextPass = nil
+    }
+
+    /// Memory that an ended epoch held is credited until its nodes' readings show it.
+    mutating func credit(_ placement: PlacedReplica, _ readings: OrderedTable<NodeID, NodeReading>, until: Instant) {
+        for stage in placement.stages where credits.count < Limits.stageCount {
+            let stamp = readings[stage.node]?.stamp ?? .zero
+            credits.append(Credit(node: stage.node, bytes: stage.bytes.bytes, stamp: stamp, endsAt: until))
+        }
+    }
+}
+
+/// Sees that every wanted replica has a placement, and that a better one replaces one that has to move.
+enum ReplicaReconciler {
+    /// Replicas that need a placement, in order.
+    static func wanting(_ view: ReconcilerView) -> [ReplicaKey] {
+        var wanting: [ReplicaKey] = []
+        for deployment in view.state.deployments.values where view.state.sleeping[deployment.name] == nil {
+            for index in 0..<deployment.replicas {
+                let key = ReplicaKey(deployment: deployment.name, index: index)
+                if isWanting(key, deployment, view) { wanting.append(key) }
+            }
+        }
+        return wanting
+    }
+
+    private static func isWanting(_ key: ReplicaKey, _ deployment: Deployment, _ view: ReconcilerView) -> Bool {
+        if let record = view.state.replicas[key], !record.failure.isEmpty { return false }
+        let placements = view.state.placements(of: key)
+        if placements.contains(where: { $0.phase < .active }) { return false }
+        guard let active = placements.last(where: { $0.phase == .active }) else { return true }
+        return hasToMove(active, deployment, view)
+    }
+
+    /// It serves on until the new epoch has taken over.
+    private static func hasToMove(_ active: PlacedReplica, _ deployment: Deployment, _ view: ReconcilerView) -> Bool {
+        if active.wish < deployment.stamp { return true }
+        return active.stages.contains { view.state.members[$0.node]?.isDraining ?? true }
+    }
+
+    /// The question for the planner.
+    static func question(
+        _ id: UInt64, _ key: ReplicaKey, _ view: ReconcilerView, credits: [ReconcilerMemory.Credit]
+    ) -> PlanQuestion? {
+        guard let deployment = view.state.deployments[key.deployment] else { return nil }
+        var candidates: [PlanQuestion.PlanCandidate] = []
+        var excluded: [PlanQuestion.PlanExclusion] = []
+        for member in view.state.members.values {
+            if let (code, reason) = exclusion(member, deployment, view) {
+                excluded.append(.init(node: member.node, code: code, reason: reason))
+                continue
+            }
+            let reading = view.readings[member.node]
+            let credited = credits.filter { $0.node == member.node && (reading?.stamp ?? .zero) <= $0.stamp }
+            candidates.append(
+                .init(
+                    member: member, reading: reading, promisedBytes: promised(member.node, view),
+                    creditedBytes: credited.reduce(0) { $0 + $1.bytes }))
+        }
+        let width = view.state.replicas[key]?.width ?? 1
+        return PlanQuestion(
+            id: id, deployment: deployment, replica: key, width: width, candidates: candidates, excluded: excluded)
+    }
+
+    /// Memory of stages on their way to a node.
+    private static func promised(_ node: NodeID, _ view: ReconcilerView) -> UInt64 {
+        var bytes: UInt64 = 0
+        for placement in view.state.placements.values where placement.phase == .loading {
+            guard let stage = placement.stages.first(where: { $0.node == node }) else { continue }
+            let status = view.report(placement.epoch, node)?.status
+            if status == nil || status == .fetching || status == .loading { bytes += stage.bytes.bytes }
+        }
+        return bytes
+    }
+
+    private static func exclusion(
+        _ member: Member, _ deployment: Deployment, _ view: ReconcilerView
+    ) -> (code: String, reason: String)? {
+        if member.role == .management { return ("management", "runs no stages by its own choice") }
+        if member.isDraining { return ("draining", "is being drained") }
+        if view.liveness(member.node).map({ $0 != .alive }) ?? true { return ("dead", "does not answer") }
+        if deployment.excluded.contains(member.node) { return ("excluded", "is excluded by the deployment") }
+        if !deployment.pinned.isEmpty, !deployment.pinned.contains(member.node) {
+            return ("pinned", "is not among the nodes the deployment is pinned to")
+        }
+        if let tag = deployment.requiredTags.first(where: { !member.tags.contains($0) }) {
+            return ("tags", "lacks the tag \(tag)")
+        }
+        let failure = view.state.exclusions.first {
+            $0.deployment == deployment.name && $0.node == member.node && $0.until > view.wall
+        }
+        return failure.map { ("failed", $0.reason) }
+    }
+
+    /// What follows from a planner's answer.
+    static func action(
+        _ key: ReplicaKey, wish: Stamp, _ answer: PlanAnswer, _ view: ReconcilerView
+    ) -> Command.Action? {
+        switch answer {
+        case .placed(let stages, let contextTokens, let lanes):
+            // The world may have changed while the planner thought.
+            let nodes = stages.map(\.node)
+            guard !stages.isEmpty, stages.count <= Limits.stageCount, !nodes.contains(where: view.isLost),
+                zip(nodes.sorted(), nodes.sorted().dropFirst()).allSatisfy({ $0 < $1 })
+            else { return nil }
+            var placement = PlacedReplica(
+                epoch: Epoch(term: 0, number: 0), replica: key, stages: stages, contextTokens: contextTokens,
+                lanes: lanes)
+            placement.wish = wish
+            return .begin(placement)
+        case .refused(let reason):
+            var record = view.state.replicas[key] ?? ReplicaRecord()
+            record.note = String(reason.prefix(Limits.textBytes / 4))
+            // What a wider plan could not do either is tried from the start when the cluster changes.
+            record.width = 1
+            return .remember(key, record)
+        }
+    }
+
+    /// Deployments nobody has asked for longer than they wish to be kept.
+    static func idle(_ view: ReconcilerView) -> [Command.Action] {
+        view.state.deployments.values.compactMap { deployment in
+            guard let keepAlive = deployment.keepAliveMilliseconds, view.state.sleeping[deployment.name] == nil else {
+                return nil
+            }
+            let active = view.state.placements.values.filter {
+                $0.replica.deployment == deployment.name && $0.phase == .active
+            }
+            guard !active.isEmpty else { return nil }
+            let isIdle = active.allSatisfy { placement in
+                guard let entry = placement.stages.first,
+                    let idle = view.report(placement.epoch, entry.node)?.idleMilliseconds
+                else { return false }
+                return idle >= keepAlive
+            }
+            return isIdle ? .sleep(deployment.name) : nil
+        }
+    }
+}

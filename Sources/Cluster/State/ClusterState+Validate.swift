@@ -1,0 +1,200 @@
+import Vocabulary
+
+extension ClusterState {
+    /// The events that carry out an action, or why it is refused. No events mean that nothing is left to do.
+    func events(
+        for action: Command.Action, stamp: Stamp, term: UInt64, wall: Int64
+    ) throws(CommandRefusal) -> [ClusterEvent] {
+        switch action {
+        case .deploy(var deployment):
+            try check(deployment)
+            deployment.stamp = stamp
+            return [.deploymentSet(deployment)]
+        case .undeploy(let name):
+            guard deployments[name] != nil else { throw Self.noDeployment(name) }
+            return [.deploymentRemoved(name, stamp: stamp)]
+        case .demand(let deployment): return try demand(deployment, stamp)
+        case .configure(let name, let value):
+            guard settings[name] != nil || settings.count < Limits.settingCount else {
+                throw CommandRefusal(.full, "There are \(Limits.settingCount) settings already; remove one first.")
+            }
+            guard name.utf8.count + (value?.utf8.count ?? 0) <= Limits.textBytes else {
+                throw CommandRefusal(.invalid, "A setting may have \(Limits.textBytes) bytes; shorten it.")
+            }
+            return [.settingSet(name, Setting(value: value, stamp: stamp))]
+        case .admit(var member):
+            guard members[member.node] != nil || members.count < Limits.memberCount else {
+                throw CommandRefusal(.full, "The cluster has \(Limits.memberCount) members; remove one first.")
+            }
+            member.isDraining = members[member.node]?.isDraining ?? false
+            member.stamp = stamp
+            return [.memberSet(member)]
+        case .remove(let node):
+            guard members[node] != nil else { throw CommandRefusal(.notFound, "No member has the id \(node).") }
+            guard !voters.contains(node) || voters.count > 1 else {
+                throw CommandRefusal(.conflict, "\(node) is the only voter; admit another node first.")
+            }
+            return [.memberRemoved(node, stamp: stamp)]
+        case .drain(let node, let drains):
+            guard var member = members[node] else { throw CommandRefusal(.notFound, "No member has the id \(node).") }
+            guard member.isDraining != drains else { return [] }
+            member.isDraining = drains
+            member.stamp = stamp
+            return [.memberSet(member)]
+        case .merge(let content): return events(merging: content, at: wall)
+        default: return events(forOwn: action, term: term, wall: wall)
+        }
+    }
+
+    private static func noDeployment(_ name: String) -> CommandRefusal {
+        CommandRefusal(.notFound, "No deployment has the name '\(name)'; `skein status` lists them.")
+    }
+
+    private func check(_ deployment: Deployment) throws(CommandRefusal) {
+        guard deployments[deployment.name] != nil || deployments.count < Limits.deploymentCount else {
+            throw CommandRefusal(.full, "There are \(Limits.deploymentCount) deployments already; remove one first.")
+        }
+        guard !deployment.name.isEmpty, !deployment.model.isEmpty else {
+            throw CommandRefusal(.invalid, "A deployment needs a name and a model.")
+        }
+        guard (1...Limits.replicaCount).contains(deployment.replicas) else {
+            throw CommandRefusal(
+                .invalid, "replicas is \(deployment.replicas); allowed: 1 … \(Limits.replicaCount).")
+        }
+        let texts = [deployment.name, deployment.model, deployment.digest] + deployment.requiredTags
+        let lists = [deployment.pinned.count, deployment.excluded.count, deployment.requiredTags.count]
+        guard texts.allSatisfy({ $0.utf8.count <= Limits.textBytes }), lists.allSatisfy({ $0 <= Limits.listCount })
+        else {
+            throw CommandRefusal(
+                .invalid, "Texts may have \(Limits.textBytes) bytes and lists \(Limits.listCount) items.")
+        }
+    }
+
+    private func demand(_ deployment: Deployment, _ stamp: Stamp) throws(CommandRefusal) -> [ClusterEvent] {
+        if deployments[deployment.name] != nil {
+            return sleeping[deployment.name] == nil ? [] : [.deploymentSlept(deployment.name, false)]
+        }
+        guard settings[Self.autoDeploySetting]?.value != "off" else { throw Self.noDeployment(deployment.name) }
+        try check(deployment)
+        var deployment = deployment
+        deployment.isAutomatic = true
+        deployment.stamp = stamp
+        return [.deploymentSet(deployment)]
+    }
+
+    /// The setting that forbids deployments made by first requests, with the value `off`.
+    static let autoDeploySetting = "auto-deploy"
+
+    private func events(forOwn action: Command.Action, term: UInt64, wall: Int64) -> [ClusterEvent] {
+        switch action {
+        case .begin(var placement):
+            guard placements.count < Limits.placementCount, !placement.stages.isEmpty else { return [] }
+            placement.epoch = Epoch(term: term, number: lastEpoch + 1)
+            placement.phase = .loading
+            placement.since = wall
+            return [.placementBegan(placement)]
+        case .advance(let epoch, let from, let to, let note):
+            guard placements[epoch]?.phase == from, from < to else { return [] }
+            return [.placementAdvanced(epoch, to: to, at: wall, note: note)]
+        case .end(let epoch, let reason):
+            return placements[epoch] == nil ? [] : [.placementEnded(epoch, reason: reason)]
+        case .remember(let key, let record):
+            guard deployments[key.deployment] != nil else { return [] }
+            return replicas[key] == record ? [] : [.replicaChanged(key, record)]
+        case .exclude(let exclusion): return deployments[exclusion.deployment] == nil ? [] : [.nodeExcluded(exclusion)]
+        case .sleep(let name):
+            guard let deployment = deployments[name], sleeping[name] == nil else { return [] }
+            if deployment.isAutomatic { return [.deploymentRemoved(name, stamp: deployment.stamp)] }
+            return [.deploymentSlept(name, true)]
+        case .changeVoters(let nodes): return nodes == voters ? [] : [.votersChanged(nodes)]
+        default: return []
+        }
+    }
+
+    /// What a branch knows better, key by key: the later stamp wins, and the order of merging does not matter.
+    private func events(merging content: BranchContent, at wall: Int64) -> [ClusterEvent] {
+        var events: [ClusterEvent] = []
+        for member in content.members where isNews(member) { events.append(.memberSet(member)) }
+        for removal in content.removedMembers where isNews(removal, of: removal.node) {
+            events.append(.memberRemoved(removal.node, stamp: removal.stamp))
+        }
+        for deployment in content.deployments where isNews(deployment) { events.append(.deploymentSet(deployment)) }
+        for removal in content.removedDeployments where isNews(removal, ofDeployment: removal.name) {
+            events.append(.deploymentRemoved(removal.name, stamp: removal.stamp))
+        }
+        for named in content.settings where isNews(named.setting, named.name) {
+            events.append(.settingSet(named.name, named.setting))
+        }
+        for placement in content.placements where isNews(placement) {
+            // It serves already; it enters as loading only to take its sibling's place in one step.
+            var entering = placement
+            entering.phase = .canary
+            events.append(.placementBegan(entering))
+            events.append(.placementAdvanced(entering.epoch, to: .active, at: wall, note: "served while cut off"))
+        }
+        return Array(events.prefix(Limits.eventsPerEntry))
+    }
+
+    /// What a branch says, to be merged somewhere else.
+    var content: BranchContent {
+        var content = BranchContent()
+        content.members = members.values
+        content.deployments = deployments.values
+        content.settings = settings.elements.map { .init(name: $0.key, setting: $0.value) }
+        content.removedMembers = removedMembers.elements.map { .init(node: $0.key, stamp: $0.value) }
+        content.removedDeployments = removedDeployments.elements.map { .init(name: $0.key, stamp: $0.value) }
+        content.placements = placements.values.filter { $0.phase == .active }
+        return content
+    }
+
+    /// The part of a branch's content that this state does not know yet.
+    func news(in content: BranchContent) -> BranchContent {
+        var news = BranchContent()
+        news.members = content.members.filter(isNews)
+        news.deployments = content.deployments.filter(isNews)
+        news.settings = content.settings.filter { isNews($0.setting, $0.name) }
+        news.removedMembers = content.removedMembers.filter { isNews($0, of: $0.node) }
+        news.removedDeployments = content.removedDeployments.filter { isNews($0, ofDeployment: $0.name) }
+        news.placements = content.placements.filter(isNews)
+        return news
+    }
+
+    private func isNews(_ member: Member) -> Bool {
+        if let removed = removedMembers[member.node], member.stamp <= removed { return false }
+        return members[member.node].map { $0.stamp < member.stamp } ?? true
+    }
+
+    private func isNews(_ deployment: Deployment) -> Bool {
+        if let removed = removedDeployments[deployment.name], deployment.stamp <= removed { return false }
+        return deployments[deployment.name].map { $0.stamp < deployment.stamp } ?? true
+    }
+
+    private func isNews(_ setting: Setting, _ name: String) -> Bool {
+        settings[name].map { $0.stamp < setting.stamp } ?? true
+    }
+
+    private func isNews(_ removal: BranchContent.Removal, of node: NodeID) -> Bool {
+        if let known = members[node], removal.stamp < known.stamp { return false }
+        return Self.isNews(removal.stamp, node, removedMembers)
+    }
+
+    private func isNews(_ removal: BranchContent.Removal, ofDeployment name: String) -> Bool {
+        if let known = deployments[name], removal.stamp < known.stamp { return false }
+        return Self.isNews(removal.stamp, name, removedDeployments)
+    }
+
+    /// A tombstone that a full table would forget at once is no news, or it would be told for ever.
+    private static func isNews<Key>(_ stamp: Stamp, _ key: Key, _ tombstones: OrderedTable<Key, Stamp>) -> Bool {
+        if let known = tombstones[key] { return known < stamp }
+        guard tombstones.count >= Limits.tombstoneCount else { return true }
+        return (tombstones.values.min() ?? .zero) < stamp
+    }
+
+    /// A placement is taken over when its replica is wanted and nothing of a later epoch serves or loads it.
+    private func isNews(_ placement: PlacedReplica) -> Bool {
+        guard let deployment = deployments[placement.replica.deployment],
+            placement.replica.index < deployment.replicas, placements[placement.epoch] == nil
+        else { return false }
+        return placements(of: placement.replica).allSatisfy { $0.epoch < placement.epoch }
+    }
+}

@@ -1,0 +1,122 @@
+/// What the user wants served.
+package struct Deployment: Hashable, Sendable, Recordable {
+    /// The name clients use, unique in the cluster.
+    package var name: String
+    /// The model: a name of the store, or a path every node knows.
+    package var model: String
+    /// Content digest of the model, empty while it is not known.
+    package var digest: String = ""
+    /// Complete copies wanted.
+    package var replicas: Int = 1
+    /// Context asked for, in tokens; nil leaves it to the planner.
+    package var contextTokens: UInt64?
+    /// Lanes asked for; nil leaves it to the planner.
+    package var lanes: UInt64?
+    /// Only these nodes may run it; empty means any.
+    package var pinned: [NodeID] = []
+    /// These nodes may not run it.
+    package var excluded: [NodeID] = []
+    /// Tags every node of it must have, sorted.
+    package var requiredTags: [String] = []
+    /// Unload after this long without a request; nil keeps it loaded. **Units:** milliseconds.
+    package var keepAliveMilliseconds: UInt64?
+    /// Made by a first request, not by a person.
+    package var isAutomatic = false
+    /// When this was said; the latest wins.
+    package var stamp = Stamp.zero
+
+    /// Makes a wish for one replica without constraints.
+    package init(name: String, model: String) {
+        self.name = name
+        self.model = model
+    }
+
+    func write(to writer: inout RecordWriter) {
+        writer.put(name)
+        writer.put(model)
+        writer.put(digest)
+        writer.put(count: replicas)
+        writer.put(optional: contextTokens)
+        writer.put(optional: lanes)
+        writer.put(list: pinned)
+        writer.put(list: excluded)
+        writer.put(texts: requiredTags)
+        writer.put(optional: keepAliveMilliseconds)
+        writer.put(isAutomatic)
+        writer.put(stamp)
+    }
+
+    init(from reader: inout RecordReader) throws(CodecError) {
+        name = try reader.text("deployment.name")
+        model = try reader.text("deployment.model")
+        digest = try reader.text("deployment.digest")
+        replicas = try reader.count("deployment.replicas", limit: Limits.replicaCount)
+        contextTokens = try reader.optionalNumber("deployment.context")
+        lanes = try reader.optionalNumber("deployment.lanes")
+        pinned = try reader.list("deployment.pinned", limit: Limits.listCount)
+        excluded = try reader.list("deployment.excluded", limit: Limits.listCount)
+        requiredTags = try reader.texts("deployment.tags")
+        keepAliveMilliseconds = try reader.optionalNumber("deployment.keepAlive")
+        isAutomatic = try reader.bool("deployment.automatic")
+        stamp = try reader.record("deployment.stamp")
+    }
+}
+
+/// One of the complete copies of a deployment.
+package struct ReplicaKey: Hashable, Sendable, Comparable, CustomStringConvertible, Recordable {
+    /// The deployment's name.
+    package let deployment: String
+    /// 0 ..< replicas.
+    package let index: Int
+
+    /// Makes (deployment, index).
+    package init(deployment: String, index: Int) {
+        self.deployment = deployment
+        self.index = index
+    }
+
+    /// `name#index`.
+    package var description: String { "\(deployment)#\(index)" }
+
+    /// Orders by name, then index.
+    package static func < (left: ReplicaKey, right: ReplicaKey) -> Bool {
+        (left.deployment, left.index) < (right.deployment, right.index)
+    }
+
+    func write(to writer: inout RecordWriter) {
+        writer.put(deployment)
+        writer.put(count: index)
+    }
+
+    init(from reader: inout RecordReader) throws(CodecError) {
+        deployment = try reader.text("replica.deployment")
+        index = try reader.count("replica.index", limit: Limits.replicaCount)
+    }
+}
+
+/// A value the operator set for the whole cluster.
+package struct Setting: Hashable, Sendable, Recordable {
+    /// The value; nil removes it (and keeps the stamp).
+    package var value: String?
+    /// When this was said; the latest wins.
+    package var stamp: Stamp
+
+    func write(to writer: inout RecordWriter) {
+        writer.put(value != nil)
+        writer.put(value ?? "")
+        writer.put(stamp)
+    }
+
+    /// Makes a setting.
+    package init(value: String?, stamp: Stamp) {
+        self.value = value
+        self.stamp = stamp
+    }
+
+    init(from reader: inout RecordReader) throws(CodecError) {
+        let exists = try reader.bool("setting.exists")
+        let text = try reader.text("setting.value")
+        value = exists ? text : nil
+        stamp = try reader.record("setting.stamp")
+    }
+}

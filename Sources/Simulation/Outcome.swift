@@ -1,0 +1,79 @@
+import Cluster
+import Vocabulary
+
+/// What is counted during a run.
+struct Figures {
+    var messages: UInt64 = 0
+    var bytes: UInt64 = 0
+    var countsBytes = false
+    var firstLeaderAt: Int64?
+    var convergedAt: Int64?
+    var calmAt: Int64 = 0
+    var degradedCommands = 0
+    var servedEpochs = 0
+    /// Whether everything should become well from now on.
+    var isMeasuring = false
+    private var lookedAt: Int64 = 0
+
+    mutating func sent(_ count: Int) {
+        messages += 1
+        bytes += UInt64(count)
+    }
+
+    /// Looking at everybody is dear, so it is done at intervals.
+    mutating func shouldLook(_ time: Int64) -> Bool {
+        guard time >= lookedAt + 100_000_000 else { return false }
+        lookedAt = time
+        return true
+    }
+}
+
+/// What a run came to.
+package struct Outcome: Hashable, Sendable {
+    /// The run's seed; the same seed gives the same outcome.
+    package var seed: UInt64
+    /// Number of nodes.
+    package var nodeCount: Int
+    /// Virtual time that passed.
+    package var virtualTime: Duration
+    /// From the start, or in a healthy world from its leader's death, to the next leader by majority; nil when there
+    /// was none.
+    package var electionTime: Duration?
+    /// From the end of all faults until everything was well; nil when it never was.
+    package var convergenceTime: Duration?
+    /// Messages sent per node and second.
+    package var messagesPerNodePerSecond: Double
+    /// Bytes sent per node and second, without transport headers; 0 when they were not counted.
+    package var bytesPerNodePerSecond: Double
+    /// Digest of everything that was agreed on, in its order.
+    package var digest: UInt64
+    /// Commands whose callers were told that they are done.
+    package var acknowledgedCount: Int
+    /// Commands done without a majority.
+    package var degradedCount: Int
+    /// Times a stage began to serve.
+    package var servedCount: Int
+    /// Terms that had a leader by majority.
+    package var termCount: Int
+    /// What must never happen and did; nil when all is well.
+    package var violation: String?
+}
+
+extension World {
+    var outcome: Outcome {
+        let electionStart = scenario.faultPeriod == nil ? figures.calmAt : 0
+        let seconds = max(1e-9, Double(time) / 1e9)
+        return Outcome(
+            seed: scenario.seed, nodeCount: nodes.count, virtualTime: .nanoseconds(time),
+            electionTime: figures.firstLeaderAt.map { .nanoseconds($0 - electionStart) },
+            convergenceTime: figures.convergedAt.map { .nanoseconds($0 - figures.calmAt) },
+            messagesPerNodePerSecond: Double(figures.messages) / Double(nodes.count) / seconds,
+            bytesPerNodePerSecond: Double(figures.bytes) / Double(nodes.count) / seconds, digest: ledger.digest,
+            acknowledgedCount: ledger.acknowledged.count, degradedCount: figures.degradedCommands,
+            servedCount: figures.servedEpochs,
+            termCount: ledger.termCount, violation: ledger.violation)
+    }
+
+    /// Bytes are counted from here on; it costs the encoding of every message.
+    package mutating func countBytes() { figures.countsBytes = true }
+}

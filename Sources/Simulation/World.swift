@@ -1,0 +1,166 @@
+import Cluster
+import Vocabulary
+
+/// A cluster in one thread: the brains of production under virtual clocks, network, disks and runners, all drawn from
+/// one seed. The same seed gives the same run, whatever the process.
+///
+/// Read `run` first, then `World+Shell` (how effects are carried out), `World+Faults`, and `World+Checks`.
+package struct World {
+    /// What the world is made of.
+    package let scenario: Scenario
+    var nodes: [SimulatedNode] = []
+    var heap = EventHeap()
+    /// World time. **Units:** nanoseconds.
+    package internal(set) var time: Int64 = 0
+    // One stream per concern, so that a further draw in one does not shift the others.
+    var networkRandom: SeededRandom
+    var faultRandom: SeededRandom
+    var workRandom: SeededRandom
+    var runnerRandom: SeededRandom
+    /// Directed pairs that are cut, `from * count + to`.
+    var cuts: Set<Int> = []
+    var isCalm = false
+    var deploymentCount = 0
+    var commandCount: UInt64 = 0
+    var ledger = Ledger()
+    var figures = Figures()
+
+    /// Makes a world whose nodes are all admitted, as after a restart of the whole cluster.
+    package init(_ scenario: Scenario) {
+        self.scenario = scenario
+        networkRandom = SeededRandom(seed: scenario.seed &+ 1 &* 0x9E37_79B9)
+        faultRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0001)
+        workRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0002)
+        runnerRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0003)
+        var random = SeededRandom(seed: scenario.seed ^ 0xA5A5_0004)
+        let members = (0..<scenario.nodeCount).map { index in
+            let identity = UInt64(index + 1) << 32 | (random.next() & 0xFFFF_0000) | UInt64(index)
+            return Member(node: NodeID(identity), name: "n\(index)")
+        }
+        let isSmall = scenario.faultPeriod != nil
+        // Small worlds grow from their founder by joining; large ones start as if the power had come back.
+        let stored = isSmall ? StoredCluster() : Self.restored(members)
+        for (index, member) in members.enumerated() {
+            var settings = ControlPlaneSettings(
+                member: member, seed: random.next(), founds: isSmall && index == 0)
+            settings.assertsInvariants = isSmall
+            if scenario.isImpatient { settings.timings.degradedAfter = .milliseconds(600) }
+            nodes.append(
+                SimulatedNode(
+                    id: member.node, brain: ControlPlane(settings: settings, stored: stored),
+                    disk: SimulatedDisk(stored), memory: UInt64(150 + random.below(400))))
+            nodes[index].clockOffset = Int64(random.below(1_000_000_000)) * 1000
+            if isSmall { nodes[index].driftPerMille = Int64(random.below(61)) - 30 }
+            self.settings.append(settings)
+        }
+    }
+
+    var settings: [ControlPlaneSettings] = []
+
+    /// The disk of every member of a cluster that ran before.
+    static func restored(_ members: [Member]) -> StoredCluster {
+        var stored = StoredCluster()
+        var events: [EventRecord] = []
+        for (index, member) in members.enumerated() {
+            var member = member
+            member.stamp = Stamp(milliseconds: Int64(index + 1), counter: 0, node: member.node)
+            events.append(EventRecord(index == 0 ? .founded(cluster: 1, member: member) : .memberSet(member)))
+        }
+        let voters = members.prefix(VoterCount.of(members.count)).map(\.node).sorted()
+        events.append(EventRecord(.votersChanged(voters)))
+        let stamp = Stamp(milliseconds: 1_000_000, counter: 0, node: members[0].node)
+        stored.snapshot.apply(LogEntry(index: 1, term: 1, stamp: stamp, command: nil, events: events))
+        stored.snapshotTerm = 1
+        stored.term = 1
+        (stored.baseIndex, stored.baseTerm) = (1, 1)
+        return stored
+    }
+
+    /// Runs the world to its end, or to the first violation.
+    package mutating func run() -> Outcome {
+        begin()
+        let faultEnd = scenario.faultTime.nanoseconds
+        let end = faultEnd + scenario.calmTime.nanoseconds
+        while ledger.violation == nil, let next = heap.nextTime, next <= end {
+            if !isCalm, next >= faultEnd { calm(at: faultEnd) }
+            guard let event = heap.pop() else { break }
+            time = event.time
+            happen(event.kind)
+            if isCalm, figures.isMeasuring, figures.convergedAt == nil, figures.shouldLook(time), isConverged {
+                figures.convergedAt = time
+                if scenario.faultPeriod != nil { break }
+            }
+        }
+        if ledger.violation == nil, figures.convergedAt == nil { ledger.violation = "not converged: \(divergence)" }
+        if ledger.violation == nil { ledger.violation = lostAcknowledgement }
+        return outcome
+    }
+
+    private mutating func begin() {
+        for index in nodes.indices {
+            give(.wallClock(wall(of: index)), to: index)
+            heap.push(.measure(node: index, life: 0), at: time)
+        }
+        if scenario.faultPeriod != nil {
+            for index in nodes.indices.dropFirst() { give(.join(seed: nodes[0].id), to: index) }
+            heap.push(.fault, at: 3_000_000_000)
+            heap.push(.work, at: 500_000_000)
+        } else {
+            heap.push(.work, at: 5_000_000_000)
+            heap.push(.killLeader, at: 10_000_000_000)
+        }
+    }
+
+    /// What the node's wall clock shows. **Units:** milliseconds since 1970.
+    func wall(of index: Int) -> Int64 { 1_700_000_000_000 + time / 1_000_000 + nodes[index].wallError }
+
+    private mutating func happen(_ kind: WorldEvent.Kind) {
+        switch kind {
+        case .deliver(let from, let to, let message):
+            if scenario.mutation != .unboundedGrowth { nodes[from].underWay -= 1 }
+            guard nodes[to].isUp, !cuts.contains(from * nodes.count + to) else { return }
+            give(.received(message, from: nodes[from].id), to: to)
+        case .wake(let node, let life, let instant):
+            guard nodes[node].isUp, nodes[node].life == life, nodes[node].wakeAt == instant else { return }
+            nodes[node].wakeAt = nil
+            give(.tick, to: node)
+        case .stage(let node, let life, let report): tellStage(node, life, report)
+        case .planned(let node, let life, let question):
+            guard nodes[node].isUp, nodes[node].life == life else { return }
+            give(.planned(question: question.id, SimulatedPlanner().plan(question)), to: node)
+        case .restart(let node): restart(node)
+        case .heal(let from, let to): cuts.remove(from * nodes.count + to)
+        case .freeDisk(let node): nodes[node].disk.isFull = false
+        case .killLeader: killLeader()
+        case .fault: fault()
+        case .work: work()
+        case .measure(let node, let life): measure(node, life)
+        }
+    }
+
+    private mutating func measure(_ index: Int, _ life: Int) {
+        guard nodes[index].isUp, nodes[index].life == life else { return }
+        var reading = NodeReading(node: nodes[index].id)
+        let used = nodes[index].usedMemory
+        reading.totalBytes = nodes[index].memory
+        reading.usableBytes = nodes[index].memory > used ? nodes[index].memory - used : 0
+        give(.reading(reading), to: index)
+        heap.push(.measure(node: index, life: life), at: time + 2_000_000_000)
+    }
+
+    /// Nodes carry their index in the low bits of their ids.
+    func index(of id: NodeID) -> Int? {
+        let index = Int(id.value & 0xFFFF)
+        return index < nodes.count && nodes[index].id == id ? index : nil
+    }
+}
+
+/// The number of voters a cluster starts with.
+enum VoterCount {
+    static func of(_ memberCount: Int) -> Int { memberCount < 3 ? 1 : memberCount < 5 ? 3 : 5 }
+}
+
+extension Duration {
+    /// **Units:** nanoseconds.
+    var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+}

@@ -1,0 +1,130 @@
+import Cluster
+import Testing
+import Vocabulary
+
+@Suite struct `Control planes` {
+    private func isDone(_ outcome: CommandOutcome?) -> Bool {
+        if case .done? = outcome { true } else { false }
+    }
+
+    @Test func `a founder leads alone and others join it`() {
+        let nodes = Nodes(3)
+        #expect(nodes.leaders.count == 1)
+        for brain in nodes.brains {
+            #expect(brain.state.members.count == 3)
+            #expect(brain.currentVoters.count == 3)
+            #expect(brain.state.encodedBytes == nodes.brains[0].state.encodedBytes)
+            #expect(brain.warnings.isEmpty)
+        }
+    }
+
+    @Test func `two nodes have one voter, so the other may go`() {
+        var nodes = Nodes(2)
+        #expect(nodes.brains[0].currentVoters == [Nodes.id(0)])
+        nodes.isolated = [1]
+        nodes.run(.seconds(10))
+        let id = nodes.command(.configure("a", "1"), at: 0)
+        nodes.run(.seconds(1))
+        #expect(isDone(nodes.outcomes[id]))
+    }
+
+    @Test(arguments: 0..<3)
+    func `a command is carried out wherever it is given`(index: Int) {
+        var nodes = Nodes(3)
+        let id = nodes.command(.configure("a", "1"), at: index)
+        nodes.run(.seconds(1))
+        #expect(isDone(nodes.outcomes[id]))
+        #expect(nodes.brains.allSatisfy { $0.state.settings["a"]?.value == "1" })
+    }
+
+    @Test func `the same command twice is carried out once`() {
+        var nodes = Nodes(3)
+        nodes.give(.command(number: 7, .configure("a", "1")), to: 1)
+        nodes.run(.seconds(1))
+        nodes.give(.command(number: 8, .configure("a", "2")), to: 1)
+        nodes.run(.seconds(1))
+        let index = nodes.brains[0].state.index
+        nodes.give(.command(number: 7, .configure("a", "1")), to: 1)
+        nodes.run(.seconds(1))
+        #expect(nodes.brains[0].state.index == index)
+        #expect(nodes.brains[0].state.settings["a"]?.value == "2")
+    }
+
+    @Test func `a lost leader is replaced within two seconds and comes back as a follower`() throws {
+        var nodes = Nodes(3)
+        let old = try #require(nodes.leaders.first)
+        nodes.isolated = [old]
+        nodes.run(.seconds(2))
+        let new = try #require(nodes.leaders.first)
+        #expect(new != old)
+        nodes.isolated = []
+        nodes.run(.seconds(5))
+        #expect(nodes.leaders == [new])
+        #expect(nodes.brains[old].leader == Nodes.id(new))
+    }
+
+    @Test func `a node that comes back does not displace the leader`() throws {
+        var nodes = Nodes(4)
+        let leader = try #require(nodes.leaders.first)
+        let other = try #require((0..<4).first { $0 != leader })
+        nodes.isolated = [other]
+        nodes.run(.seconds(20))
+        nodes.isolated = []
+        nodes.run(.seconds(10))
+        #expect(nodes.leaders == [leader])
+    }
+
+    @Test func `without a majority a part helps itself, says so, and merges what it decided`() throws {
+        var nodes = Nodes(3)
+        nodes.isolated = [1, 2]
+        nodes.run(.seconds(15))
+        #expect(nodes.brains[0].isDegradedLeader)
+        #expect(!nodes.brains[0].warnings.isEmpty)
+        let id = nodes.command(.configure("a", "alone"), at: 0)
+        nodes.run(.seconds(1))
+        #expect(nodes.outcomes[id] == .doneDegraded)
+        nodes.isolated = []
+        nodes.run(.seconds(20))
+        #expect(nodes.leaders.count == 1)
+        #expect(nodes.brains.allSatisfy { $0.state.settings["a"]?.value == "alone" })
+        #expect(nodes.brains.allSatisfy { $0.warnings.isEmpty })
+    }
+
+    @Test func `a restart of everything brings everything back`() {
+        var nodes = Nodes(3)
+        nodes.command(.configure("a", "1"), at: 1)
+        nodes.run(.seconds(1))
+        for index in 0..<3 { nodes.restart(index) }
+        nodes.run(.seconds(5))
+        #expect(nodes.leaders.count == 1)
+        #expect(nodes.brains.allSatisfy { $0.state.settings["a"]?.value == "1" })
+    }
+
+    @Test func `a leader whose disk is full makes way, and nothing acknowledged is lost`() throws {
+        var nodes = Nodes(3)
+        let old = try #require(nodes.leaders.first)
+        let id = nodes.command(.configure("a", "1"), at: old)
+        nodes.run(.seconds(1))
+        #expect(isDone(nodes.outcomes[id]))
+        nodes.give(.storeFailed(.full(neededBytes: 1, freeBytes: 0), of: Effects()), to: old)
+        #expect(!nodes.brains[old].isLeader)
+        #expect(nodes.brains[old].warnings.first?.contains("disk is full") == true)
+        nodes.run(.seconds(2))
+        #expect(nodes.leaders.count == 1 && nodes.leaders.first != old)
+    }
+
+    @Test func `a vote lasts before it is said`() throws {
+        var voter = ControlPlane(settings: Nodes.settings(1))
+        let request = VoteRequest(kind: .vote, term: 5, lastIndex: 9, lastTerm: 4, predecessor: 0)
+        let effects = voter.handle(.received(.vote(request), from: Nodes.id(0)), now: Instant(nanoseconds: 1))
+        #expect(effects.persist == [.election(term: 5, vote: Nodes.id(0))])
+        #expect(effects.send.count == 1)
+        let other = voter.handle(.received(.vote(request), from: Nodes.id(2)), now: Instant(nanoseconds: 2))
+        #expect(other.persist.isEmpty)
+        guard case .voteReply(let reply)? = other.send.first?.message else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(!reply.isGranted)
+    }
+}

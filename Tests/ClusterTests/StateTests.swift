@@ -1,0 +1,117 @@
+import Cluster
+import Testing
+import Vocabulary
+
+@Suite struct `Cluster state` {
+    private func entry(_ index: UInt64, _ events: [ClusterEvent]) -> LogEntry {
+        LogEntry(
+            index: index, term: 1, stamp: Stamp(milliseconds: Int64(index), counter: 0, node: NodeID(1)), command: nil,
+            events: events.map { EventRecord($0) })
+    }
+
+    private func deployment(_ milliseconds: Int64, replicas: Int = 1) -> Deployment {
+        var deployment = Deployment(name: "d", model: "m")
+        deployment.replicas = replicas
+        deployment.stamp = Stamp(milliseconds: milliseconds, counter: 0, node: NodeID(1))
+        return deployment
+    }
+
+    @Test func `the later wish wins in whatever order they come`() {
+        let early = ClusterEvent.deploymentSet(deployment(1, replicas: 1))
+        let late = ClusterEvent.deploymentSet(deployment(2, replicas: 2))
+        for order in [[early, late], [late, early]] {
+            var state = ClusterState()
+            state.apply(entry(1, order))
+            #expect(state.deployments["d"]?.replicas == 2)
+        }
+    }
+
+    @Test func `a removal outlives an older wish`() {
+        var state = ClusterState()
+        let stamp = Stamp(milliseconds: 5, counter: 0, node: NodeID(1))
+        state.apply(entry(1, [.deploymentRemoved("d", stamp: stamp), .deploymentSet(deployment(4))]))
+        #expect(state.deployments.isEmpty)
+        state.apply(entry(2, [.deploymentSet(deployment(6))]))
+        #expect(state.deployments.count == 1)
+    }
+
+    @Test func `an unknown event of a newer release is kept and skipped`() throws {
+        // Kind 900 with three bytes, as a newer release might write it.
+        let bytes: [UInt8] = [1, 1, 3, 1, 0, 1, 0, 1, 6, 132, 7, 3, 9, 9, 9]
+        let entry = try LogEntry(bytes: bytes)
+        #expect(entry.events[0].event == .unknown(kind: 900))
+        #expect(entry.encodedBytes == bytes)
+        var state = ClusterState()
+        state.apply(entry)
+        #expect(state.index == 1)
+    }
+
+    @Test func `a cut-over leaves exactly one epoch serving`() {
+        var state = ClusterState()
+        let key = ReplicaKey(deployment: "d", index: 0)
+        let stage = StageAssignment(node: NodeID(1), layers: LayerRange(first: 0, end: 1), bytes: ByteCount(1))
+        let epochs = (1...2 as ClosedRange<UInt64>).map { Epoch(term: 1, number: $0) }
+        state.apply(entry(1, [.deploymentSet(deployment(1))]))
+        state.apply(
+            entry(2, epochs.map { .placementBegan(PlacedReplica(epoch: $0, replica: key, stages: [stage])) }))
+        for (offset, epoch) in epochs.enumerated() {
+            state.apply(entry(UInt64(3 + offset), [.placementAdvanced(epoch, to: .active, at: 1, note: "")]))
+            #expect(state.placements.values.count { $0.phase == .active } == 1)
+            #expect(state.activePlacement(of: key)?.epoch == epoch)
+        }
+        #expect(state.placements[epochs[0]]?.phase == .draining)
+    }
+
+    @Test func `twenty thousand commands leave tables within their bounds`() {
+        var state = ClusterState()
+        for index in 1...20_000 as ClosedRange<UInt64> {
+            var entry = entry(
+                index,
+                [
+                    .settingSet(
+                        "s\(index % 300)",
+                        .init(
+                            value: "x",
+                            stamp: Stamp(
+                                milliseconds: Int64(index), counter: 0, node: NodeID(1)))),
+                    .deploymentRemoved(
+                        "d\(index)",
+                        stamp: Stamp(
+                            milliseconds: Int64(index), counter: 0, node: NodeID(1))),
+                ])
+            entry.command = CommandID(origin: NodeID(1), number: index)
+            state.apply(entry)
+        }
+        #expect(state.results.count == Limits.resultCount)
+        #expect(state.settings.count <= Limits.settingCount)
+        #expect(state.removedDeployments.count <= Limits.tombstoneCount)
+        #expect(state.results.index(of: CommandID(origin: NodeID(1), number: 20_000)) == 20_000)
+        #expect(state.results.floor.milliseconds == 20_000 - Int64(Limits.resultCount))
+    }
+}
+
+@Suite struct `Control messages` {
+    @Test func `garbage is an error, never a crash`() {
+        var random = SeededRandom(seed: 11)
+        for _ in 0..<20_000 {
+            let bytes = (0..<random.below(60)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            _ = try? ClusterMessage(bytes: bytes)
+        }
+    }
+
+    @Test func `a lying count takes no memory`() {
+        // sync with 4096 updates announced and none there.
+        #expect(throws: CodecError.self) { try ClusterMessage(bytes: [5, 0x80, 0x20]) }
+    }
+
+    @Test func `every cut of a message is refused or read, without a crash`() {
+        var deployment = Deployment(name: "d", model: "m")
+        deployment.pinned = [NodeID(4), NodeID(5)]
+        let record = EventRecord(.deploymentSet(deployment))
+        let entry = LogEntry(index: 2, term: 1, stamp: .zero, command: nil, events: [record])
+        let bytes = entry.encodedBytes
+        for count in 0..<bytes.count {
+            #expect(throws: CodecError.self) { try LogEntry(bytes: Array(bytes[..<count])) }
+        }
+    }
+}
