@@ -26,7 +26,7 @@ enum ErrorDialect: Sendable {
         if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
         switch self {
         case .openAI:
-            return Response(status: .init(code: report.status), json: OpenAI.errorBody(report), headers: headers)
+            return Response(report, headers)
         case .anthropic:
             return Response(
                 status: .init(code: Anthropic.status(of: report)),

@@ -121,4 +121,11 @@ extension Response {
         headers[.contentType] = "application/json"
         self.init(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
     }
+
+    /// An error in OpenAI's shape.
+    init(_ report: ErrorReport, _ headers: HTTPFields = [:]) {
+        var headers = headers
+        if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
+        self.init(status: .init(code: report.status), json: OpenAI.errorBody(report), headers: headers)
+    }
 }
