@@ -144,7 +144,8 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
             .chat,
             #","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"","thinking":"t","tool_calls":"#
                 + #"[{"function":{"name":"f","arguments":{"a": 1}}},"#
-                + #"{"id":"c2","function":{"name":"g","arguments":"{}","index":1}},{"function":{"name":"h"}}]},{"role":"tool","content":"G","tool_name":"g"},{"role":"#
+                + #"{"id":"c2","function":{"name":"g","arguments":"{}","#
+                + #""index":1}},{"function":{"name":"h"}}]},{"role":"tool","content":"G","tool_name":"g"},{"role":"#
                 + #""tool","content":"F"},{"role":"tool","content":"H","tool_call_id":"call_1_2"}],"tools":[{"type":"#
                 + #""function","function":{"name":"f","description":"F.","parameters":{"type":"object"}}}]"#)
         let conversation = messages(asked.decoded.request)
