@@ -60,6 +60,12 @@ package enum Limits {
     package static let dryBreakerBytes = 64
     /// Longest short text of a field that is only checked, such as `user`. **Units:** bytes.
     package static let labelBytes = 1024
+    /// Longest name of a tool in Anthropic's dialect, as Anthropic states it. **Units:** bytes.
+    package static let anthropicNameBytes = 128
+    /// Smallest budget of thinking, as Anthropic states it. **Units:** tokens.
+    package static let thinkingBudgetTokens = 1024
+    /// Longest duration written as text, `1h30m`. **Units:** bytes.
+    package static let durationBytes = 64
     /// Highest temperature, as OpenAI states it.
     package static let temperature = 2.0
 

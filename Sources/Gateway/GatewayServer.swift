@@ -11,10 +11,15 @@ package struct GatewayServer: Sendable {
     private let port: Int
     private let fingerprint: String
     private let logger: Logger
+    private let clock: GatewayClock
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers.
-    package init(backend: any Generating, host: String, port: Int, fingerprint: String, logger: Logger) {
+    package init(
+        backend: any Generating, host: String, port: Int, fingerprint: String, logger: Logger,
+        clock: GatewayClock = .system
+    ) {
         self.fingerprint = fingerprint
+        self.clock = clock
         self.backend = backend
         self.host = host
         self.port = port
@@ -23,9 +28,11 @@ package struct GatewayServer: Sendable {
 
     /// The HTTP application; `ready` gets the port once it is open.
     package func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
-        let router = Router(context: GatewayContext.self)
+        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ErrorShape())
         OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
+        AnthropicRoutes(backend: backend).add(to: router)
+        OllamaRoutes(backend: backend, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
         return Application(
             router: router,
@@ -45,27 +52,33 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         var response = try await shaped(request, context: context, next: next)
         // Every answer carries an identity a user can quote and an operator can find.
         if response.headers[.requestID] == nil { response.headers[.requestID] = context.id }
+        if ErrorDialect(path: request.uri.path) == .anthropic {
+            response.headers[.anthropicRequestID] = response.headers[.requestID]
+        }
         return response
     }
 
     private func shaped(
         _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
+        let dialect = ErrorDialect(path: request.uri.path)
         do {
             return try await next(request, context)
         } catch let refusal as RequestRefusal {
-            return Response(ErrorReport(refusal))
+            return dialect.response(ErrorReport(refusal), requestID: context.id)
         } catch let error as DialectError {
-            return Response(ErrorReport(error))
+            return dialect.response(ErrorReport(error), requestID: context.id)
         } catch let error as any HTTPResponseError where error.status == .notFound {
-            return Self.unknown(request)
+            return Self.unknown(request, context.id)
         } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
-            return Response(ErrorReport(RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)))
+            let refusal = RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)
+            return dialect.response(ErrorReport(refusal), requestID: context.id)
         } catch is CancellationError {
             throw CancellationError()
         } catch {
             context.logger.error("a route failed", metadata: ["error.type": "\(type(of: error))"])
-            return Response(ErrorReport(RequestRefusal.internalError(requestID: context.id)))
+            let refusal = RequestRefusal.internalError(requestID: context.id)
+            return dialect.response(ErrorReport(refusal), requestID: context.id)
         }
     }
 }
@@ -75,17 +88,27 @@ extension ErrorShape {
     private static var methods: [(path: String, allowed: [String])] {
         [
             ("/v1/models", ["GET"]), ("/v1/chat/completions", ["POST"]), ("/v1/completions", ["POST"]),
+            ("/v1/messages", ["POST"]), ("/v1/messages/count_tokens", ["POST"]),
+            ("/", ["GET", "HEAD"]), ("/api/version", ["GET", "HEAD"]), ("/api/tags", ["GET", "HEAD"]),
+            ("/api/ps", ["GET", "HEAD"]), ("/api/generate", ["POST"]), ("/api/chat", ["POST"]),
+            ("/api/show", ["POST"]), ("/api/embed", ["POST"]), ("/api/embeddings", ["POST"]),
+            ("/api/pull", ["POST"]), ("/api/push", ["POST"]), ("/api/create", ["POST"]), ("/api/copy", ["POST"]),
+            ("/api/delete", ["DELETE"]), ("/api/blobs", ["HEAD", "POST"]),
             ("/healthz", ["GET"]), ("/readyz", ["GET"]), ("/metrics", ["GET"]),
         ]
     }
 
-    private static func unknown(_ request: Request) -> Response {
+    private static func unknown(_ request: Request, _ id: String) -> Response {
         let method = request.method.rawValue
-        let path = request.uri.path.hasPrefix("/v1/models/") ? "/v1/models" : request.uri.path
+        var path = request.uri.path
+        let dialect = ErrorDialect(path: path)
+        for stem in ["/v1/models", "/api/blobs"] where path.hasPrefix(stem + "/") { path = stem }
         guard let known = methods.first(where: { $0.path == path }) else {
-            return Response(ErrorReport(RequestRefusal.unknownRoute(method: method, path: request.uri.path)))
+            let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)
+            return dialect.response(ErrorReport(refusal), requestID: id)
         }
-        var response = Response(ErrorReport(RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)))
+        let refusal = RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)
+        var response = dialect.response(ErrorReport(refusal), requestID: id)
         response.headers[.allow] = known.allowed.joined(separator: ", ")
         return response
     }

@@ -32,7 +32,8 @@ package struct GenerationRequest: Sendable, Codable {
     package var prompt: Prompt
     /// How tokens are chosen.
     package var sampling = SamplingParameters()
-    /// Upper bound of generated tokens; nil means up to the context window.
+    /// Upper bound of generated tokens; nil means up to the context window. 0 generates nothing: the prompt is rendered
+    /// and tokenised, and the answer's end carries its token count.
     package var maxOutputTokens: Int?
     /// Texts that end the answer; they are not part of it.
     package var stop: [String] = []

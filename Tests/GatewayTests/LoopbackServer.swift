@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 /// A gateway on a port of its own.
@@ -16,7 +17,7 @@ struct LoopbackServer: Sendable {
         var silence = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
         silence.logLevel = .critical
         let gateway = GatewayServer(
-            backend: node, host: "127.0.0.1", port: 0, fingerprint: "skein-test", logger: silence)
+            backend: node, host: "127.0.0.1", port: 0, fingerprint: "skein-test", logger: silence, clock: .steps())
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -46,6 +47,21 @@ struct LoopbackServer: Sendable {
     func post(_ path: String, _ body: String) async throws -> HTTPAnswer { try await send("POST", path, body) }
 
     func get(_ path: String) async throws -> HTTPAnswer { try await send("GET", path) }
+}
+
+extension GatewayClock {
+    /// A wall clock that stands at 2024-07-22T20:33:28Z, and one that goes 5 ms further each time it is read.
+    static func steps() -> GatewayClock {
+        let counter = Counter()
+        return GatewayClock(
+            unixNanoseconds: { 1_721_680_408_000_000_000 }, uptimeNanoseconds: { counter.next() * 5_000_000 })
+    }
+
+    private final class Counter: Sendable {
+        private let reads = Atomic<Int64>(0)
+
+        func next() -> Int64 { reads.add(1, ordering: .relaxed).newValue }
+    }
 }
 
 /// One TCP connection, as bytes.

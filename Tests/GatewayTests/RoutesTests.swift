@@ -156,7 +156,7 @@ import Vocabulary
 
     @Test func `unknown paths and wrong methods are told apart`() async throws {
         try await LoopbackServer.with(ScriptedNode { _ in [] }) { server in
-            for (method, path) in [("GET", "/"), ("POST", "/v1/nothing"), ("GET", "/v1/chat"), ("DELETE", "/x?y=z")] {
+            for (method, path) in [("GET", "/v2"), ("POST", "/v1/nothing"), ("GET", "/v1/chat"), ("DELETE", "/x?y=z")] {
                 let answer = try await server.send(method, path)
                 #expect(answer.status == 404)
                 let error = try answer.error()

@@ -16,6 +16,21 @@ import Vocabulary
         #expect(pipeline.events[RequestID(1)] == [.started(promptTokens: 3, cachedTokens: 0)])
     }
 
+    @Test func `a request that generates nothing is counted at once, however busy and long`() throws {
+        var pipeline = LocalPipeline(.init(laneCount: 1))
+        try pipeline.submit(Requests.text(1))
+        let long = String(repeating: "a", count: 1000)
+        try pipeline.submit(Requests.text(2, long, limit: 0))
+        #expect(pipeline.events[RequestID(2)]?.first == .started(promptTokens: 1000, cachedTokens: 0))
+        let completion = try #require(pipeline.completion(RequestID(2)))
+        #expect(completion.usage == Usage(promptTokens: 1000, outputTokens: 0))
+        #expect(completion.finishReasons == [.length])
+        #expect(pipeline.core.queuedCount == 0)
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
     @Test func `waiting requests learn their place and move up in order`() throws {
         var pipeline = LocalPipeline(.init(laneCount: 1))
         for id in 1...4 as ClosedRange<UInt64> { try pipeline.submit(Requests.text(id)) }

@@ -137,8 +137,8 @@ struct Field: Sendable {
     }
 
     /// A name of a tool or schema: letters, digits, underscores and dashes.
-    func identifier() throws(DialectError) -> String {
-        let value = try string(atMost: Limits.nameBytes)
+    func identifier(atMost limit: Int = Limits.nameBytes) throws(DialectError) -> String {
+        let value = try string(atMost: limit)
         let isAllowed = value.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -149,7 +149,8 @@ struct Field: Sendable {
         }
         guard isAllowed, !value.isEmpty else {
             throw .invalidValue(
-                field: name, value: "'\(clipped(value))'", expected: "1 to 64 of the characters a-z, A-Z, 0-9, _ and -")
+                field: name, value: "'\(clipped(value))'",
+                expected: "1 to \(limit) of the characters a-z, A-Z, 0-9, _ and -")
         }
         return value
     }

@@ -20,9 +20,22 @@ package struct FieldDescription: Sendable {
     package let note: String
 }
 
+/// What rules write into: anything that collects warnings on the way.
+protocol FieldTarget: Sendable {
+    var warnings: Warnings { get set }
+}
+
+extension RequestDraft: FieldTarget {}
+
 /// How one field of a request is read.
-struct FieldRule: Sendable {
-    typealias Action = @Sendable (inout RequestDraft, Field) throws(DialectError) -> Void
+typealias FieldRule = Rule<RequestDraft>
+
+/// The rules of one route's body.
+typealias FieldTable = RuleTable<RequestDraft>
+
+/// How one member of an object is read into a target.
+struct Rule<Target: FieldTarget>: Sendable {
+    typealias Action = @Sendable (inout Target, Field) throws(DialectError) -> Void
 
     let description: FieldDescription
     let apply: Action
@@ -32,15 +45,24 @@ struct FieldRule: Sendable {
         self.apply = apply
     }
 
+    /// The same rule for a target that has this one as a part.
+    func within<Outer: FieldTarget>(_ path: any WritableKeyPath<Outer, Target> & Sendable) -> Rule<Outer> {
+        let apply = apply
+        return Rule<Outer>(description.name, description.disposition, description.note) {
+            (outer, field) throws(DialectError) in
+            try apply(&outer[keyPath: path], field)
+        }
+    }
+
     // MARK: Common kinds of rules
 
     /// A number that goes straight into the request.
     static func decimal(
-        _ name: String, _ path: any WritableKeyPath<RequestDraft, Float> & Sendable, _ range: ClosedRange<Double>,
+        _ name: String, _ path: any WritableKeyPath<Target, Float> & Sendable, _ range: ClosedRange<Double>,
         _ disposition: FieldDisposition = .honoured, note: String = ""
-    ) -> FieldRule {
+    ) -> Rule {
         let bounds = "\(range.lowerBound) … \(range.upperBound)"
-        return FieldRule(name, disposition, note.isEmpty ? bounds : "\(bounds); \(note)") {
+        return Rule(name, disposition, note.isEmpty ? bounds : "\(bounds); \(note)") {
             (draft, field) throws(DialectError) in
             draft[keyPath: path] = Float(try field.number(in: range))
         }
@@ -48,33 +70,33 @@ struct FieldRule: Sendable {
 
     /// An integer that goes straight into the request.
     static func integer(
-        _ name: String, _ path: any WritableKeyPath<RequestDraft, Int32> & Sendable, _ range: ClosedRange<Int64>,
+        _ name: String, _ path: any WritableKeyPath<Target, Int32> & Sendable, _ range: ClosedRange<Int64>,
         _ disposition: FieldDisposition = .honoured, note: String = ""
-    ) -> FieldRule {
+    ) -> Rule {
         let bounds = "\(range.lowerBound) … \(range.upperBound)"
-        return FieldRule(name, disposition, note.isEmpty ? bounds : "\(bounds); \(note)") {
+        return Rule(name, disposition, note.isEmpty ? bounds : "\(bounds); \(note)") {
             (draft, field) throws(DialectError) in
             draft[keyPath: path] = Int32(clamping: try field.integer(in: range))
         }
     }
 
     /// A field without effect here whose presence changes nothing the client can see.
-    static func noted(_ name: String, _ why: String) -> FieldRule {
-        FieldRule(name, .noted, why) { (draft, field) throws(DialectError) in
+    static func noted(_ name: String, _ why: String) -> Rule {
+        Rule(name, .noted, why) { (draft, field) throws(DialectError) in
             draft.warnings.add("'\(name)' has no effect: \(why).")
         }
     }
 
     /// A field that would change the answer in a way this server cannot.
-    static func refused(_ name: String, _ remedy: String) -> FieldRule {
-        FieldRule(name, .refused, remedy) { (draft, field) throws(DialectError) in
+    static func refused(_ name: String, _ remedy: String) -> Rule {
+        Rule(name, .refused, remedy) { (draft, field) throws(DialectError) in
             throw .unsupportedField(field: field.name, remedy: remedy)
         }
     }
 
     /// A flag that is accepted only with the value that changes nothing.
-    static func only(_ accepted: Bool, _ name: String, _ remedy: String) -> FieldRule {
-        FieldRule(name, .refused, "only \(accepted); \(remedy)") { (draft, field) throws(DialectError) in
+    static func only(_ accepted: Bool, _ name: String, _ remedy: String) -> Rule {
+        Rule(name, .refused, "only \(accepted); \(remedy)") { (draft, field) throws(DialectError) in
             guard try field.bool() == accepted else {
                 throw .unsupportedValue(field: field.name, value: "\(!accepted)", remedy: remedy)
             }
@@ -82,13 +104,16 @@ struct FieldRule: Sendable {
     }
 }
 
-/// The rules of one route: reads the members of a body in their order, warns about unknown ones.
-struct FieldTable: Sendable {
-    let rules: [FieldRule]
+/// The rules of one object: reads its members in their order, warns about unknown ones.
+struct RuleTable<Target: FieldTarget>: Sendable {
+    let rules: [Rule<Target>]
+    /// What the object is called in the documentation, `tools[]`; empty for a body.
+    let place: String
     private let index: [String: Int]
 
     /// Joins groups of rules; the caller MUST NOT name a field twice.
-    init(_ groups: [FieldRule]...) {
+    init(place: String = "", _ groups: [Rule<Target>]...) {
+        self.place = place
         rules = groups.flatMap { $0 }
         var index: [String: Int] = [:]
         for (position, rule) in rules.enumerated() {
@@ -98,23 +123,36 @@ struct FieldTable: Sendable {
         self.index = index
     }
 
-    /// The rows of the documentation, by name.
-    var descriptions: [FieldDescription] { rules.map(\.description).sorted { $0.name < $1.name } }
+    /// The rows of the documentation, by name; names below a place carry it in front.
+    var descriptions: [FieldDescription] {
+        rules.map { rule in
+            let row = rule.description
+            return FieldDescription(name: placed(row.name), disposition: row.disposition, note: row.note)
+        }.sorted { $0.name < $1.name }
+    }
 
-    /// Reads a body into a draft.
+    private func placed(_ name: String) -> String { place.isEmpty ? name : "\(place).\(name)" }
+
+    /// Reads the members of an object into a target.
+    ///
+    /// **Throws:** what the rules throw; `wrongType` when the value is no object.
+    func read(_ field: Field, into target: inout Target) throws(DialectError) {
+        try field.requireObject()
+        for (key, member) in field.members {
+            if let position = index[key] {
+                try rules[position].apply(&target, member)
+            } else {
+                target.warnings.addUnknown(placed(key))
+            }
+        }
+    }
+
+    /// Reads a body into a target.
     ///
     /// **Throws:** what the rules throw; `bodyTooLarge` and `malformedJSON` for the bytes; `wrongType` when the body is
     /// no object.
-    func decode(_ body: [UInt8], into draft: inout RequestDraft) throws(DialectError) {
-        let root = Field(node: try Self.read(body), path: .body)
-        try root.requireObject()
-        for (key, field) in root.members {
-            if let position = index[key] {
-                try rules[position].apply(&draft, field)
-            } else {
-                draft.warnings.addUnknown(key)
-            }
-        }
+    func decode(_ body: [UInt8], into target: inout Target) throws(DialectError) {
+        try read(Field(node: try Self.read(body), path: .body), into: &target)
     }
 
     private static func read(_ body: [UInt8]) throws(DialectError) -> JSONNode {

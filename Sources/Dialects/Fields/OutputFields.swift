@@ -6,15 +6,18 @@ enum OutputFields {
 
     static let rules: [FieldRule] = identity + length + delivery + form + reuse
 
+    /// The model's name.
+    static let model = FieldRule("model", .honoured, "id, alias, org/repo[@rev][:quant] or 'auto'; at most 256 bytes") {
+        (draft, field) throws(DialectError) in
+        let model = try field.string(atMost: Limits.modelBytes)
+        guard !model.isEmpty else {
+            throw .invalidValue(field: field.name, value: "''", expected: "the name of a model")
+        }
+        draft.model = model
+    }
+
     private static let identity: [FieldRule] = [
-        FieldRule("model", .honoured, "id, alias, org/repo[@rev][:quant] or 'auto'; at most 256 bytes") {
-            (draft, field) throws(DialectError) in
-            let model = try field.string(atMost: Limits.modelBytes)
-            guard !model.isEmpty else {
-                throw .invalidValue(field: field.name, value: "''", expected: "the name of a model")
-            }
-            draft.model = model
-        },
+        model,
         label("user", "it identifies the end user to OpenAI only"),
         label("safety_identifier", "it identifies the end user to OpenAI only"),
         FieldRule("metadata", .noted, "requests are not stored") { (draft, field) throws(DialectError) in
@@ -116,13 +119,13 @@ enum OutputFields {
         }
     }
 
-    private static func stopTexts(_ field: Field, warnings: inout Warnings) throws(DialectError) -> [String] {
+    static func stopTexts(_ field: Field, warnings: inout Warnings) throws(DialectError) -> [String] {
         let entries = field.node.string == nil ? try field.elements(atMost: Limits.stopTexts) : [field]
         var texts: [String] = []
         for entry in entries {
             let text = try entry.string(atMost: Limits.stopTextBytes)
             if text.isEmpty {
-                warnings.add("An empty text in 'stop' has no effect.")
+                warnings.add("An empty text in '\(field.name)' has no effect.")
             } else if !texts.contains(text) {
                 texts.append(text)
             }

@@ -20,7 +20,7 @@ extension OpenAI {
             .refused("function_call", "use 'tool_choice'"),
         ]
 
-        private static func tools(_ field: Field, warnings: inout Warnings) throws(DialectError) -> [Tool] {
+        static func tools(_ field: Field, warnings: inout Warnings) throws(DialectError) -> [Tool] {
             var tools: [Tool] = []
             var names: Set<String> = []
             for element in try field.elements(atMost: Limits.tools) {

@@ -2,7 +2,6 @@ import Dialects
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
-import NIOCore
 import Vocabulary
 
 /// `/v1/models`, `/v1/chat/completions` and `/v1/completions`.
@@ -20,7 +19,7 @@ struct OpenAIRoutes: Sendable {
             let models = await backend.models()
             guard let model = models.first(where: { $0.card.id == name }) else {
                 let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-                return Response(ErrorReport(error, promptField: "model"))
+                return ErrorDialect.openAI.response(ErrorReport(error), requestID: context.id)
             }
             return Response(json: OpenAI.body(of: OpenAI.Model(model)))
         }
@@ -44,75 +43,19 @@ struct OpenAIRoutes: Sendable {
         var promptField: String { self == .chat ? "messages" : "prompt" }
     }
 
-    /// Reads a request, hands it to the node, and answers as a stream or as one body. The request ends when the client
-    /// goes away: its lane is free one step later.
+    /// Reads a request, hands it to the node, and answers as a stream or as one body.
     private func answer(
         _ request: Request, _ context: GatewayContext, as shape: Shape,
         decode: ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
     ) async throws -> Response {
-        var request = request
-        let limit = Dialects.Limits.bodyBytes
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
-            throw RequestRefusal.bodyTooLarge(bytes: length, limit: limit)
-        }
-        let id = backend.nextRequestID()
-        let body = try await request.collectBody(upTo: limit)
-        let decoded = try decode(Array(body.readableBytesView), id)
-        var headers = HTTPFields()
-        headers[.requestID] = "\(id)"
-        if let warnings = decoded.warningHeader { headers[.warnings] = warnings }
+        let body = try await AnswerFlow.body(of: request)
+        let decoded = try decode(body, backend.nextRequestID())
         let created = Int64(Date().timeIntervalSince1970)
-        let generation = await backend.generate(decoded.request)
-        context.whenClientLeaves(generation.cancel)
-        let events = generation.events
+        let flow = AnswerFlow(backend: backend, dialect: .openAI, promptField: shape.promptField)
         guard decoded.stream else {
-            defer { context.whenClientLeaves(nil) }
-            var aggregate = aggregate(shape, decoded, created: created)
-            for await event in events { aggregate.absorb(event) }
-            switch aggregate.outcome() {
-            case .complete(let body): return Response(json: body, headers: headers)
-            case .failed(let error): return Response(ErrorReport(error, promptField: shape.promptField), headers)
-            case .pending: throw RequestRefusal.internalError(requestID: "\(id)")
-            }
+            return try await flow.gather(decoded, context, aggregate(shape, decoded, created: created))
         }
-        return await stream(events, context, encoder(shape, decoded, created: created), shape, headers)
-    }
-
-    /// The status is decided by the first event: an error that could be known before the first byte is never a 200.
-    private func stream(
-        _ events: AsyncStream<GenerationEvent>, _ context: GatewayContext, _ encoder: any AnswerEncoder,
-        _ shape: Shape, _ headers: HTTPFields
-    ) async -> Response {
-        var iterator = events.makeAsyncIterator()
-        var held: [GenerationEvent] = []
-        // `started` says only that a lane was found; the first output (or the end) decides.
-        while let event = await iterator.next() {
-            held.append(event)
-            if case .started = event { continue }
-            break
-        }
-        if case .failed(let error) = held.last {
-            context.whenClientLeaves(nil)
-            return Response(ErrorReport(error, promptField: shape.promptField), headers)
-        }
-        var headers = headers
-        headers[.contentType] = "text/event-stream"
-        headers[.cacheControl] = "no-cache"
-        return Response(
-            status: .ok, headers: headers,
-            body: ResponseBody { [held] writer in
-                var encoder = encoder
-                var bytes: [UInt8] = []
-                for event in held { encoder.encode(event, into: &bytes) }
-                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
-                for await event in events {
-                    bytes.removeAll(keepingCapacity: true)
-                    encoder.encode(event, into: &bytes)
-                    if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
-                }
-                context.whenClientLeaves(nil)
-                try await writer.finish(nil)
-            })
+        return await flow.stream(decoded, context, encoder(shape, decoded, created: created))
     }
 
     private func encoder(_ shape: Shape, _ decoded: DecodedRequest, created: Int64) -> any AnswerEncoder {
@@ -158,6 +101,7 @@ extension OpenAI.Model {
 
 extension HTTPField.Name {
     static let requestID = HTTPField.Name("x-request-id") ?? .contentType
+    static let anthropicRequestID = HTTPField.Name("request-id") ?? .contentType
     static let warnings = HTTPField.Name("warnings") ?? .contentType
 }
 

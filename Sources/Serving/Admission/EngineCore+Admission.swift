@@ -5,6 +5,7 @@ extension EngineCore {
         precondition(
             !queue.contains { $0.id == request.id } && !active.contains { $0.id == request.id },
             "request \(request.id) was submitted twice")
+        guard request.maxOutputTokens != 0 else { return count(request, prepared) }
         let check = RequestCheck(
             window: settings.window, cellCount: settings.cellCount, laneCount: settings.laneCount,
             vocabularySize: tokenizer.vocabularySize)
@@ -19,6 +20,17 @@ extension EngineCore {
         }
         queue.append(state)
         queueChanged = true
+    }
+
+    /// Ends a request that generates nothing: it needs no lane, and its prompt may be longer than the window.
+    private mutating func count(_ request: GenerationRequest, _ prepared: PreparedPrompt) {
+        effects.emit(request.id, .started(promptTokens: prepared.tokens.count, cachedTokens: 0))
+        let completion = Completion(
+            finishReasons: Array(repeating: .length, count: request.choiceCount),
+            stopTexts: Array(repeating: nil, count: request.choiceCount),
+            usage: Usage(promptTokens: prepared.tokens.count, outputTokens: 0),
+            timings: Timings(queueSeconds: 0, prefillSeconds: 0, decodeSeconds: 0))
+        effects.emit(request.id, .finished(completion))
     }
 
     private mutating func makeState(

@@ -1,0 +1,22 @@
+/// The fields of one route's request and what becomes of them: the rows of docs/dialects.md, from the tables that the
+/// decoders read by.
+package struct RouteFields: Sendable {
+    /// Method and path, `POST /v1/messages`.
+    package let route: String
+    /// The rows.
+    package let fields: [FieldDescription]
+
+    /// Every route with a request body, in the document's order. A dialect adds its routes here.
+    package static var all: [RouteFields] {
+        [
+            RouteFields(route: "POST /v1/chat/completions", fields: OpenAI.ChatCompletion.fields),
+            RouteFields(route: "POST /v1/completions", fields: OpenAI.Completion.fields),
+            RouteFields(route: "POST /v1/messages", fields: Anthropic.MessageRequest.fields),
+            RouteFields(route: "POST /v1/messages/count_tokens", fields: Anthropic.CountRequest.fields),
+            RouteFields(route: "POST /api/generate", fields: Ollama.AnswerRequest.fields(.generate)),
+            RouteFields(route: "POST /api/chat", fields: Ollama.AnswerRequest.fields(.chat)),
+            RouteFields(route: "POST /api/show", fields: Ollama.ModelRequest.fields(.show)),
+            RouteFields(route: "POST /api/pull", fields: Ollama.ModelRequest.fields(.pull)),
+        ]
+    }
+}

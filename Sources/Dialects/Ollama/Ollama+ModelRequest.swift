@@ -1,0 +1,124 @@
+extension Ollama {
+    /// A request about a model instead of to one: `POST /api/show` and `POST /api/pull`.
+    package struct ModelRequest: Sendable {
+        /// The routes.
+        package enum Route: Hashable, Sendable, CaseIterable {
+            /// `POST /api/show`
+            case show
+            /// `POST /api/pull`
+            case pull
+        }
+
+        /// The model as the client named it.
+        package var model: String
+        /// Answer as a stream of lines.
+        package var stream: Bool
+        /// What was accepted but has no effect here, a sentence each.
+        package var warnings: [String]
+
+        /// Reads a request body; see `AnswerRequest.decode`.
+        ///
+        /// **Throws:** `DialectError` naming field, limit and value.
+        package static func decode(_ body: [UInt8], route: Route) throws(DialectError) -> ModelRequest {
+            var draft = ModelDraft()
+            try table(route).decode(body, into: &draft)
+            guard let first = draft.models.first else { throw .missingField("model") }
+            if let other = draft.models.first(where: { $0.value != first.value }) {
+                throw .conflict(field: other.field, reason: "it differs from '\(first.field)'; send only one of them")
+            }
+            return ModelRequest(model: first.value, stream: draft.stream, warnings: draft.warnings.all)
+        }
+
+        /// Every field of a route and what becomes of it, by name.
+        package static func fields(_ route: Route) -> [FieldDescription] { table(route).descriptions }
+
+        private static func table(_ route: Route) -> RuleTable<ModelDraft> { route == .show ? showTable : pullTable }
+
+        private static let showTable = RuleTable<ModelDraft>(
+            ModelDraft.shared,
+            [
+                .noted("verbose", "all that is known is always shown"),
+                .refused("system", "the model's own values are shown"),
+                .refused("template", "the model's own values are shown"),
+                .refused("options", "the model's own values are shown"),
+            ])
+        private static let pullTable = RuleTable<ModelDraft>(
+            ModelDraft.shared,
+            [
+                Rule("stream", .honoured, "true by default") { (draft, field) throws(DialectError) in
+                    draft.stream = try field.bool()
+                },
+                Rule("insecure", .noted, "nothing is fetched: only a model that is here counts as pulled") {
+                    (_, field) throws(DialectError) in
+                    _ = try field.bool()
+                },
+                .refused("username", "registries with passwords are not known"),
+                .refused("password", "registries with passwords are not known"),
+            ])
+    }
+
+    /// A request about a model while its fields are read.
+    struct ModelDraft: FieldTarget {
+        var warnings = Warnings()
+        var models: [RequestDraft.Named<String>] = []
+        var stream = true
+
+        static let shared: [Rule<ModelDraft>] = [
+            name("model", .honoured, ""), name("name", .mapped, "older clients' model"),
+        ]
+
+        static func name(_ key: String, _ disposition: FieldDisposition, _ note: String) -> Rule<ModelDraft> {
+            Rule(key, disposition, note) { (draft, field) throws(DialectError) in
+                let name = try field.string(atMost: Limits.modelBytes)
+                guard !name.isEmpty else {
+                    throw .invalidValue(field: field.name, value: "''", expected: "the name of a model")
+                }
+                draft.models.append(.init(field: field.name, value: name))
+            }
+        }
+    }
+
+    /// The stream of a pull that had nothing to do, or the one object without `stream`.
+    package static func pulledBody(stream: Bool) -> [UInt8] {
+        Array(
+            (stream ? "{\"status\":\"pulling manifest\"}\n{\"status\":\"success\"}\n" : #"{"status":"success"}"#).utf8)
+    }
+
+    /// What the server cannot do for a model yet, each a route of Ollama's that is refused as a whole.
+    package enum MissingFeature: String, Sendable, CaseIterable {
+        /// `POST /api/embed` and `POST /api/embeddings`
+        case embeddings
+        /// `POST /api/pull` of a model that is not here
+        case pull
+        /// `POST /api/push`
+        case push
+        /// `POST /api/create`
+        case create
+        /// `POST /api/copy`
+        case copy
+        /// `DELETE /api/delete`
+        case delete
+        /// `POST /api/blobs/{digest}`
+        case blobs
+        /// A request without prompt and with `keep_alive` 0
+        case unload
+
+        /// The report a client gets.
+        package var report: ErrorReport {
+            let (what, remedy) =
+                switch self {
+                case .embeddings: ("Embeddings are", "use another server for them")
+                case .pull: ("Pulling models is", "put the model file on this machine and run 'skein serve FILE'")
+                case .push: ("Pushing models is", "copy the model file itself")
+                case .create: ("Creating models is", "run 'skein serve FILE --name NAME' with a finished model file")
+                case .copy: ("Copying models is", "run 'skein serve FILE --name NAME' for another name")
+                case .delete: ("Deleting models is", "stop 'skein serve' and remove the file")
+                case .blobs: ("Uploading files is", "put the model file on this machine and run 'skein serve FILE'")
+                case .unload: ("Unloading a model is", "stop 'skein serve'; deployments stay in memory")
+                }
+            return ErrorReport(
+                status: 501, kind: .invalidRequest, code: "not_implemented",
+                message: "\(what) not supported by this server yet; \(remedy).")
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import Dialects
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Vocabulary
+
+/// `/` and `/api/…`, at the root as Ollama's clients expect them.
+struct OllamaRoutes: Sendable {
+    let backend: any Generating
+    /// Names the build that answers.
+    let server: String
+    let clock: GatewayClock
+
+    func add(to router: Router<GatewayContext>) {
+        router.get("/") { _, _ in
+            var headers = HTTPFields()
+            headers[.contentType] = "text/plain; charset=utf-8"
+            return Response(
+                status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: "Skein is running")))
+        }
+        router.get("api/version") { _, _ in Response(json: Ollama.versionBody(server: server)) }
+        router.get("api/tags") { _, _ in
+            let models = await backend.models().filter { if case .failed = $0.state { false } else { true } }
+            return Response(json: Ollama.tagsBody(models.map(Ollama.Model.init)))
+        }
+        router.get("api/ps") { _, _ in
+            let models = await backend.models().filter { $0.state == .ready }
+            return Response(json: Ollama.runningBody(models.map(Ollama.Model.init)))
+        }
+        router.post("api/generate") { request, context in try await answer(request, context, .generate) }
+        router.post("api/chat") { request, context in try await answer(request, context, .chat) }
+        addModelRoutes(to: router)
+    }
+
+    private func addModelRoutes(to router: Router<GatewayContext>) {
+        router.post("api/show") { request, context in
+            let show = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .show)
+            let models = await backend.models()
+            guard let model = find(show.model, among: models) else {
+                return notFound(show.model, models, context)
+            }
+            return Response(json: Ollama.showBody(Ollama.Model(model)))
+        }
+        router.post("api/pull") { request, context in
+            let pull = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .pull)
+            guard find(pull.model, among: await backend.models()) != nil else { return refuse(.pull, context) }
+            var response = Response(json: Ollama.pulledBody(stream: pull.stream))
+            if pull.stream { response.headers[.contentType] = Self.lines }
+            return response
+        }
+        router.post("api/embed") { _, context in refuse(.embeddings, context) }
+        router.post("api/embeddings") { _, context in refuse(.embeddings, context) }
+        router.post("api/push") { _, context in refuse(.push, context) }
+        router.post("api/create") { _, context in refuse(.create, context) }
+        router.post("api/copy") { _, context in refuse(.copy, context) }
+        router.delete("api/delete") { _, context in refuse(.delete, context) }
+        router.post("api/blobs/:digest") { _, context in refuse(.blobs, context) }
+        router.head("api/blobs/:digest") { _, _ in Response(status: .notFound) }
+    }
+
+    private static let lines = "application/x-ndjson"
+
+    // MARK: Answers
+
+    private func answer(
+        _ request: Request, _ context: GatewayContext, _ route: Ollama.Route
+    ) async throws -> Response {
+        let watch = Stopwatch(clock: clock)
+        let body = try await AnswerFlow.body(of: request)
+        let asked = try Ollama.AnswerRequest.decode(body, route: route, id: backend.nextRequestID())
+        let flow = AnswerFlow(backend: backend, dialect: .ollama, promptField: route.promptField)
+        let id = "\(asked.decoded.request.id)"
+        switch asked.intent {
+        case .unload: return refuse(.unload, context)
+        case .load:
+            // A request that generates nothing: it takes the way of every other, so its answer says the model is up.
+            var decoded = asked.decoded
+            decoded.request.prompt = .text(" ")
+            decoded.request.maxOutputTokens = 0
+            return try await flow.gather(decoded, context, LoadAggregate(request: asked, watch: watch))
+        case .answer where asked.decoded.stream:
+            let encoder = Ollama.LineEncoder(route: route, model: asked.model, requestID: id)
+            return await flow.stream(
+                asked.decoded, context, TimedEncoder(encoder: encoder, watch: watch), contentType: Self.lines)
+        case .answer:
+            let aggregate = Ollama.LineAggregate(route: route, model: asked.model, requestID: id)
+            return try await flow.gather(
+                asked.decoded, context, TimedAggregate(aggregate: aggregate, watch: watch))
+        }
+    }
+
+    // MARK: Models
+
+    private func find(_ name: String, among models: [ServedModel]) -> ServedModel? {
+        let lookup = Ollama.lookupName(name)
+        return models.first { $0.card.id == name } ?? models.first { $0.card.id == lookup }
+    }
+
+    private func notFound(_ name: String, _ models: [ServedModel], _ context: GatewayContext) -> Response {
+        let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
+        return ErrorDialect.ollama.response(ErrorReport(error), requestID: context.id)
+    }
+
+    private func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {
+        ErrorDialect.ollama.response(feature.report, requestID: context.id)
+    }
+}
+
+/// Measures a request from its arrival on.
+private struct Stopwatch: Sendable {
+    let clock: GatewayClock
+    private let start: Int64
+
+    init(clock: GatewayClock) {
+        self.clock = clock
+        start = clock.uptimeNanoseconds()
+    }
+
+    var now: Ollama.Moment {
+        Ollama.Moment(
+            timestamp: Timestamp(nanoseconds: clock.unixNanoseconds()),
+            elapsedNanoseconds: clock.uptimeNanoseconds() - start)
+    }
+}
+
+private struct TimedEncoder: AnswerEncoder {
+    var encoder: Ollama.LineEncoder
+    let watch: Stopwatch
+
+    mutating func encode(_ event: GenerationEvent, into bytes: inout [UInt8]) {
+        encoder.encode(event, at: watch.now, into: &bytes)
+    }
+}
+
+private struct TimedAggregate: AnswerAggregate {
+    var aggregate: Ollama.LineAggregate
+    let watch: Stopwatch
+
+    mutating func absorb(_ event: GenerationEvent) { aggregate.absorb(event) }
+
+    func outcome() -> AggregateOutcome { aggregate.outcome(at: watch.now) }
+}
+
+/// Waits for the end of a request without a prompt.
+private struct LoadAggregate: AnswerAggregate {
+    let request: Ollama.AnswerRequest
+    let watch: Stopwatch
+    private var end: GenerationEvent?
+
+    init(request: Ollama.AnswerRequest, watch: Stopwatch) {
+        self.request = request
+        self.watch = watch
+    }
+
+    mutating func absorb(_ event: GenerationEvent) {
+        if end == nil, event.isTerminal { end = event }
+    }
+
+    func outcome() -> AggregateOutcome {
+        switch end {
+        case .finished: .complete(body: Ollama.loadedBody(request, at: watch.now))
+        case .failed(let error): .failed(error)
+        case .queued, .started, .output, nil: .pending
+        }
+    }
+}
+
+extension Ollama.Model {
+    init(_ model: ServedModel) {
+        self.init(card: model.card, modified: Timestamp(seconds: model.created))
+    }
+}

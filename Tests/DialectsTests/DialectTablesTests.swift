@@ -1,0 +1,94 @@
+import Dialects
+import Foundation
+import Testing
+import Vocabulary
+
+/// docs/dialects.md and the decoders' own tables.
+@Suite struct `Dialect tables` {
+    private static let marker = "`REWRITE_DOCS=1 swift test --filter DialectsTests`.\n"
+
+    private static let document = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("docs/dialects.md")
+
+    private static func section(_ route: RouteFields) -> String {
+        var lines = ["", "### \(route.route)", "", "| field | becomes | how |", "|---|---|---|"]
+        for field in route.fields {
+            lines.append("| `\(field.name)` | \(field.disposition.rawValue) | \(field.note) |")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    @Test func `the document lists every field of every route as the decoders treat it`() throws {
+        let text = try String(contentsOf: Self.document, encoding: .utf8)
+        let parts = text.components(separatedBy: Self.marker)
+        try #require(parts.count == 2, "the document has the line that starts the tables once")
+        let expected = RouteFields.all.map(Self.section).joined()
+        if ProcessInfo.processInfo.environment["REWRITE_DOCS"] != nil {
+            try Data((parts[0] + Self.marker + expected).utf8).write(to: Self.document)
+            return
+        }
+        let written = parts[1].components(separatedBy: "\n")
+        for (line, wanted) in zip(written, expected.components(separatedBy: "\n")) where line != wanted {
+            Issue.record("the document has '\(line)' where the decoders say '\(wanted)'")
+            return
+        }
+        #expect(parts[1] == expected, "the document has more or fewer rows than the decoders")
+    }
+
+    @Test func `no route names a field twice or without a reason`() {
+        for route in RouteFields.all {
+            let names = route.fields.map(\.name)
+            #expect(Set(names).count == names.count, "\(route.route)")
+            for field in route.fields where field.disposition == .refused || field.disposition == .noted {
+                #expect(!field.note.isEmpty, "\(route.route): \(field.name)")
+            }
+            #expect(route.fields.allSatisfy { !$0.note.contains("|") && !$0.note.contains("\n") })
+        }
+    }
+
+    /// A refused field must be refused, an unknown one must be named.
+    @Test(arguments: [
+        ("POST /v1/messages", #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
+        ("POST /v1/messages/count_tokens", #"{"model":"m","messages":[{"role":"user","content":"hi"}]"#),
+        ("POST /api/generate", #"{"model":"m","prompt":"hi""#),
+        ("POST /api/chat", #"{"model":"m","messages":[{"role":"user","content":"hi"}]"#),
+        ("POST /api/show", #"{"model":"m""#), ("POST /api/pull", #"{"model":"m""#),
+    ])
+    func `refused fields are refused by name, unknown ones warned about`(route: String, start: String) throws {
+        let fields = try #require(RouteFields.all.first { $0.route == route }).fields
+        for field in fields where field.disposition == .refused && !field.name.contains(where: { ".[".contains($0) }) {
+            // What no rule takes: neither an empty text nor array, and no allowed flag.
+            let errors = [#"["x"]"#, #""x""#, "true", "false", "7"].map { value in
+                decodeError(route, start + #","\#(field.name)":\#(value)}"#)
+            }
+            #expect(errors.contains { $0?.field?.hasPrefix(field.name) == true }, "\(route) \(field.name): \(errors)")
+        }
+        #expect(
+            try warnings(route, start + #","nonesuch":1}"#) == [
+                "'nonesuch' is not a known parameter and has no effect."
+            ])
+        #expect(try warnings(route, start + "}") == [])
+    }
+
+    private func decodeError(_ route: String, _ body: String) -> DialectError? {
+        do {
+            _ = try warnings(route, body)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func warnings(_ route: String, _ body: String) throws(DialectError) -> [String] {
+        let (body, id) = (bytes(body), RequestID(1))
+        switch route {
+        case "POST /v1/messages": return try Anthropic.MessageRequest.decode(body, id: id).decoded.warnings
+        case "POST /v1/messages/count_tokens": return try Anthropic.CountRequest.decode(body, id: id).warnings
+        case "POST /api/generate":
+            return try Ollama.AnswerRequest.decode(body, route: .generate, id: id).decoded.warnings
+        case "POST /api/chat": return try Ollama.AnswerRequest.decode(body, route: .chat, id: id).decoded.warnings
+        case "POST /api/show": return try Ollama.ModelRequest.decode(body, route: .show).warnings
+        default: return try Ollama.ModelRequest.decode(body, route: .pull).warnings
+        }
+    }
+}
