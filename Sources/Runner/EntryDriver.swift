@@ -210,19 +210,12 @@ actor EntryDriver {
         let job = ComputeJob(
             step: step, operations: microbatch.operations,
             work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
-        // With nothing else in flight this loop would only wait for the step, so it computes it itself.
-        guard job.isShort, brain.stepsInFlight == 1, forward?.isClear ?? true else { return submit(job) }
-        if isAlone {
-            // Its end starts the next step at once: go back to the loop first, which has other links to look at.
-            eventLoop.execute { [self] in assumeIsolated { $0.computeHere(job) } }
-        } else {
-            computeHere(job)
-        }
-    }
-
-    private func computeHere(_ job: ComputeJob) {
-        guard let outcome = room.runHere(job) else { return submit(job) }
-        finish(job.step, outcome)
+        // With nothing else in flight this loop would only wait for the step, so it computes it itself. Not on a stage
+        // that is alone: each step's end starts the next one, and the loop would never come back to its links.
+        guard !isAlone, job.isShort, brain.stepsInFlight == 1, forward?.isClear ?? false,
+            let outcome = room.runHere(job)
+        else { return submit(job) }
+        finish(step, outcome)
     }
 
     private func submit(_ job: ComputeJob) {
