@@ -7,15 +7,21 @@ import NIOCore
 /// The HTTP side of a node: routes of all dialects over one `Generating`.
 package struct GatewayServer: Sendable {
     private let backend: any Generating
+    private let store: (any ResponseStoring)?
     private let host: String
     private let port: Int
     private let fingerprint: String
     private let logger: Logger
 
-    /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers.
-    package init(backend: any Generating, host: String, port: Int, fingerprint: String, logger: Logger) {
+    /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
+    /// without a `store` no responses are kept.
+    package init(
+        backend: any Generating, store: (any ResponseStoring)? = nil, host: String, port: Int, fingerprint: String,
+        logger: Logger
+    ) {
         self.fingerprint = fingerprint
         self.backend = backend
+        self.store = store
         self.host = host
         self.port = port
         self.logger = logger
@@ -27,11 +33,14 @@ package struct GatewayServer: Sendable {
         router.add(middleware: ErrorShape())
         OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
+        let background = store.map { BackgroundResponses(backend: backend, store: $0, logger: logger) }
+        ResponsesRoutes(backend: backend, store: store, background: background, logger: logger).add(to: router)
         return Application(
             router: router,
             server: .http1(configuration: .init(additionalChannelHandlers: [DisconnectWatch()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), serverName: "skein", reuseAddress: true),
+            services: background.map { [$0] } ?? [],
             onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) }, logger: logger)
     }
 }
@@ -56,6 +65,8 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         } catch let refusal as RequestRefusal {
             return Response(ErrorReport(refusal))
         } catch let error as DialectError {
+            return Response(ErrorReport(error))
+        } catch let error as Responses.StateError {
             return Response(ErrorReport(error))
         } catch let error as any HTTPResponseError where error.status == .notFound {
             return Self.unknown(request)
@@ -82,11 +93,12 @@ extension ErrorShape {
     private static func unknown(_ request: Request) -> Response {
         let method = request.method.rawValue
         let path = request.uri.path.hasPrefix("/v1/models/") ? "/v1/models" : request.uri.path
-        guard let known = methods.first(where: { $0.path == path }) else {
+        let known = methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+        guard let known else {
             return Response(ErrorReport(RequestRefusal.unknownRoute(method: method, path: request.uri.path)))
         }
-        var response = Response(ErrorReport(RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)))
-        response.headers[.allow] = known.allowed.joined(separator: ", ")
+        var response = Response(ErrorReport(RequestRefusal.methodNotAllowed(method: method, allowed: known)))
+        response.headers[.allow] = known.joined(separator: ", ")
         return response
     }
 }
