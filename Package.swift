@@ -84,7 +84,8 @@ let shells: [Target] = [
         "Node",
         [
             "Vocabulary", "GGUF", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner", "Gateway",
-            "ResponseStore", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "ResponseStore", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "Subprocess", package: "swift-subprocess"),

@@ -1,7 +1,7 @@
 package import Dialects
 import Foundation
-package import Gateway
 import GRDB
+package import Gateway
 
 /// Keeps responses in an SQLite file (WAL), within `ResponseRetention`.
 ///

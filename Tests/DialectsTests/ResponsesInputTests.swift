@@ -62,7 +62,8 @@ import Vocabulary
     @Test(arguments: [
         ("[]", DialectError.tooFew(field: "input", count: 0, minimum: 1)),
         ("[7]", .wrongType(field: "input[0]", expected: "an object", actual: "a number")),
-        ("[{}]", .missingField("input[0].type")), (#"[{"type":"message","content":"x"}]"#, .missingField("input[0].role")),
+        ("[{}]", .missingField("input[0].type")),
+        (#"[{"type":"message","content":"x"}]"#, .missingField("input[0].role")),
         (#"[{"role":"user"}]"#, .missingField("input[0].content")),
         (
             #"[{"role":"tool","content":"x"}]"#,
@@ -92,7 +93,8 @@ import Vocabulary
             #"[{"type":"web_search_call","id":"w"}]"#,
             .unsupportedValue(
                 field: "input[0].type", value: "'web_search_call'",
-                remedy: "only message, function_call, function_call_output, reasoning, compaction, item_reference items "
+                remedy:
+                    "only message, function_call, function_call_output, reasoning, compaction, item_reference items "
                     + "are read")
         ),
         (
@@ -174,7 +176,9 @@ import Vocabulary
         let first = try record(
             #"{"model":"m","input":"q1","instructions":"old"}"#, id: "resp_a",
             answer: [
-                .output(OutputDelta(reasoning: "hm", toolCalls: [ToolCallDelta(index: 0, id: "c", name: "f", arguments: "{}")])),
+                .output(
+                    OutputDelta(
+                        reasoning: "hm", toolCalls: [ToolCallDelta(index: 0, id: "c", name: "f", arguments: "{}")])),
                 .finished(sampleEnd),
             ])
         let request = try settled(
@@ -196,7 +200,8 @@ import Vocabulary
         let first = try record(
             #"{"model":"m","input":"q1"}"#, id: "resp_a",
             answer: [.output(OutputDelta(text: "a1")), .finished(sampleEnd)])
-        let body = #"{"model":"m","input":[{"type":"item_reference","id":"msg_a_i0"},{"id":"msg_a_o0"},"#
+        let body =
+            #"{"model":"m","input":[{"type":"item_reference","id":"msg_a_i0"},{"id":"msg_a_o0"},"#
             + #"{"role":"user","content":"q2"}]}"#
         #expect(try decodeResponses(bytes(body)).referencedResponses() == ["resp_a"])
         let request = try settled(body, id: "resp_b", referenced: [first])
@@ -272,7 +277,8 @@ import Vocabulary
         try compaction.settle(responseID: "resp_c", history: [first])
         let asked = messages(compaction.generation)
         #expect(asked.map(\.role) == [.system, .user, .assistant, .user, .user])
-        #expect(asked.last?.text.hasPrefix("Write a summary") == true && compaction.generation.reasoning.enabled == false)
+        #expect(
+            asked.last?.text.hasPrefix("Write a summary") == true && compaction.generation.reasoning.enabled == false)
         let body = try JSONReader.read(
             compaction.body(id: "resp_c", created: 5, summary: "They said é.", usage: sampleEnd.usage))
         #expect(body["object"]?.string == "response.compaction" && body["created_at"]?.text == "5")
@@ -281,7 +287,8 @@ import Vocabulary
         let next = try conversation(output.text)
         #expect(next.map(\.text) == ["q1", "q2", "Summary of the conversation so far:\nThey said é."])
         // Calls may lie in what was compacted.
-        let tail = #"[{"type":"compaction","encrypted_content":"\#(output[2]?["encrypted_content"]?.string ?? "")"},"#
+        let tail =
+            #"[{"type":"compaction","encrypted_content":"\#(output[2]?["encrypted_content"]?.string ?? "")"},"#
             + #"{"type":"function_call_output","call_id":"c","output":"r"}]"#
         #expect(inputError(tail) == nil)
     }

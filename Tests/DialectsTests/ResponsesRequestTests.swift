@@ -78,7 +78,8 @@ import Vocabulary
     @Test(arguments: [
         (#""conversation":"c""#, "conversation"), (#""prompt":{"id":"p"}"#, "prompt"), (#""messages":[]"#, "messages"),
         (#""max_tokens":5"#, "max_tokens"), (#""response_format":{"type":"text"}"#, "response_format"),
-        (#""reasoning_effort":"low""#, "reasoning_effort"), (#""n":2"#, "n"), (#""moderation":{"model":"x"}"#, "moderation"),
+        (#""reasoning_effort":"low""#, "reasoning_effort"), (#""n":2"#, "n"),
+        (#""moderation":{"model":"x"}"#, "moderation"),
         (#""context_management":[]"#, "context_management"), (#""functions":[]"#, "functions"),
         (#""stream_options":{"include_obfuscation":false}"#, "stream_options"),
         (#""reasoning":{"mode":"pro"}"#, "reasoning.mode"), (#""reasoning":{"effort":"much"}"#, "reasoning.effort"),
@@ -91,7 +92,8 @@ import Vocabulary
         (#""tools":[{"type":"function","name":"a b"}]"#, "tools[0].name"),
         (#""tools":[{"type":"function","name":"f","async":true}]"#, "tools[0].async"),
         (#""tools":[{"type":"function","name":"f"},{"type":"function","name":"f"}]"#, "tools[1].name"),
-        (#""tool_choice":"required""#, "tool_choice"), (#""tool_choice":{"type":"function","name":"g"}"#, "tool_choice"),
+        (#""tool_choice":"required""#, "tool_choice"),
+        (#""tool_choice":{"type":"function","name":"g"}"#, "tool_choice"),
         (#""tool_choice":{"type":"file_search"}"#, "tool_choice.type"),
         (#""previous_response_id":7"#, "previous_response_id"), (#""stream":"yes""#, "stream"),
     ])
@@ -108,18 +110,22 @@ import Vocabulary
 
     @Test func `allowed tools narrow the list and are shown as sent`() throws {
         let tools = #""tools":[{"type":"function","name":"f"},{"type":"function","name":"g"}]"#
-        let choice = #""tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}"#
+        let choice =
+            #""tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}"#
         let request = try decodeResponses(tools + "," + choice)
         #expect(request.generation.tools.map(\.name) == ["g"] && request.generation.toolChoice == .required)
         #expect(
-            responsesError(tools + #","tool_choice":{"type":"allowed_tools","tools":[{"type":"function","name":"h"}]}"#)?
+            responsesError(
+                tools + #","tool_choice":{"type":"allowed_tools","tools":[{"type":"function","name":"h"}]}"#)?
                 .field == "tool_choice.tools")
     }
 
     @Test func `labels have no effect and no warning, everything unknown has one`() throws {
         #expect(try decodeResponses(#""user":"u","safety_identifier":"s","prompt_cache_key":"k""#).warningHeader == nil)
         #expect(try decodeResponses(#""keep_alive":5"#).warningHeader?.contains("'keep_alive'") == true)
-        #expect(try decodeResponses(#""reasoning":{"summary":"auto"}"#).warningHeader?.contains("'reasoning.summary'") == true)
+        #expect(
+            try decodeResponses(#""reasoning":{"summary":"auto"}"#).warningHeader?.contains("'reasoning.summary'")
+                == true)
     }
 
     @Test func `an explicit null is as good as nothing`() throws {
@@ -134,7 +140,10 @@ import Vocabulary
         ("[]", DialectError.wrongType(field: "body", expected: "an object", actual: "an array")),
         ("{}", .missingField("model")), (#"{"model":"m"}"#, .missingField("input")),
         (#"{"input":"x"}"#, .missingField("model")),
-        (#"{"model":"m","input":7}"#, .wrongType(field: "input", expected: "a string or an array of items", actual: "a number")),
+        (
+            #"{"model":"m","input":7}"#,
+            .wrongType(field: "input", expected: "a string or an array of items", actual: "a number")
+        ),
         (#"{"model":"m","input":"x","input":"y"}"#, .malformedJSON(.duplicateKey(offset: 25, key: "input"))),
     ])
     func `bodies that are no request`(body: String, expected: DialectError) {

@@ -89,7 +89,8 @@ import Vocabulary
         }
         let thought = #"{"type":"reasoning_text","text":"hm"}"#
         #expect(
-            rest(2) == #""output_index":0,"item":{"id":"rs_1_o0","type":"reasoning","status":"in_progress","summary":[],"#
+            rest(2)
+                == #""output_index":0,"item":{"id":"rs_1_o0","type":"reasoning","status":"in_progress","summary":[],"#
                 + #""content":[]}"#)
         #expect(
             rest(3) == #""item_id":"rs_1_o0","output_index":0,"content_index":0,"part":"#
@@ -119,7 +120,9 @@ import Vocabulary
                 .output(OutputDelta(text: "t", logprobs: [logprob])), .output(OutputDelta(logprobs: [logprob])),
                 .finished(sampleEnd),
             ], #""top_logprobs":1"#)
-        let entry = #"{"token":"t","logprob":-0.5,"bytes":[116],"top_logprobs":[{"token":"é","logprob":-9999.0,"bytes":[195,169]}]}"#
+        let entry =
+            #"{"token":"t","logprob":-0.5,"bytes":[116],"top_logprobs":[{"token":"é","logprob":-9999.0,"#
+            + #""bytes":[195,169]}]}"#
         let deltas = try events.filter { $0.name == "response.output_text.delta" }.map { try $0.node() }
         #expect(deltas.map { $0["logprobs"]?.text } == ["[\(entry)]", "[\(entry)]"])
         #expect(deltas.map { $0["delta"]?.string } == ["t", ""])
@@ -259,7 +262,9 @@ private func lawfulAnswer(_ random: inout SeededRandom) -> [GenerationEvent] {
         case 1, 2: delta.text = randomText(&random, limit: 6)
         default:
             let arguments = randomText(&random, limit: 6)
-            let goesOn = calls > 0 && events.last.map { if case .output(let last) = $0 { !last.toolCalls.isEmpty } else { false } } == true
+            let goesOn =
+                calls > 0
+                && events.last.map { if case .output(let last) = $0 { !last.toolCalls.isEmpty } else { false } } == true
             if goesOn, random.below(2) == 0 {
                 delta.toolCalls = [ToolCallDelta(index: calls - 1, arguments: arguments)]
             } else {
@@ -315,7 +320,8 @@ private struct RebuiltResponse {
             open = nil
         case let delta where delta.hasSuffix(".delta"):
             texts[try place(node, id: node["item_id"]?.string)] += node["delta"]?.string ?? "?"
-        case "response.content_part.added", "response.content_part.done": _ = try place(node, id: node["item_id"]?.string)
+        case "response.content_part.added", "response.content_part.done":
+            _ = try place(node, id: node["item_id"]?.string)
         case let done where done.hasSuffix(".done"):
             let index = try place(node, id: node["item_id"]?.string)
             let whole = node["text"]?.string ?? node["arguments"]?.string

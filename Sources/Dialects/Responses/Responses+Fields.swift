@@ -79,7 +79,8 @@ extension Responses {
                 draft.topLogprobs.append(.init(field: field.name, value: count))
             },
             FieldRule(
-                "include", .honoured, "message.output_text.logprobs, reasoning.encrypted_content; those of tools "
+                "include", .honoured,
+                "message.output_text.logprobs, reasoning.encrypted_content; those of tools "
                     + "that do not run here are noted", apply: include),
             FieldRule("text", .honoured, "format: text, json_object, json_schema; verbosity is noted") {
                 (draft, field) throws(DialectError) in

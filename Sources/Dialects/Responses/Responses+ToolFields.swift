@@ -4,7 +4,8 @@ extension Responses {
     /// The functions offered and how the model may use them.
     enum ToolFields {
         static let rules: [FieldRule] = [
-            FieldRule("tools", .honoured, "at most 512 functions; schemas of at most 256 KiB; hosted tools are refused") {
+            FieldRule("tools", .honoured, "at most 512 functions; schemas of at most 256 KiB; hosted tools are refused")
+            {
                 (draft, field) throws(DialectError) in
                 try tools(field, draft: &draft)
             },

@@ -119,9 +119,9 @@ actor BackgroundResponses: Service {
         guard let id = identities.removeValue(forKey: request.generation.id),
             live[id]?.isWorkedOn == true
         else { return }
-        let generation = await backend.start(request)
-        guard live[id]?.isWorkedOn == true else { return generation.stream.cancel() }
-        live[id]?.stop = generation.stream.cancel
+        let generation = await backend.start(request) { stop in
+            if live[id]?.isWorkedOn == true { live[id]?.stop = stop } else { stop() }
+        }
         for event in generation.held { take(event, id) }
         for await event in generation.stream.events { take(event, id) }
         if live[id]?.answer.status.isOver == false {
@@ -194,18 +194,23 @@ actor BackgroundResponses: Service {
 }
 
 extension Generating {
-    /// Starts a response's request and waits for its first event. With `truncation: auto` a conversation that is too
-    /// long is shortened and tried again.
-    func start(_ request: Responses.Request) async -> (stream: GenerationStream, held: [GenerationEvent]) {
+    /// Starts a response's request and waits for its first event; `began` gets what ends it meanwhile. With
+    /// `truncation: auto` a conversation that is too long is shortened and tried again.
+    func start(
+        _ request: Responses.Request, began: (@escaping @Sendable () -> Void) -> Void
+    ) async -> (stream: GenerationStream, held: [GenerationEvent]) {
         var request = request
         for _ in 0..<Limits.shortenings {
             let stream = await generate(request.generation)
+            began(stream.cancel)
             var iterator = stream.events.makeAsyncIterator()
             guard let first = await iterator.next() else { return (stream, []) }
             guard request.truncates, case .failed(.contextLengthExceeded(let prompt, let output, let window)) = first,
                 request.shorten(excess: max(1, prompt + output - window), of: max(1, prompt), id: nextRequestID())
             else { return (stream, [first]) }
         }
-        return (await generate(request.generation), [])
+        let stream = await generate(request.generation)
+        began(stream.cancel)
+        return (stream, [])
     }
 }

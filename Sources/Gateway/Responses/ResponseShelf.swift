@@ -51,6 +51,17 @@ struct ResponseShelf: Sendable {
         return records
     }
 
+    /// Forgets a kept response; false when there was none.
+    ///
+    /// **Throws:** that the store failed.
+    func delete(id: String) async throws(Responses.StateError) -> Bool {
+        do {
+            return try await store?.delete(id: id) ?? false
+        } catch {
+            throw error.report
+        }
+    }
+
     private func find(_ id: String) async throws(Responses.StateError) -> Responses.Record? {
         if let record = await background?.record(id: id) { return record }
         do {

@@ -33,7 +33,7 @@ struct ResponsesRoutes: Sendable {
             let id = try context.parameters.require("id")
             let wasLive = await shelf.background?.record(id: id) != nil
             await shelf.background?.forget(id: id)
-            let wasKept = try await keeping { try await $0.delete(id: id) } ?? false
+            let wasKept = try await shelf.delete(id: id)
             guard wasLive || wasKept else { throw Responses.StateError.notFound(id: id) }
             return Response(json: Responses.deletionBody(id: id))
         }
@@ -85,8 +85,9 @@ struct ResponsesRoutes: Sendable {
             guard asked.stream else { return Response(json: record.body, headers: headers) }
             return try await follow(id, after: nil, headers)
         }
-        let answer = Responses.Answer(id: id, created: Self.now, request: asked, emits: asked.stream)
-        let making = Making(request: asked, id: id, answer: answer)
+        let created = Self.now
+        let answer = Responses.Answer(id: id, created: created, request: asked, emits: asked.stream)
+        let making = Making(request: asked, id: id, created: created, answer: answer)
         return asked.stream
             ? try await stream(making, context, headers) : try await gather(making, context, headers)
     }
@@ -95,11 +96,12 @@ struct ResponsesRoutes: Sendable {
     private struct Making: Sendable {
         let request: Responses.Request
         let id: String
+        let created: Int64
         var answer: Responses.Answer
 
         var record: Responses.Record {
             Responses.Record(
-                id: id, previousID: request.previousID, created: ResponsesRoutes.now, input: request.inputItems,
+                id: id, previousID: request.previousID, created: created, input: request.inputItems,
                 body: answer.body())
         }
     }
@@ -109,8 +111,7 @@ struct ResponsesRoutes: Sendable {
     ) async throws -> Response {
         var making = making
         var none: [Responses.StreamEvent] = []
-        let generation = await backend.start(making.request)
-        context.whenClientLeaves(generation.stream.cancel)
+        let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
         defer { context.whenClientLeaves(nil) }
         for event in generation.held { making.answer.absorb(event, at: Self.now, into: &none) }
         for await event in generation.stream.events { making.answer.absorb(event, at: Self.now, into: &none) }
@@ -126,8 +127,7 @@ struct ResponsesRoutes: Sendable {
     private func stream(
         _ making: Making, _ context: GatewayContext, _ headers: HTTPFields
     ) async throws -> Response {
-        let generation = await backend.start(making.request)
-        context.whenClientLeaves(generation.stream.cancel)
+        let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
         var held = generation.held
         var iterator = generation.stream.events.makeAsyncIterator()
         // `started` says only that a lane was found; the first output (or the end) decides.
@@ -136,22 +136,25 @@ struct ResponsesRoutes: Sendable {
             context.whenClientLeaves(nil)
             return Response(ErrorReport(error, promptField: "input"), headers)
         }
-        return Self.eventStream(headers) { [held] writer in
+        let body = ResponseBody { [held] writer in
             var making = making
-            for event in held { try await send(event, &making, &writer) }
-            for await event in generation.stream.events { try await send(event, &making, &writer) }
-            context.whenClientLeaves(nil)
-            if !making.answer.status.isOver {
-                try await send(.failed(.engineFailed(reason: "the answer has no end")), &making, &writer)
+            for event in held {
+                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
             }
+            for await event in generation.stream.events {
+                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
+            }
+            context.whenClientLeaves(nil)
+            let missing = GenerationEvent.failed(.engineFailed(reason: "the answer has no end"))
+            if let bytes = await bytes(of: missing, &making) { try await writer.write(bytes) }
             try await writer.finish(nil)
         }
+        return Self.eventStream(headers, body)
     }
 
-    private func send(
-        _ event: GenerationEvent, _ making: inout Making, _ writer: inout any ResponseBodyWriter
-    ) async throws {
-        guard !making.answer.status.isOver else { return }
+    /// What the client sees of an event; nil for nothing. The response is kept before its end is told.
+    private func bytes(of event: GenerationEvent, _ making: inout Making) async -> ByteBuffer? {
+        guard !making.answer.status.isOver else { return nil }
         var bytes: [UInt8] = []
         var events: [Responses.StreamEvent] = []
         if case .queued(let position, let seconds) = event {
@@ -165,7 +168,7 @@ struct ResponsesRoutes: Sendable {
         }
         for event in events { Responses.append(event, to: &bytes) }
         if isOver { Responses.appendDone(to: &bytes) }
-        if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+        return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
     }
 
     /// Keeps what was made, if it is to be kept; when that fails the object says so.
@@ -186,7 +189,7 @@ struct ResponsesRoutes: Sendable {
             _ = try await shelf.record(id: id)
             throw Responses.StateError.eventsNotKept(id: id)
         }
-        return Self.eventStream(headers) { writer in
+        let body = ResponseBody { writer in
             for await event in events {
                 var bytes: [UInt8] = []
                 Responses.append(event, to: &bytes)
@@ -197,6 +200,7 @@ struct ResponsesRoutes: Sendable {
             try await writer.write(ByteBuffer(bytes: end))
             try await writer.finish(nil)
         }
+        return Self.eventStream(headers, body)
     }
 
     // MARK: Compact
@@ -232,17 +236,6 @@ struct ResponsesRoutes: Sendable {
 
     // MARK: Requests
 
-    private func keeping<Value>(
-        _ body: (any ResponseStoring) async throws(ResponseStoreError) -> Value
-    ) async throws(Responses.StateError) -> Value? {
-        guard let store = shelf.store else { return nil }
-        do {
-            return try await body(store)
-        } catch {
-            throw error.report
-        }
-    }
-
     private static func body(of request: Request) async throws -> [UInt8] {
         var request = request
         let limit = Dialects.Limits.bodyBytes
@@ -262,16 +255,14 @@ struct ResponsesRoutes: Sendable {
         return "\(Responses.idPrefix)\(request)\(secret)"
     }
 
-    private static func eventStream(
-        _ headers: HTTPFields, _ write: @escaping @Sendable (inout any ResponseBodyWriter) async throws -> Void
-    ) -> Response {
+    private static func eventStream(_ headers: HTTPFields, _ body: ResponseBody) -> Response {
         var headers = headers
         headers[.contentType] = "text/event-stream"
         headers[.cacheControl] = "no-cache"
-        return Response(status: .ok, headers: headers, body: ResponseBody { try await write(&$0) })
+        return Response(status: .ok, headers: headers, body: body)
     }
 
-    fileprivate static var now: Int64 { Int64(Date().timeIntervalSince1970) }
+    private static var now: Int64 { Int64(Date().timeIntervalSince1970) }
 }
 
 extension GenerationEvent {
