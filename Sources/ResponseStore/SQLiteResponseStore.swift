@@ -48,6 +48,9 @@ package final class SQLiteResponseStore: ResponseStoring {
         }
     }
 
+    /// See `ResponseStoring`; in the same step, what is too old or too much is dropped.
+    ///
+    /// **Throws:** `ResponseStoreError.full`, `tooLarge` or `failed`.
     package func save(_ record: Responses.Record) async throws(ResponseStoreError) {
         let size = record.size
         guard size <= retention.bytes else { throw .tooLarge(bytes: size, limit: retention.bytes) }
@@ -65,6 +68,9 @@ package final class SQLiteResponseStore: ResponseStoring {
         }
     }
 
+    /// See `ResponseStoring`; a record that is too old is none.
+    ///
+    /// **Throws:** `ResponseStoreError.failed`.
     package func load(id: String) async throws(ResponseStoreError) -> Responses.Record? {
         let oldest = now() - retention.ageSeconds
         do {
@@ -83,6 +89,9 @@ package final class SQLiteResponseStore: ResponseStoring {
         }
     }
 
+    /// See `ResponseStoring`.
+    ///
+    /// **Throws:** `ResponseStoreError.full` or `failed`.
     package func delete(id: String) async throws(ResponseStoreError) -> Bool {
         try await write { database in
             try database.execute(sql: "DELETE FROM response WHERE id = ?", arguments: [id])

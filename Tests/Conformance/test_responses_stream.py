@@ -70,9 +70,9 @@ def test_every_chunk_is_whole_utf8_and_every_event_names_itself(server, question
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_every_required_member_is_always_there(server, case, stream):
-    status, _, body = post(server, {"model": MODEL_NAME, "stream": stream} | CASES[case], "/v1/responses")
+    status, _, body = post(server, {"model": MODEL_NAME, "temperature": 0, "stream": stream} | CASES[case], "/v1/responses")
     assert status == 200
-    objects = [json.loads(body)]if not stream else [
+    objects = [json.loads(body)] if not stream else [
         data["response"] for _, data in named_events(body) if "response" in data]
     for response in objects:
         assert MEMBERS <= response.keys(), MEMBERS - response.keys()

@@ -65,8 +65,8 @@ extension Responses {
         ///
         /// `history` is the chain this request continues, oldest first; `referenced` holds the records of
         /// `referencedResponses`. Input items without an identity get one from `responseID`.
-        /// **Throws:** `StateError.damagedRecord`, `itemNotFound`, or `invalid` for input that does not follow from what
-        /// was said before.
+        /// **Throws:** `StateError.damagedRecord`, `itemNotFound`, or `invalid` for input that does not follow from
+        /// what was said before.
         package mutating func settle(
             responseID: String, history: [Record], referenced: [Record]
         ) throws(StateError) {
