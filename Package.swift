@@ -81,14 +81,16 @@ let shells: [Target] = [
         [
             "Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ]),
+    shell("ResponseStore", ["Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -115,9 +117,11 @@ let shellTests: [Target] = [
     tests(
         "GatewayTests",
         [
-            "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
+    tests(
+        "ResponseStoreTests", ["ResponseStore", "Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
     tests(
         "NodeTests",
         [
@@ -141,6 +145,7 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),

@@ -17,6 +17,7 @@ works() { # works <package>: whether what the package gives is there, from where
         python3 | python) command -v python3 ;;
         python3-pip) python3 -m pip --version ;;
         python3-venv) python3 -c 'import ensurepip, venv' ;;
+        libsqlite3-dev) echo '#include <sqlite3.h>' | c++ -x c -fsyntax-only - ;;
         ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
         lib*) has_library "$1" ;;
         *) command -v "$1" ;;
@@ -51,7 +52,7 @@ as_root() {
 }
 
 debian() {
-    local packages=(ca-certificates git curl cmake ninja-build ccache pkg-config g++ python3 python3-pip)
+    local packages=(ca-certificates git curl cmake ninja-build ccache pkg-config g++ libsqlite3-dev python3 python3-pip)
     # Libraries of the toolchain are installed only when it does not start without them.
     swift package --version >/dev/null 2>&1 || packages+=(libcurl4 libxml2 libsqlite3-0 libncurses6)
     [ "$with_tests" = tests ] && packages+=(python3-venv)

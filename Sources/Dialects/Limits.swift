@@ -69,6 +69,23 @@ package enum Limits {
     /// Highest temperature, as OpenAI states it.
     package static let temperature = 2.0
 
+    // MARK: Responses
+
+    /// Most pairs of a response's metadata.
+    package static let metadataPairs = 16
+    /// Longest key of metadata. **Units:** Unicode scalars.
+    package static let metadataKeyCharacters = 64
+    /// Longest value of metadata. **Units:** Unicode scalars.
+    package static let metadataValueCharacters = 512
+    /// Most entries of `include`.
+    package static let includes = 16
+    /// Most responses that follow each other by `previous_response_id`.
+    package static let responseChain = 256
+    /// Largest kept response object or list of input items. **Units:** bytes; a request and an answer always fit.
+    package static let recordBytes = 256 << 20
+    /// Most items on one page of a list.
+    package static let pageItems = 100
+
     // MARK: Answers
 
     /// Largest answer that is put together in memory when the client does not stream. **Units:** bytes.

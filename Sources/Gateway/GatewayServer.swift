@@ -7,20 +7,23 @@ import NIOCore
 /// The HTTP side of a node: routes of all dialects over one `Generating`.
 package struct GatewayServer: Sendable {
     private let backend: any Generating
+    private let store: (any ResponseStoring)?
     private let host: String
     private let port: Int
     private let fingerprint: String
     private let logger: Logger
     private let clock: GatewayClock
 
-    /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers.
+    /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
+    /// without a `store` no responses are kept.
     package init(
-        backend: any Generating, host: String, port: Int, fingerprint: String, logger: Logger,
-        clock: GatewayClock = .system
+        backend: any Generating, store: (any ResponseStoring)? = nil, host: String, port: Int, fingerprint: String,
+        logger: Logger, clock: GatewayClock = .system
     ) {
         self.fingerprint = fingerprint
         self.clock = clock
         self.backend = backend
+        self.store = store
         self.host = host
         self.port = port
         self.logger = logger
@@ -34,11 +37,14 @@ package struct GatewayServer: Sendable {
         AnthropicRoutes(backend: backend).add(to: router)
         OllamaRoutes(backend: backend, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
+        let background = store.map { BackgroundResponses(backend: backend, store: $0, logger: logger) }
+        ResponsesRoutes(backend: backend, store: store, background: background, logger: logger).add(to: router)
         return Application(
             router: router,
             server: .http1(configuration: .init(additionalChannelHandlers: [DisconnectWatch()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), serverName: "skein", reuseAddress: true),
+            services: background.map { [$0] } ?? [],
             onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) }, logger: logger)
     }
 }
@@ -67,6 +73,8 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         } catch let refusal as RequestRefusal {
             return dialect.response(ErrorReport(refusal), requestID: context.id)
         } catch let error as DialectError {
+            return dialect.response(ErrorReport(error), requestID: context.id)
+        } catch let error as Responses.StateError {
             return dialect.response(ErrorReport(error), requestID: context.id)
         } catch let error as any HTTPResponseError where error.status == .notFound {
             return Self.unknown(request, context.id)
@@ -103,13 +111,14 @@ extension ErrorShape {
         var path = request.uri.path
         let dialect = ErrorDialect(path: path)
         for stem in ["/v1/models", "/api/blobs"] where path.hasPrefix(stem + "/") { path = stem }
-        guard let known = methods.first(where: { $0.path == path }) else {
+        let allowed = methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+        guard let allowed else {
             let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)
             return dialect.response(ErrorReport(refusal), requestID: id)
         }
-        let refusal = RequestRefusal.methodNotAllowed(method: method, allowed: known.allowed)
+        let refusal = RequestRefusal.methodNotAllowed(method: method, allowed: allowed)
         var response = dialect.response(ErrorReport(refusal), requestID: id)
-        response.headers[.allow] = known.allowed.joined(separator: ", ")
+        response.headers[.allow] = allowed.joined(separator: ", ")
         return response
     }
 }

@@ -5,6 +5,7 @@ package import Logging
 import ModelStore
 import NIOCore
 import NIOPosix
+import ResponseStore
 import ServiceLifecycle
 import SystemPackage
 import UnixSignals
@@ -26,6 +27,8 @@ package struct NodeConfiguration: Sendable {
     package var port = 7534
     /// Folder of caches.
     package var cacheFolder = Folders.cache
+    /// Folder of what must not be lost: stored responses.
+    package var dataFolder = Folders.data
 
     /// A node that serves these deployments.
     package init(deployments: [DeploymentSpec]) { self.deployments = deployments }
@@ -37,6 +40,18 @@ package enum Folders {
     package static var cache: String {
         if let folder = environment("XDG_CACHE_HOME") { return "\(folder)/skein" }
         return "\(environment("HOME") ?? "/tmp")/.cache/skein"
+    }
+
+    /// `$SKEIN_HOME`; else the system's place for data: `$XDG_DATA_HOME/skein` or `~/.local/share/skein`, on macOS
+    /// `~/Library/Application Support/Skein`.
+    package static var data: String {
+        if let folder = environment("SKEIN_HOME") { return folder }
+        let home = environment("HOME") ?? "/tmp"
+        #if os(macOS)
+            return "\(home)/Library/Application Support/Skein"
+        #else
+            return "\(environment("XDG_DATA_HOME") ?? "\(home)/.local/share")/skein"
+        #endif
     }
 
     private static func environment(_ name: String) -> String? {
@@ -83,7 +98,7 @@ package struct NodeService: Sendable {
         }
         let backend = NodeBackend(supervisors)
         let gateway = GatewayServer(
-            backend: backend, host: configuration.host, port: configuration.port,
+            backend: backend, store: openResponseStore(), host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", logger: logger)
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
@@ -94,6 +109,22 @@ package struct NodeService: Sendable {
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
         try await ServiceGroup(configuration: group).run()
+    }
+
+    /// The store of responses; without one the node serves all the same, and says of every response that it is not
+    /// kept.
+    private func openResponseStore() -> (any ResponseStoring)? {
+        do {
+            let path = "\(configuration.dataFolder)/responses.sqlite"
+            let store = try SQLiteResponseStore(path: path) { Int64(time(nil)) }
+            if let aside = store.setAside {
+                logger.error("the response store was damaged and starts empty", metadata: ["set.aside": "\(aside)"])
+            }
+            return store
+        } catch {
+            logger.error("responses are not stored", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// The built-in model as a file in the cache, written when it is not there yet.

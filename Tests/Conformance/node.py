@@ -64,7 +64,7 @@ def processes():
 
 
 class Node:
-    """`skein serve` with a cache folder of its own, on a port the system chooses."""
+    """`skein serve` with folders of its own, on a port the system chooses."""
 
     def __init__(self, folder, *arguments):
         self.folder = Path(folder)
@@ -79,7 +79,8 @@ class Node:
     def launch(self):
         """Starts the process without waiting for anything."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        environment = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"))
+        environment = dict(
+            os.environ, XDG_CACHE_HOME=str(self.folder / "cache"), SKEIN_HOME=str(self.folder / "data"))
         with open(self.folder / "stdout", "wb") as out, open(self.folder / "stderr", "wb") as err:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--listen", "127.0.0.1:0", *self.arguments],

@@ -34,7 +34,7 @@ def skein(cache):
     def run(*arguments, seconds=50):
         ended = subprocess.run(
             [BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
-            env=dict(os.environ, XDG_CACHE_HOME=str(cache)), errors="strict")
+            env=dict(os.environ, XDG_CACHE_HOME=str(cache), SKEIN_HOME=str(cache / "data")), errors="strict")
         assert ended.returncode >= 0, f"signal {-ended.returncode}: {ended.stderr}"
         for word in CRASH_WORDS:
             assert word not in ended.stdout + ended.stderr

@@ -32,6 +32,8 @@ struct RequestDraft: Sendable {
     var reasoningEffort: String?
     /// Completions: candidates to generate.
     var bestOf: Int?
+    /// What only the Responses dialect asks for.
+    var responses = Responses.Settings()
 
     init(id: RequestID) { request = GenerationRequest(id: id, model: "", prompt: .text("")) }
 

@@ -1,0 +1,270 @@
+import Dialects
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import Vocabulary
+
+/// `/v1/responses` and what stands below it.
+struct ResponsesRoutes: Sendable {
+    let backend: any Generating
+    let shelf: ResponseShelf
+    let logger: Logger
+
+    init(
+        backend: any Generating, store: (any ResponseStoring)?, background: BackgroundResponses?, logger: Logger
+    ) {
+        self.backend = backend
+        self.logger = logger
+        shelf = ResponseShelf(store: store, background: background)
+    }
+
+    func add(to router: Router<GatewayContext>) {
+        router.post("v1/responses") { request, context in try await create(request, context) }
+        router.post("v1/responses/compact") { request, context in try await compact(request, context) }
+        router.get("v1/responses/:id") { request, context in
+            let retrieval = try Responses.Retrieval.decode(Self.query(request))
+            let id = try context.parameters.require("id")
+            guard retrieval.stream else { return Response(json: try await shelf.record(id: id).body) }
+            return try await follow(id, after: retrieval.startingAfter)
+        }
+        router.delete("v1/responses/:id") { _, context in
+            let id = try context.parameters.require("id")
+            let wasLive = await shelf.background?.record(id: id) != nil
+            await shelf.background?.forget(id: id)
+            let wasKept = try await shelf.delete(id: id)
+            guard wasLive || wasKept else { throw Responses.StateError.notFound(id: id) }
+            return Response(json: Responses.deletionBody(id: id))
+        }
+        router.post("v1/responses/:id/cancel") { _, context in
+            let id = try context.parameters.require("id")
+            if let record = await shelf.background?.cancel(id: id) { return Response(json: record.body) }
+            let record = try await shelf.record(id: id)
+            guard record.runsInBackground else { throw Responses.StateError.notInBackground(id: id) }
+            return Response(json: record.body)
+        }
+        router.get("v1/responses/:id/input_items") { request, context in
+            let page = try Responses.Page.decode(Self.query(request))
+            let record = try await shelf.record(id: try context.parameters.require("id"))
+            return Response(json: try page.body(of: record))
+        }
+    }
+
+    /// The methods of a path of these routes; nil for other paths.
+    static func methods(of path: String) -> [String]? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard parts.starts(with: ["v1", "responses"]) else { return nil }
+        switch Array(parts.dropFirst(2)) {
+        case [], ["compact"]: return ["POST"]
+        case let rest where rest.count == 1 && !rest[0].isEmpty: return ["GET", "DELETE"]
+        case let rest where rest.count == 2 && rest[1] == "cancel": return ["POST"]
+        case let rest where rest.count == 2 && rest[1] == "input_items": return ["GET"]
+        default: return nil
+        }
+    }
+
+    // MARK: Create
+
+    private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let requestID = backend.nextRequestID()
+        var asked = try Responses.Request.decode(try await Self.body(of: request), id: requestID)
+        let id = Self.freshID(requestID)
+        if shelf.store == nil {
+            guard !asked.runsInBackground else { throw Responses.StateError.storageAbsent(field: "background") }
+            asked.isStored = false
+        }
+        let history = try await shelf.chain(endingAt: asked.previousID)
+        let referenced = try await shelf.records(ids: try asked.referencedResponses())
+        try asked.settle(responseID: id, history: history, referenced: referenced)
+        var headers = HTTPFields()
+        headers[.requestID] = "\(requestID)"
+        if let warnings = asked.warningHeader { headers[.warnings] = warnings }
+        if let background = shelf.background, asked.runsInBackground {
+            let record = try await background.begin(asked, id: id, created: Self.now)
+            guard asked.stream else { return Response(json: record.body, headers: headers) }
+            return try await follow(id, after: nil, headers)
+        }
+        let created = Self.now
+        let answer = Responses.Answer(id: id, created: created, request: asked, emits: asked.stream)
+        let making = Making(request: asked, id: id, created: created, answer: answer)
+        return asked.stream
+            ? try await stream(making, context, headers) : try await gather(making, context, headers)
+    }
+
+    /// A response being made for a client that waits for it.
+    private struct Making: Sendable {
+        let request: Responses.Request
+        let id: String
+        let created: Int64
+        var answer: Responses.Answer
+
+        var record: Responses.Record {
+            Responses.Record(
+                id: id, previousID: request.previousID, created: created, input: request.inputItems,
+                body: answer.body())
+        }
+    }
+
+    private func gather(
+        _ making: Making, _ context: GatewayContext, _ headers: HTTPFields
+    ) async throws -> Response {
+        var making = making
+        var none: [Responses.StreamEvent] = []
+        let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
+        defer { context.whenClientLeaves(nil) }
+        for event in generation.held { making.answer.absorb(event, at: Self.now, into: &none) }
+        for await event in generation.stream.events { making.answer.absorb(event, at: Self.now, into: &none) }
+        if let error = making.answer.failure { return Response(ErrorReport(error, promptField: "input"), headers) }
+        guard making.answer.status.isOver else {
+            throw RequestRefusal.internalError(requestID: headers[.requestID] ?? "")
+        }
+        await keep(&making)
+        return Response(json: making.answer.body(), headers: headers)
+    }
+
+    /// The status is decided by the first event: an error that could be known before the first byte is never a 200.
+    private func stream(
+        _ making: Making, _ context: GatewayContext, _ headers: HTTPFields
+    ) async throws -> Response {
+        let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
+        var held = generation.held
+        var iterator = generation.stream.events.makeAsyncIterator()
+        // `started` says only that a lane was found; the first output (or the end) decides.
+        while held.isEmpty || held.last?.isStart == true, let event = await iterator.next() { held.append(event) }
+        if case .failed(let error) = held.last {
+            context.whenClientLeaves(nil)
+            return Response(ErrorReport(error, promptField: "input"), headers)
+        }
+        let body = ResponseBody { [held] writer in
+            var making = making
+            for event in held {
+                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
+            }
+            for await event in generation.stream.events {
+                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
+            }
+            context.whenClientLeaves(nil)
+            let missing = GenerationEvent.failed(.engineFailed(reason: "the answer has no end"))
+            if let bytes = await bytes(of: missing, &making) { try await writer.write(bytes) }
+            try await writer.finish(nil)
+        }
+        return Self.eventStream(headers, body)
+    }
+
+    /// What the client sees of an event; nil for nothing. The response is kept before its end is told.
+    private func bytes(of event: GenerationEvent, _ making: inout Making) async -> ByteBuffer? {
+        guard !making.answer.status.isOver else { return nil }
+        var bytes: [UInt8] = []
+        var events: [Responses.StreamEvent] = []
+        if case .queued(let position, let seconds) = event {
+            ServerSentEvents.appendQueued(position: position, predictedWaitSeconds: seconds, to: &bytes)
+        }
+        making.answer.absorb(event, at: Self.now, into: &events)
+        let isOver = making.answer.status.isOver
+        if isOver {
+            await keep(&making)
+            making.answer.conclude(into: &events)
+        }
+        for event in events { Responses.append(event, to: &bytes) }
+        if isOver { Responses.appendDone(to: &bytes) }
+        return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
+    }
+
+    /// Keeps what was made, if it is to be kept; when that fails the object says so.
+    private func keep(_ making: inout Making) async {
+        guard making.request.isStored, let store = shelf.store else { return }
+        do {
+            try await store.save(making.record)
+        } catch {
+            logger.error("a response could not be kept", metadata: ["error": "\(error)"])
+            making.answer.isStored = false
+        }
+    }
+
+    // MARK: Following
+
+    private func follow(_ id: String, after number: Int?, _ headers: HTTPFields = [:]) async throws -> Response {
+        guard let events = await shelf.background?.events(id: id, after: number) else {
+            _ = try await shelf.record(id: id)
+            throw Responses.StateError.eventsNotKept(id: id)
+        }
+        let body = ResponseBody { writer in
+            for await event in events {
+                var bytes: [UInt8] = []
+                Responses.append(event, to: &bytes)
+                try await writer.write(ByteBuffer(bytes: bytes))
+            }
+            var end: [UInt8] = []
+            Responses.appendDone(to: &end)
+            try await writer.write(ByteBuffer(bytes: end))
+            try await writer.finish(nil)
+        }
+        return Self.eventStream(headers, body)
+    }
+
+    // MARK: Compact
+
+    private func compact(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let requestID = backend.nextRequestID()
+        var asked = try Responses.Compaction.decode(try await Self.body(of: request), id: requestID)
+        let id = Self.freshID(requestID)
+        try asked.settle(responseID: id, history: try await shelf.chain(endingAt: asked.previousID))
+        var headers = HTTPFields()
+        headers[.requestID] = "\(requestID)"
+        if let warnings = asked.warningHeader { headers[.warnings] = warnings }
+        let generation = await backend.generate(asked.generation)
+        context.whenClientLeaves(generation.cancel)
+        defer { context.whenClientLeaves(nil) }
+        var summary = ""
+        for await event in generation.events {
+            switch event {
+            case .output(let delta): summary += delta.text
+            case .failed(let error): return Response(ErrorReport(error, promptField: "input"), headers)
+            case .finished(let completion):
+                guard !summary.isEmpty else {
+                    let error = GenerationError.engineFailed(reason: "the model wrote no summary")
+                    return Response(ErrorReport(error), headers)
+                }
+                let body = asked.body(id: id, created: Self.now, summary: summary, usage: completion.usage)
+                return Response(json: body, headers: headers)
+            case .queued, .started: break
+            }
+        }
+        throw RequestRefusal.internalError(requestID: "\(requestID)")
+    }
+
+    // MARK: Requests
+
+    private static func body(of request: Request) async throws -> [UInt8] {
+        var request = request
+        let limit = Dialects.Limits.bodyBytes
+        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
+            throw RequestRefusal.bodyTooLarge(bytes: length, limit: limit)
+        }
+        return Array(try await request.collectBody(upTo: limit).readableBytesView)
+    }
+
+    private static func query(_ request: Request) -> [(name: String, value: String)] {
+        request.uri.queryParameters.map { (String($0.key), String($0.value)) }
+    }
+
+    /// An identity nobody can guess: whoever knows it may read the response.
+    private static func freshID(_ request: Vocabulary.RequestID) -> String {
+        let secret = Vocabulary.RequestID(UInt64.random(in: 0 ... .max))
+        return "\(Responses.idPrefix)\(request)\(secret)"
+    }
+
+    private static func eventStream(_ headers: HTTPFields, _ body: ResponseBody) -> Response {
+        var headers = headers
+        headers[.contentType] = "text/event-stream"
+        headers[.cacheControl] = "no-cache"
+        return Response(status: .ok, headers: headers, body: body)
+    }
+
+    private static var now: Int64 { Int64(Date().timeIntervalSince1970) }
+}
+
+extension GenerationEvent {
+    fileprivate var isStart: Bool { if case .started = self { true } else { false } }
+}
