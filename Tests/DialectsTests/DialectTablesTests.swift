@@ -48,6 +48,8 @@ import Vocabulary
 
     /// A refused field must be refused, an unknown one must be named.
     @Test(arguments: [
+        ("POST /v1/responses", #"{"model":"m","input":"hi""#),
+        ("POST /v1/responses/compact", #"{"model":"m","input":"hi""#),
         ("POST /v1/messages", #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#),
         ("POST /v1/messages/count_tokens", #"{"model":"m","messages":[{"role":"user","content":"hi"}]"#),
         ("POST /api/generate", #"{"model":"m","prompt":"hi""#),
@@ -82,6 +84,8 @@ import Vocabulary
     private func warnings(_ route: String, _ body: String) throws(DialectError) -> [String] {
         let (body, id) = (bytes(body), RequestID(1))
         switch route {
+        case "POST /v1/responses": return try list(Responses.Request.decode(body, id: id).warningHeader)
+        case "POST /v1/responses/compact": return try list(Responses.Compaction.decode(body, id: id).warningHeader)
         case "POST /v1/messages": return try Anthropic.MessageRequest.decode(body, id: id).decoded.warnings
         case "POST /v1/messages/count_tokens": return try Anthropic.CountRequest.decode(body, id: id).warnings
         case "POST /api/generate":
@@ -91,4 +95,6 @@ import Vocabulary
         default: return try Ollama.ModelRequest.decode(body, route: .pull).warnings
         }
     }
+
+    private func list(_ header: String?) -> [String] { header.map { [$0] } ?? [] }
 }

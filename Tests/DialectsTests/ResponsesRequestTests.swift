@@ -149,4 +149,22 @@ import Vocabulary
     func `bodies that are no request`(body: String, expected: DialectError) {
         #expect(responsesBodyError(body) == expected)
     }
+
+    @Test func `what the table calls refused is refused, and nothing else`() throws {
+        let values = ["1", "2", "true", "false", #""x""#, "[]", "{}", "0.5", #""auto""#, #"{"id":"p"}"#, #"["a"]"#]
+        for field in Responses.Request.fields where !field.name.contains(".") && !field.name.contains("[") {
+            guard field.name != "model", field.name != "input" else { continue }
+            let answers = values.map { responsesError(#""\#(field.name)":\#($0)"#) }
+            let refusals = answers.filter { error in
+                switch error {
+                case .unsupportedField, .unsupportedValue: true
+                default: false
+                }
+            }
+            let isRefused = !refusals.isEmpty
+            #expect(isRefused == (field.disposition == .refused), "\(field.name): \(answers)")
+            // A field that is refused for its presence has no value that passes.
+            if field.disposition != .refused { #expect(answers.contains { $0 == nil || $0?.field != nil }) }
+        }
+    }
 }

@@ -11,6 +11,8 @@ package struct RouteFields: Sendable {
         [
             RouteFields(route: "POST /v1/chat/completions", fields: OpenAI.ChatCompletion.fields),
             RouteFields(route: "POST /v1/completions", fields: OpenAI.Completion.fields),
+            RouteFields(route: "POST /v1/responses", fields: Responses.Request.fields),
+            RouteFields(route: "POST /v1/responses/compact", fields: Responses.Compaction.fields),
             RouteFields(route: "POST /v1/messages", fields: Anthropic.MessageRequest.fields),
             RouteFields(route: "POST /v1/messages/count_tokens", fields: Anthropic.CountRequest.fields),
             RouteFields(route: "POST /api/generate", fields: Ollama.AnswerRequest.fields(.generate)),
