@@ -89,11 +89,10 @@ package struct NodeService: Sendable {
     }
 
     private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
-        let cache = StageFileCache(folder: "\(configuration.cacheFolder)/stages")
-        let digests = DigestCache(folder: "\(configuration.cacheFolder)/digests")
+        let caches = NodeCaches(folder: configuration.cacheFolder)
         let supervisors = try configuration.deployments.map { spec in
             PlacementSupervisor(
-                plan: try DeploymentPlan(spec, cache: cache, digests: digests), executable: executable, folder: folder,
+                plan: try DeploymentPlan(spec, caches: caches), executable: executable, folder: folder,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
         }
         let backend = NodeBackend(supervisors)

@@ -27,6 +27,11 @@ struct ComputeJob: Sendable {
         case operationsOnly
     }
 
+    /// Whether there are no rows to run.
+    var isOperationsOnly: Bool {
+        if case .operationsOnly = work { true } else { false }
+    }
+
     /// Whether the job may run on an event loop: a few rows, decoded in the time of one token, whose frame a socket
     /// takes in one write. Prefill would keep the loop from its links for too long.
     var isShort: Bool {
@@ -126,6 +131,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var output = StageOutput()
     private var rows: [StageRow] = []
+    private var spoiled = SpoiledLanes()
     private var scratch: [Float] = []
     var statistics = StageStatistics()
     var trace = StepTrace()
@@ -156,26 +162,31 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         // freed everywhere.
         var refused: EngineError?
         for operation in job.operations {
+            spoiled.follow(operation)
             do throws(EngineError) {
                 try engine.apply(operation)
             } catch {
                 refused = refused ?? error
             }
         }
-        if let refused { return StageFailure(stage: stageIndex, refused) }
         do throws(EngineError) {
             switch job.work {
             case .skip(let failure):
                 return failure
             case .operationsOnly:
+                if let refused { throw refused }
                 output.samples.removeAll(keepingCapacity: true)
                 return nil
             case .rows(let own):
                 rows = own
+                if let refused { throw refused }
+                try spoiled.admit(rows)
                 try engine.execute(own, activations: [Float]().span, into: &output)
             case .frame(let layout, let body):
                 let bytes = body.readableBytesSpan
                 layout.rows(of: bytes, into: &rows)
+                if let refused { throw refused }
+                try spoiled.admit(rows)
                 try layout.withActivations(of: bytes, scratch: &scratch) { floats throws(EngineError) in
                     try engine.execute(rows, activations: floats, into: &output)
                 }
@@ -183,6 +194,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             statistics.rows += UInt64(rows.count)
             return nil
         } catch {
+            if !job.isOperationsOnly { spoiled.failed(rows) }
             return StageFailure(stage: stageIndex, error)
         }
     }

@@ -70,6 +70,9 @@ actor EntryDriver {
     /// Takes over the link to the next stage, which this runner dialled.
     func dialled(_ link: FrameLink) throws(WireError) { try links.dialled(link, role: .upstream, to: 1) }
 
+    /// Composes microbatches by another policy from now on.
+    func adopt(_ policy: any BatchPolicy) { brain.adopt(policy) }
+
     /// Calls `report` once, when the chain is closed: the onward link is open and the last stage has dialled back.
     func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) {
         opening.wait(report)

@@ -46,6 +46,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var conditions: LinkConditions
     /// Seed of requests that bring none.
     package var seed: UInt64
+    /// What the stage's steps cost, when that is known from an earlier time; else the runner times them.
+    package var costs: StepCosts?
 
     /// The stage's layers.
     package var layers: LayerRange { stages[stageIndex] }
@@ -90,7 +92,9 @@ package enum RunnerCommand: Sendable, Codable {
     case configure(RunnerConfiguration)
     /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
     /// entry stage.
-    case connect(next: LinkAddress?, entry: LinkAddress?)
+    ///
+    /// `costs` are those of every stage, entry stage first; nil when one could not be timed.
+    case connect(next: LinkAddress?, entry: LinkAddress?, costs: [StepCosts]?)
     /// Say where the time went.
     case report
 }
@@ -155,4 +159,6 @@ package struct LoadedStage: Sendable, Codable {
     package var trainedContext: Int
     /// Seconds from the start of loading to its end.
     package var loadSeconds: Double
+    /// What its steps cost; nil when they could not be timed.
+    package var costs: StepCosts?
 }

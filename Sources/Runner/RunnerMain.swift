@@ -31,8 +31,8 @@ package enum RunnerMain {
             let stage = try await load(configuration)
             while let line = await iterator.next() {
                 switch try decode(line) {
-                case .connect(let next, let entry):
-                    try await stage.connect(next, entry)
+                case .connect(let next, let entry, let costs):
+                    try await stage.connect(next, entry, costs)
                     report(.ready)
                 case .report: report(.times(await stage.times()))
                 case .configure: throw RunnerError.badCommand(reason: "a second configuration")
@@ -89,7 +89,7 @@ package enum RunnerMain {
 /// A started stage, whatever its engine.
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
-    let connect: @Sendable (LinkAddress?, LinkAddress?) async throws -> Void
+    let connect: @Sendable (LinkAddress?, LinkAddress?, [StepCosts]?) async throws -> Void
     /// Where the time went so far.
     let times: @Sendable () async -> StageTimes
 }
@@ -105,7 +105,7 @@ extension RunnerMain {
         var options = ModelOptions()
         options.gpuLayers = configuration.gpuLayers
         let lastTenth = Mutex(-1)
-        let engine = try LlamaStageEngine(
+        var engine = try LlamaStageEngine(
             LlamaStageConfiguration(
                 path: configuration.path, layers: configuration.layers, layerCount: configuration.layerCount,
                 recipe: configuration.recipe, context: context, model: options),
@@ -119,6 +119,8 @@ extension RunnerMain {
                 if isNew { report(.loading(fraction: Double(fraction))) }
                 return true
             })
+        let loadSeconds = (ContinuousClock.now - began).inSeconds
+        let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
         let model = engine.model
         report(
@@ -126,7 +128,7 @@ extension RunnerMain {
                 LoadedStage(
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
-                    loadSeconds: (ContinuousClock.now - began).inSeconds)))
+                    loadSeconds: loadSeconds, costs: costs)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model)) : nil
@@ -163,7 +165,8 @@ extension RunnerMain {
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(inward, configuration) { driver }
             return RunningStage(
-                connect: { next, _ in
+                connect: { next, _, costs in
+                    if let costs { await driver.adopt(CostBatchPolicy(costs)) }
                     if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
                     try await opened { report in await driver.whenOpened(report) }
                 }, times: { await driver.times })
@@ -171,7 +174,7 @@ extension RunnerMain {
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
         try await listen(inward, configuration) { driver }
         return RunningStage(
-            connect: { next, entry in
+            connect: { next, entry, _ in
                 guard let target = configuration.isLast ? entry : next else {
                     throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
                 }

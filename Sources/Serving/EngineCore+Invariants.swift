@@ -40,19 +40,16 @@ extension EngineCore {
     }
 
     private var brokenStep: String? {
-        var seen = Set<Lane>()
+        var aboard = Array(repeating: 0, count: lanes.slots.count)
         for step in steps {
-            for passenger in step.passengers {
-                if !seen.insert(passenger.lane).inserted {
-                    return "lane \(passenger.lane.index) is in two microbatches or twice in one"
-                }
-                if lanes[passenger.lane].step != step.id {
-                    return "lane \(passenger.lane.index) does not know step \(step.id)"
-                }
+            if Set(step.passengers.map(\.lane)).count != step.passengers.count {
+                return "a lane is twice in step \(step.id)"
             }
+            for passenger in step.passengers { aboard[Int(passenger.lane.index)] += 1 }
         }
-        let aboard = lanes.slots.count { $0.step != nil }
-        if aboard != seen.count { return "\(aboard) lanes think they are in flight, \(seen.count) are" }
+        for (index, slot) in lanes.slots.enumerated() where slot.inFlight != aboard[index] {
+            return "lane \(index) thinks it is in \(slot.inFlight) microbatches, it is in \(aboard[index])"
+        }
         if let stageZeroStep, !steps.contains(where: { $0.id == stageZeroStep }) {
             return "stage 0 computes step \(stageZeroStep), which is not in flight"
         }

@@ -19,10 +19,14 @@ package struct EngineCore {
 
         let id: StepID
         let passengers: [Passenger]
+        let rowCount: Int
+        let startedAt: Instant
+        /// Nothing else was in flight when it started.
+        let wasAlone: Bool
     }
 
     /// Bounds and facts.
-    package let settings: EngineSettings
+    package private(set) var settings: EngineSettings
     let tokenizer: any Tokenizer
     let renderer: any PromptRenderer
 
@@ -42,6 +46,9 @@ package struct EngineCore {
     var loss: (stage: Int, reason: String)?
 
     var stepCount: UInt64 = 0
+    /// Decode rows sent since prefill rows were last sent.
+    var decodedSincePrefill = 0
+    var hops = HopEstimator()
     var arrivalCount: UInt64 = 0
     var random: SeededRandom
     var estimator = WaitEstimator()
@@ -74,12 +81,16 @@ package struct EngineCore {
         expireWaiting(now: now)
         seat(now: now)
         announcePositions(now: now)
-        schedule()
+        schedule(now: now)
         wakeForWaiting()
         if settings.assertsInvariants { assert(brokenInvariant == nil, brokenInvariant ?? "") }
         defer { effects.list = [] }
         return effects
     }
+
+    /// Composes microbatches by another policy from now on: the costs of steps are known only when all stages have been
+    /// loaded and timed.
+    package mutating func adopt(_ policy: any BatchPolicy) { settings.policy = policy }
 
     // MARK: What operators and tests see
 

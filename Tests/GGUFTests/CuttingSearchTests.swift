@@ -73,6 +73,9 @@ import Vocabulary
         #expect(try cutter.evenCut(stageCount: 8).boundaries == [8, 16, 24, 32, 40, 48, 56])
         #expect(try cutter.evenCut(stageCount: 3).boundaries == [21, 42])
         #expect(try cutter.evenCut(stageCount: 64).boundaries == Array(1..<64))
+        // A last layer that weighs as much as eight others.
+        let weights = Array(repeating: 10, count: 63) + [80]
+        #expect(try cutter.evenCut(stageCount: 2, weights: weights).boundaries == [35])
     }
 
     @Test func `the deepest model of many stages is searched without trying all`() throws {

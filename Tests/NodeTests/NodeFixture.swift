@@ -47,8 +47,7 @@ enum Fixture {
         spec.threads = 1
         spec.window = 512
         change(&spec)
-        return try DeploymentPlan(
-            spec, cache: StageFileCache(folder: "\(folder)/stages"), digests: DigestCache(folder: "\(folder)/digests"))
+        return try DeploymentPlan(spec, caches: NodeCaches(folder: folder))
     }
 }
 

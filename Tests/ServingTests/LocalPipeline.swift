@@ -29,6 +29,7 @@ struct LocalPipeline {
 
     private(set) var core: EngineCore
     private(set) var stages: [ReferenceStage]
+    private var spoiled: [SpoiledLanes]
     private var inboxes: [[Parcel]]
     /// Reports of stage 0, and answers of the last stage and failures: two connections, each in order.
     private var reports: [[EngineCore.Input]] = [[], []]
@@ -49,6 +50,7 @@ struct LocalPipeline {
     init(_ options: Options = Options(), adjust: (inout EngineSettings) -> Void = { _ in }) {
         self.options = options
         stages = Self.makeStages(options)
+        spoiled = stages.map { _ in SpoiledLanes() }
         inboxes = Array(repeating: [], count: options.stageCount)
         random = options.interleaving.map { SeededRandom(seed: $0) }
         var settings = EngineSettings(shapes: stages.map(\.shape), window: options.window, seed: 99)
@@ -93,6 +95,7 @@ struct LocalPipeline {
         for index in inboxes.indices { inboxes[index] = [] }
         reports = [[], []]
         stages[stage] = Self.makeStages(options)[stage]
+        spoiled[stage] = SpoiledLanes()
         handle(.stageLost(stage: stage, reason: "killed"))
     }
 
@@ -149,18 +152,27 @@ struct LocalPipeline {
         var output = StageOutput()
         var next = parcel.microbatch
         do {
-            for operation in parcel.microbatch.operations { try stages[index].apply(operation) }
+            for operation in parcel.microbatch.operations {
+                spoiled[index].follow(operation)
+                try stages[index].apply(operation)
+            }
         } catch {
             note("stage \(index): \(error)")
         }
-        let planned = fault(index, parcel.microbatch)
+        var planned = fault(index, parcel.microbatch)
         do throws(EngineError) {
+            do throws(EngineError) {
+                try spoiled[index].admit(parcel.microbatch.rows)
+            } catch {
+                planned = error
+            }
             if let planned { throw planned }
             try stages[index].execute(parcel.microbatch.rows, activations: parcel.activations.span, into: &output)
             if index == 0 { reports[0].append(.stepCompleted(parcel.microbatch.id)) }
         } catch {
             // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
             if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
+            spoiled[index].failed(parcel.microbatch.rows)
             reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
             next.rows = []
         }

@@ -29,4 +29,17 @@ enum Requests {
             if random.below(6) == 0 { request.maxOutputTokens = nil }
         }
     }
+
+    /// Costs drawn for each stage: rising with the rows, at times by leaps.
+    static func costPolicy(_ random: inout SeededRandom, stageCount: Int) -> CostBatchPolicy {
+        CostBatchPolicy(
+            (0..<stageCount).compactMap { _ in
+                var cost = 1e6
+                return StepCosts(
+                    [1, 2, 4, 8, 16].map { rows in
+                        defer { cost *= 1 + Double(random.below(400)) / 100 }
+                        return StepCosts.Point(rows: rows, nanoseconds: cost)
+                    })
+            })
+    }
 }

@@ -16,8 +16,10 @@ import Vocabulary
         options.headroom = 1 + random.below(8)
         if random.below(2) == 0 { options.reservation = random.below(12) }
         options.interleaving = random.next()
-        if random.below(3) == 0 {
-            options.policy = EvenBatchPolicy(prefillRowsBesideDecode: 1 + random.below(4))
+        switch random.below(3) {
+        case 0: options.policy = EvenBatchPolicy(prefillRowsBesideDecode: 1 + random.below(4))
+        case 1: options.policy = Requests.costPolicy(&random, stageCount: options.stageCount)
+        default: break
         }
         let usesFaults = random.below(3) == 0
         var pipeline = LocalPipeline(options)

@@ -20,28 +20,32 @@ extension ModelCutter {
         guard stageCount >= 1, stageCount <= layerCount else { return [] }
         guard stageCount > 1 else { return limit > 0 ? [.whole(layerCount: layerCount)] : [] }
         guard obstacle == nil else { return [] }
-        let costs = costs(stageCount: stageCount)
+        let costs = costs(stageCount: stageCount, Array(0...layerCount))
         var cuts: [Cut] = []
         extend([], stageCount, costs, limit, &cuts)
         return cuts
     }
 
-    /// The legal cut into `stageCount` stages whose layer counts are most even, the lexically first of them.
+    /// The legal cut into `stageCount` stages of most even weight, the lexically first of them.
     ///
-    /// Takes time proportional to `stageCount` times the square of the layers.
+    /// `weights` has a positive number per layer, in units of which the whole model has at most a million; without
+    /// it every layer weighs the same. Takes time proportional to `stageCount` times the square of the layers.
     /// **Throws:** `tooManyStages` with the numbers that work, or the `obstacle`.
-    package func evenCut(stageCount: Int) throws(CutError) -> Cut {
+    package func evenCut(stageCount: Int, weights: [Int]? = nil) throws(CutError) -> Cut {
         if stageCount == 1 { return .whole(layerCount: layerCount) }
         if let obstacle { throw obstacle }
         if stageCount >= 1, stageCount <= layerCount {
-            let costs = costs(stageCount: stageCount)
+            let weights = weights ?? Array(repeating: 1, count: layerCount)
+            precondition(weights.count == layerCount, "\(weights.count) weights for \(layerCount) layers")
+            let before = weights.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) }
+            let costs = costs(stageCount: stageCount, before)
             var boundaries: [Int] = []
             var first = 0
             for missing in stride(from: stageCount, to: 1, by: -1) {
                 guard
                     let cost = costs[missing][first],
                     let next = (first + 1..<layerCount).first(where: {
-                        self.cost(first, $0, behind: costs[missing - 1][$0]) == cost
+                        self.cost(first, $0, before, behind: costs[missing - 1][$0]) == cost
                     })
                 else { break }
                 boundaries.append(next)
@@ -58,13 +62,13 @@ extension ModelCutter {
     /// The numbers of stages into which the model can be cut, ascending; 1 is always among them.
     package var possibleStageCounts: [Int] {
         guard obstacle == nil else { return [1] }
-        let costs = costs(stageCount: layerCount)
+        let costs = costs(stageCount: layerCount, Array(0...layerCount))
         return (1...layerCount).filter { costs[$0][0] != nil }
     }
 
-    /// For `[stages][first]`, the least sum of squared stage sizes with which the layers from `first` on can be cut
-    /// into so many stages; nil when they cannot.
-    private func costs(stageCount: Int) -> [[Int?]] {
+    /// For `[stages][first]`, the least sum of squared stage weights with which the layers from `first` on can be cut
+    /// into so many stages; nil when they cannot. `before` has the weight in front of each layer.
+    private func costs(stageCount: Int, _ before: [Int]) -> [[Int?]] {
         let legalEnds = (0..<layerCount).map { first in
             (first + 1...layerCount).filter { table.isLegal(first, $0) }
         }
@@ -74,8 +78,8 @@ extension ModelCutter {
             var row = [Int?](repeating: nil, count: layerCount + 1)
             for first in 0..<layerCount where layerCount - first >= stages {
                 for end in legalEnds[first] {
-                    guard let behind = costs[stages - 1][end] else { continue }
-                    row[first] = min(row[first] ?? .max, behind + (end - first) * (end - first))
+                    guard let cost = cost(first, end, before, behind: costs[stages - 1][end]) else { continue }
+                    row[first] = min(row[first] ?? .max, cost)
                 }
             }
             costs.append(row)
@@ -83,9 +87,9 @@ extension ModelCutter {
         return costs
     }
 
-    private func cost(_ first: Int, _ end: Int, behind: Int?) -> Int? {
+    private func cost(_ first: Int, _ end: Int, _ before: [Int], behind: Int?) -> Int? {
         guard let behind, table.isLegal(first, end) else { return nil }
-        return behind + (end - first) * (end - first)
+        return behind + (before[end] - before[first]) * (before[end] - before[first])
     }
 
     // Only walks where the rest can be cut, so the work is bounded by the cuts found.

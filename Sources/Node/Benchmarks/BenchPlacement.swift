@@ -13,9 +13,7 @@ struct BenchPlacement: Sendable {
     static func with<Value: Sendable>(
         _ spec: DeploymentSpec, environment: BenchEnvironment, _ body: (BenchPlacement) async throws -> Value
     ) async throws -> Value {
-        let plan = try DeploymentPlan(
-            spec, cache: StageFileCache(folder: "\(environment.cacheFolder)/stages"),
-            digests: DigestCache(folder: "\(environment.cacheFolder)/digests"))
+        let plan = try DeploymentPlan(spec, caches: NodeCaches(folder: environment.cacheFolder))
         let supervisor = PlacementSupervisor(
             plan: plan, executable: environment.executable, folder: environment.socketFolder,
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Logger(label: "bench"))

@@ -1,6 +1,8 @@
 import GGUF
-package import ModelStore
+import ModelStore
+import Placement
 import Runner
+import Serving
 import Transport
 package import Vocabulary
 import Wire
@@ -21,6 +23,7 @@ package struct DeploymentPlan: Sendable {
     package let cut: Cut
     /// The stage files, pinned as long as the plan lives; one stage uses the model file itself.
     let files: [StageFile]
+    private let costs: StepCostCache
 
     struct StageFile: Sendable {
         let path: String
@@ -31,13 +34,13 @@ package struct DeploymentPlan: Sendable {
     /// Reads the model's header, checks it, cuts it and makes the stage files.
     ///
     /// **Throws:** `DeploymentError.store` or `.setting` with the numbers.
-    package init(_ spec: DeploymentSpec, cache: StageFileCache, digests: DigestCache) throws(DeploymentError) {
+    package init(_ spec: DeploymentSpec, caches: NodeCaches) throws(DeploymentError) {
         guard (1...256).contains(spec.laneCount) else {
             throw .setting(name: "lanes", value: "\(spec.laneCount)", limit: "1 … 256 are allowed")
         }
         do {
             let file = try ModelFile(path: spec.path)
-            let digest = try digests.digest(ofFile: spec.path)
+            let digest = try caches.digests.digest(ofFile: spec.path)
             let cutter = try file.cutter()
             let cut = try Self.cut(spec, cutter)
             let trained = file.trainedContext
@@ -50,13 +53,14 @@ package struct DeploymentPlan: Sendable {
             var files: [StageFile] = []
             for layers in cut.stages where cut.stageCount > 1 {
                 let plan = try cutter.plan(layers)
-                let pin = try cache.materialise(plan, of: spec.path, digest: digest)
+                let pin = try caches.stages.materialise(plan, of: spec.path, digest: digest)
                 files.append(StageFile(path: pin.path, recipe: plan.recipe, pin: pin))
             }
             if files.isEmpty {
                 files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
             }
             self.files = files
+            costs = caches.costs
             self.cut = cut
             self.spec = spec
         } catch let error as DeploymentError {
@@ -74,7 +78,8 @@ package struct DeploymentPlan: Sendable {
                 throw DeploymentError.setting(
                     name: "stages", value: "\(count)", limit: "1 … \(cutter.layerCount) are possible for this model")
             }
-            return try cutter.evenCut(stageCount: count)
+            // A header that lacks what planning needs can still be cut by the number of layers.
+            return try cutter.evenCut(stageCount: count, weights: try? ModelFootprint(cutter).layerWeights)
         case .boundaries(let boundaries):
             guard let cut = Cut(layerCount: cutter.layerCount, boundaries: boundaries) else {
                 throw DeploymentError.setting(
@@ -103,8 +108,14 @@ package struct DeploymentPlan: Sendable {
             configuration.wire = spec.wire.description
             configuration.conditions = spec.conditions
             configuration.seed = UInt64.random(in: .min ... .max)
+            configuration.costs = costs.costs(of: configuration)
             return configuration
         }
+    }
+
+    /// Keeps what a stage measured for the next start; what it was told is known already.
+    func remember(_ measured: StepCosts, of stage: RunnerConfiguration) {
+        if stage.costs == nil { costs.remember(measured, of: stage) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

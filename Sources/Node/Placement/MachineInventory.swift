@@ -21,6 +21,11 @@ package enum MachineInventory {
         return Inventory(nodes: [NodeInventory(name: hostName, devices: [device])])
     }
 
+    /// Names what the speed of this machine depends on: the machine, its processor, how many cores this process may use.
+    static var fingerprint: String {
+        "\(hostName) \(processorName ?? "") \(ProcessInfo.processInfo.activeProcessorCount)"
+    }
+
     private static var hostName: String {
         let name = ProcessInfo.processInfo.hostName
         return name.split(separator: ".").first.map(String.init) ?? "this-machine"
@@ -45,11 +50,25 @@ package enum MachineInventory {
             return (available.map { ByteCount($0) }, total.map { ByteCount($0) })
         }
 
+        private static var processorName: String? {
+            let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
+            return text?.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Model") }
+                .map(String.init)
+        }
+
         private static func number(_ path: String) -> UInt64? {
             guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
             return UInt64(text.filter(\.isNumber))
         }
     #else
+        private static var processorName: String? {
+            var length = 0
+            guard sysctlbyname("machdep.cpu.brand_string", nil, &length, nil, 0) == 0, length > 0 else { return nil }
+            var bytes = [UInt8](repeating: 0, count: length)
+            guard sysctlbyname("machdep.cpu.brand_string", &bytes, &length, nil, 0) == 0 else { return nil }
+            return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+
         /// Free, inactive and purgeable pages: what the system hands out without swapping.
         private static func systemMemory() -> (available: ByteCount?, total: ByteCount?) {
             let total = ByteCount(ProcessInfo.processInfo.physicalMemory)

@@ -193,7 +193,9 @@ actor PlacementSupervisor {
             switch notice {
             case .report(let index, .listening(let address)): addresses[index] = address
             case .report(_, .loading): break
-            case .report(let index, .loaded(let stage)): loaded[index] = stage
+            case .report(let index, .loaded(let stage)):
+                loaded[index] = stage
+                if let costs = stage.costs { plan.remember(costs, of: configurations[index]) }
             case .report(let index, .failed(let reason)): lastWords[index] = reason
             case .report(_, .ready): readyStages += 1
             case .report(let index, .times(let stage)):
@@ -211,8 +213,11 @@ actor PlacementSupervisor {
                 return Loss(stage: 0, reason: "it did not start within \(Self.startSeconds) s")
             }
             if case .report(_, .listening) = notice, addresses.count == configurations.count {
+                // A stage listens after it has reported what it loaded.
+                let stages = configurations.indices.map { loaded[$0]?.costs }
+                let costs = stages.contains(nil) ? nil : stages.compactMap { $0 }
                 for (index, continuation) in commands.enumerated() {
-                    continuation.yield(.connect(next: addresses[index + 1], entry: addresses[0]))
+                    continuation.yield(.connect(next: addresses[index + 1], entry: addresses[0], costs: costs))
                 }
             }
             if case .report(_, .ready) = notice, readyStages == configurations.count, let entry = addresses[0],

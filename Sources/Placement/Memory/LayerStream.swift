@@ -55,6 +55,9 @@ struct LayerStream: Sendable, Hashable {
         return 1 - missed
     }
 
+    /// Bytes that one row reads.
+    var byteCountPerRow: Double { parts.reduce(0) { $0 + Double($1.dense) + Double($1.experts) * expertShare } }
+
     /// Multiplications and additions of one row. **Units:** floating-point operations.
     var operationsPerRow: Double { 2 * Double(parts.reduce(0) { $0 + $1.elements }) }
 }

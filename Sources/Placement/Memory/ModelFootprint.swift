@@ -68,6 +68,15 @@ package struct ModelFootprint: Sendable {
         shared = SharedTensors(cutter)
     }
 
+    /// What a decoding row reads of each layer, the head counted with the last one: stages of even weight take equally
+    /// long on equal machines. **Units:** millionths of the whole, at least 1.
+    package var layerWeights: [Int] {
+        var bytes = streams.map(\.byteCountPerRow)
+        if !bytes.isEmpty { bytes[bytes.count - 1] += headStream.byteCountPerRow }
+        let sum = max(1, bytes.reduce(0, +))
+        return bytes.map { max(1, Int($0 / sum * 1e6)) }
+    }
+
     /// Whether `layers` can be a stage.
     package func isLegal(_ layers: LayerRange) -> Bool {
         layers.end <= layerCount && legal[layers.first][layers.end]

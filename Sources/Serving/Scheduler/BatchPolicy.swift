@@ -14,6 +14,12 @@ package struct BatchLoad: Hashable, Sendable {
     package var readyPrefills: Int
     /// Microbatches in flight.
     package var inFlight: Int
+    /// Rows of all prefilling lanes that have not been sent.
+    package var prefillRowsLeft = 0
+    /// Decode rows sent since prefill rows were last sent.
+    package var decodedSincePrefill = 0
+    /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
+    package var hopNanoseconds = 0.0
 
     /// Makes a load.
     package init(
@@ -56,6 +62,15 @@ package protocol BatchPolicy: Sendable {
     /// What the next microbatch may carry. The scheduler keeps it within the row limit and, while nothing is in
     /// flight, lets at least one lane go, so no policy can stop the work.
     func quota(for load: BatchLoad) -> BatchQuota
+
+    /// What all stages together are expected to take for a step; nil when the policy does not know. **Units:**
+    /// nanoseconds.
+    func expectedNanoseconds(rows: Int) -> Double?
+}
+
+extension BatchPolicy {
+    /// Unknown.
+    package func expectedNanoseconds(rows: Int) -> Double? { nil }
 }
 
 /// Spreads the running lanes evenly over one microbatch per stage, so that all stages work at once.

@@ -15,6 +15,7 @@ extension EngineCore {
             cellLimit = max(1, min(cellLimit, heldCells - 1))
             isWorthRepeating = true
         case .cancelled:
+            // Also what a failed microbatch in front of it has spoiled.
             isWorthRepeating = true
         case .loadFailed, .invalidRow, .failed:
             break

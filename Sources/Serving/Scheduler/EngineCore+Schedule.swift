@@ -8,7 +8,7 @@ extension EngineCore {
     }
 
     /// Sends the next microbatch when stage 0 is free and the pipe is not full.
-    mutating func schedule() {
+    mutating func schedule(now: Instant) {
         guard loss == nil, stageZeroStep == nil else { return }
         guard steps.count < max(1, settings.policy.depth(stageCount: settings.stageCount)) else { return }
         let id = StepID(stepCount + 1)
@@ -21,7 +21,9 @@ extension EngineCore {
         guard !rows.isEmpty || !operations.isEmpty else { return }
         stepCount += 1
         stageZeroStep = id
-        steps.append(StepInFlight(id: id, passengers: passengers))
+        steps.append(
+            StepInFlight(
+                id: id, passengers: passengers, rowCount: rows.count, startedAt: now, wasAlone: steps.isEmpty))
         effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows)))
         operations.removeAll(keepingCapacity: true)
     }
@@ -36,13 +38,19 @@ extension EngineCore {
         var load = BatchLoad(
             stageCount: settings.stageCount, rowLimit: settings.rowLimit, seatedLanes: 0, decodingLanes: 0,
             readyDecodes: 0, readyPrefills: 0, inFlight: steps.count)
+        load.decodedSincePrefill = decodedSincePrefill
+        load.hopNanoseconds = hops.nanoseconds
         for request in active.indices {
             for choice in active[request].choices.indices {
                 guard let lane = active[request].choices[choice].lane else { continue }
                 load.seatedLanes += 1
                 let isDecoding = active[request].unsentCount(choice) <= 1
                 if isDecoding { load.decodingLanes += 1 }
-                guard lanes[lane].step == nil, active[request].sendableCount(choice) > 0 else { continue }
+                let sendable = active[request].sendableCount(choice)
+                if !isDecoding { load.prefillRowsLeft += sendable }
+                // A prompt's chunks follow each other down the chain; a decoding lane has nothing to send until its
+                // token is back.
+                guard sendable > 0 else { continue }
                 let candidate = Candidate(lane: lane, lastStep: active[request].choices[choice].lastStep)
                 if isDecoding { decodes.append(candidate) } else { prefills.append(candidate) }
             }
@@ -81,6 +89,7 @@ extension EngineCore {
         for candidate in chosen where assureCells(candidate.lane, rows: 1, planned: &planned) {
             result.append((candidate.lane, 1))
         }
+        decodedSincePrefill += result.count
         var rowsLeft = quota.prefillRows
         var lanesLeft = quota.prefillLanes
         for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
@@ -90,6 +99,7 @@ extension EngineCore {
             result.append((candidate.lane, count))
             rowsLeft -= count
             lanesLeft -= 1
+            decodedSincePrefill = 0
         }
         return result
     }
@@ -111,7 +121,7 @@ extension EngineCore {
         }
         active[request].choices[choice].sent += count
         active[request].choices[choice].lastStep = step.value
-        lanes.board(lane, step: step)
+        lanes.board(lane)
         passengers.append(StepInFlight.Passenger(lane: lane, answers: samples ? Int32(first + count) : nil))
     }
 

@@ -7,6 +7,9 @@ extension EngineCore {
         let step = steps.remove(at: index)
         // The direct return may overtake stage 0's own report.
         if stageZeroStep == id { stageZeroStep = nil }
+        if step.wasAlone, step.rowCount > 0, let expected = settings.policy.expectedNanoseconds(rows: step.rowCount) {
+            hops.record(now.since(step.startedAt).inSeconds * 1e9 - expected)
+        }
         for passenger in step.passengers {
             lanes.land(passenger.lane)
             shareIfPrefilled(passenger.lane)
@@ -30,13 +33,13 @@ extension EngineCore {
 
     /// When a request's first lane has computed what its choices share, the others copy it and all go on.
     ///
-    /// The copy waits until the chunk came back, so a failed chunk is never copied; and it covers all of the first
+    /// The copy waits until every chunk came back, so a failed chunk is never copied; and it covers all of the first
     /// lane, which recurrent layers need: their state exists for the newest position only.
     private mutating func shareIfPrefilled(_ lane: Lane) {
         guard let owner = lanes[lane].owner else { return }
         let request = owner.request
         let shared = active[request].sharedLength
-        guard active[request].choices[owner.choice].sent == shared else { return }
+        guard active[request].choices[owner.choice].sent == shared, lanes[lane].inFlight == 0 else { return }
         for choice in active[request].choices.indices where active[request].choices[choice].awaitsCopy {
             guard let copy = active[request].choices[choice].lane else { continue }
             operations.append(.copy(from: lane, to: copy, length: Int32(shared)))

@@ -15,7 +15,8 @@ struct LaneTable {
 
     struct Slot {
         var owner: Owner?
-        var step: StepID?
+        /// Microbatches that carry it: a decoding lane is in one at most, a prompt's chunks follow each other.
+        var inFlight = 0
     }
 
     private(set) var slots: [Slot]
@@ -26,22 +27,22 @@ struct LaneTable {
 
     var availableCount: Int {
         var count = 0
-        for slot in slots where slot.owner == nil && slot.step == nil { count += 1 }
+        for slot in slots where slot.owner == nil && slot.inFlight == 0 { count += 1 }
         return count
     }
 
     /// Gives the lowest available lane to the owner.
     mutating func take(for owner: Owner) -> Lane? {
-        guard let index = slots.firstIndex(where: { $0.owner == nil && $0.step == nil }) else { return nil }
+        guard let index = slots.firstIndex(where: { $0.owner == nil && $0.inFlight == 0 }) else { return nil }
         slots[index].owner = owner
         return Lane(UInt16(index))
     }
 
     mutating func release(_ lane: Lane) { slots[Int(lane.index)].owner = nil }
 
-    mutating func board(_ lane: Lane, step: StepID) { slots[Int(lane.index)].step = step }
+    mutating func board(_ lane: Lane) { slots[Int(lane.index)].inFlight += 1 }
 
-    mutating func land(_ lane: Lane) { slots[Int(lane.index)].step = nil }
+    mutating func land(_ lane: Lane) { slots[Int(lane.index)].inFlight -= 1 }
 
     /// Follows the removal of the active request at `index`, whose lanes MUST be released already.
     mutating func requestRemoved(at index: Int) {

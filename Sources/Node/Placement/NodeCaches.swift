@@ -1,0 +1,18 @@
+package import ModelStore
+
+/// What a node keeps between starts because it takes time to make again; all of it may be deleted while no node runs.
+package struct NodeCaches: Sendable {
+    /// Stage files cut from models.
+    package let stages: StageFileCache
+    /// Digests of model files.
+    package let digests: DigestCache
+    /// Costs of steps.
+    package let costs: StepCostCache
+
+    /// The caches below `folder`.
+    package init(folder: String) {
+        stages = StageFileCache(folder: "\(folder)/stages")
+        digests = DigestCache(folder: "\(folder)/digests")
+        costs = StepCostCache(folder: "\(folder)/costs")
+    }
+}

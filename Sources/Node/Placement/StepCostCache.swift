@@ -1,0 +1,47 @@
+import Crypto
+import FoundationEssentials
+import LlamaEngine
+import Runner
+import Serving
+import Vocabulary
+
+/// What the steps of stages cost on this machine, remembered between starts: a small file per stage and setting.
+///
+/// Everything that moves the cost is in the file's name; what is not known by its name is timed anew. Losing a file
+/// costs a second of timing, so failures are no errors.
+package struct StepCostCache: Sendable {
+    /// A file that is longer is not ours. **Units:** bytes.
+    private static let byteLimit = 64 << 10
+
+    private let folder: String
+
+    /// Remembers costs in `folder`.
+    package init(folder: String) { self.folder = folder }
+
+    /// The costs of a stage that was timed before under the same conditions; nil when it was not.
+    func costs(of stage: RunnerConfiguration) -> StepCosts? {
+        guard let data = FileManager.default.contents(atPath: path(of: stage)), data.count <= Self.byteLimit,
+            let points = try? JSONDecoder().decode([StepCosts.Point].self, from: data)
+        else { return nil }
+        return StepCosts(points)
+    }
+
+    /// Remembers what a stage measured.
+    func remember(_ costs: StepCosts, of stage: RunnerConfiguration) {
+        let files = FileManager.default
+        try? files.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        guard let data = try? JSONEncoder().encode(costs.points) else { return }
+        try? data.write(to: URL(filePath: path(of: stage)), options: .atomic)
+    }
+
+    private func path(of stage: RunnerConfiguration) -> String {
+        let conditions = [
+            MachineInventory.fingerprint, LlamaLibrary.version, stage.modelDigest, "\(stage.layers)",
+            "\(stage.threads)", "\(stage.laneCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
+            "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
+        ]
+        let digest = SHA256.hash(data: Data(conditions.joined(separator: "\n").utf8))
+        let name = digest.prefix(16).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        return "\(folder)/\(name).json"
+    }
+}

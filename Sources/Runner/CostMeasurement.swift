@@ -1,0 +1,65 @@
+import Serving
+import Vocabulary
+
+/// Times steps of a stage that was just loaded, before anybody uses it. It also brings the weights into memory, so the
+/// first request does not wait for them.
+enum CostMeasurement {
+    /// Time after which no further row count is tried; a slow stage gets fewer points. **Units:** seconds.
+    static let budget = Duration.seconds(2)
+    /// Each row count is timed this often while there is time; the shortest counts.
+    private static let repetitions = 2
+
+    /// The costs, and an engine whose lanes are all empty again; nil when the engine refuses a step, which the first
+    /// request will then report.
+    static func costs<Engine: StageEngine & ~Copyable>(of engine: inout Engine) -> StepCosts? {
+        let clock = ContinuousClock()
+        let began = clock.now
+        var points: [StepCosts.Point] = []
+        var output = StageOutput()
+        for count in [1] + StepCosts.rowCounts where count <= min(engine.shape.rowLimit, engine.shape.cellCount) {
+            for _ in 0..<repetitions where points.isEmpty || clock.now - began < budget {
+                do throws(EngineError) {
+                    let rows = try open(count, on: &engine)
+                    let activations = [Float](
+                        repeating: 0.01, count: engine.shape.isFirst ? 0 : count * engine.shape.width)
+                    let start = clock.now
+                    try engine.execute(rows, activations: activations.span, into: &output)
+                    let took = clock.now - start
+                    try free(rows, on: &engine)
+                    // The first step of all reads the weights from the disk.
+                    points.append(StepCosts.Point(rows: count, nanoseconds: max(1, Double(took.inNanoseconds))))
+                } catch {
+                    return nil
+                }
+            }
+        }
+        return StepCosts(points)
+    }
+
+    /// Rows as a decode has them, one per lane; with fewer lanes the rest continues on them.
+    private static func open<Engine: StageEngine & ~Copyable>(
+        _ count: Int, on engine: inout Engine
+    ) throws(EngineError) -> [StageRow] {
+        let lanes = min(count, engine.shape.laneCount)
+        var parameters = SamplingParameters()
+        parameters.temperature = 0
+        parameters.seed = 0
+        var rows: [StageRow] = []
+        for lane in 0..<lanes {
+            let index = Lane(UInt16(lane))
+            try engine.apply(.open(lane: index, sampling: LaneSampling(parameters: parameters, promptLength: 1)))
+            let length = count / lanes + (lane < count % lanes ? 1 : 0)
+            for position in 0..<length {
+                rows.append(
+                    StageRow(lane: index, position: Int32(position), token: 0, samples: position == length - 1))
+            }
+        }
+        return rows
+    }
+
+    private static func free<Engine: StageEngine & ~Copyable>(
+        _ rows: [StageRow], on engine: inout Engine
+    ) throws(EngineError) {
+        for row in rows where row.position == 0 { try engine.apply(.free(lane: row.lane)) }
+    }
+}

@@ -1,0 +1,86 @@
+/// Composes microbatches by what steps cost: as many decoding lanes together as make a token cheapest, and as much of a
+/// prompt beside them as leaves the others' tokens flowing.
+///
+/// **Source:** docs/internals/serving.md, Costs.
+package struct CostBatchPolicy: BatchPolicy, Hashable {
+    /// A round of decoding that also carries prefill may take this many times one that does not.
+    package static let prefillStretch = 2.5
+    /// ... or this long, whichever is longer: small steps prefill badly on slow machines. **Units:** nanoseconds.
+    package static let prefillRound = 250e6
+    /// Microbatches in flight per stage, at most.
+    package static let microbatchesPerStage = 4
+
+    /// What a step costs on each stage, entry stage first.
+    private let stages: [StepCosts]
+
+    /// Makes the policy; the caller MUST pass every stage's costs.
+    package init(_ stages: [StepCosts]) {
+        precondition(!stages.isEmpty, "a placement has no stages")
+        self.stages = stages
+    }
+
+    /// Enough to fill the stages and the links between them. How many are used is decided by the quota.
+    package func depth(stageCount: Int) -> Int { stageCount == 1 ? 1 : Self.microbatchesPerStage * stageCount }
+
+    /// What all stages together take for a step.
+    package func expectedNanoseconds(rows: Int) -> Double? {
+        stages.reduce(0) { $0 + $1.nanoseconds(rows: rows) }
+    }
+
+    /// What the slowest stage takes for a step: it sets the pace of a full pipe.
+    private func pace(rows: Int) -> Double { stages.reduce(0) { max($0, $1.nanoseconds(rows: rows)) } }
+
+    /// See the type.
+    package func quota(for load: BatchLoad) -> BatchQuota {
+        let group = groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
+        var decodes = min(load.readyDecodes, group)
+        // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
+        if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
+        return BatchQuota(
+            decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: prefillRows(for: load, beside: decodes)
+        )
+    }
+
+    /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, the slowest stage limits the rate to one group
+    /// per its step, and a lane's own way through all stages and links to one token per way.
+    package func groupSize(decoding count: Int, hop: Double, rowLimit: Int) -> Int {
+        var best = (size: 1, rate: 0.0)
+        for size in 1...max(1, min(count, rowLimit)) {
+            let way = (expectedNanoseconds(rows: size) ?? 0) + (stages.count > 1 ? hop : 0)
+            let rate = min(Double(size) / pace(rows: size), Double(count) / way)
+            // A hundredth faster is worth no longer step.
+            if rate > best.rate * 1.01 { best = (size, rate) }
+        }
+        return best.size
+    }
+
+    private func prefillRows(for load: BatchLoad, beside decodes: Int) -> Int {
+        let room = load.rowLimit - decodes
+        guard load.prefillRowsLeft > 0, room > 0 else { return 0 }
+        guard load.decodingLanes > 0 else { return min(room, chunk(of: load.prefillRowsLeft, limit: room)) }
+        // Once per round of all decoding lanes, in what the round may take longer; or when stages would stand idle.
+        let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
+        guard isIdle || load.decodedSincePrefill >= load.decodingLanes else { return 0 }
+        let group = groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
+        let round = pace(rows: group) * Double(load.decodingLanes) / Double(group)
+        let budget = max((Self.prefillStretch - 1) * round, Self.prefillRound - round)
+        let alone = decodes > 0 ? pace(rows: decodes) : 0
+        var rows = 1
+        while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
+        return rows
+    }
+
+    /// Rows per chunk of a prompt that has the stages for itself: large ones compute well, small ones let the stages
+    /// behind begin early.
+    package func chunk(of rows: Int, limit: Int) -> Int {
+        let limit = min(rows, limit)
+        guard stages.count > 1 else { return limit }
+        var best = (size: limit, time: Double.infinity)
+        for size in stride(from: limit, through: 1, by: -1) where size == limit || size.nonzeroBitCount == 1 {
+            let chunks = Double((rows + size - 1) / size)
+            let time = (expectedNanoseconds(rows: size) ?? 0) + (chunks - 1) * pace(rows: size)
+            if time < best.time * 0.99 { best = (size, time) }
+        }
+        return best.size
+    }
+}

@@ -1,0 +1,125 @@
+import Serving
+import Testing
+import Vocabulary
+
+@Suite struct `Batches by cost` {
+    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
+        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
+    }
+
+    /// As timed on two CPU cores with a 0.6B model in q8_0: two rows cost almost four times one.
+    private func steep() throws -> StepCosts { try costs([1: 24, 2: 93, 4: 119, 8: 154, 16: 241]) }
+    /// The same in q4_K_M: up to three rows share well, the fourth is dear.
+    private func stepped() throws -> StepCosts { try costs([1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173]) }
+    /// As on a GPU.
+    private func flat() throws -> StepCosts { try costs([1: 10, 64: 11]) }
+
+    @Test func `between two measured counts the cost is on the line, beyond the last it grows by the row`() throws {
+        let costs = try costs([2: 10, 4: 20, 8: 22])
+        #expect([1, 2, 3, 4, 6, 8, 16].map { costs.nanoseconds(rows: $0) / 1e6 } == [10, 10, 15, 20, 21, 22, 44])
+    }
+
+    @Test func `of the same count the shortest measurement counts, and nonsense is no measurement`() throws {
+        let twice = try #require(StepCosts([.init(rows: 2, nanoseconds: 9), .init(rows: 2, nanoseconds: 7)]))
+        #expect(twice.points == [.init(rows: 2, nanoseconds: 7)])
+        #expect(StepCosts([]) == nil)
+        #expect(StepCosts([.init(rows: 0, nanoseconds: 1)]) == nil)
+        #expect(StepCosts([.init(rows: 1, nanoseconds: .infinity)]) == nil)
+        #expect(StepCosts([.init(rows: 1, nanoseconds: 0)]) == nil)
+    }
+
+    @Test func `lanes go together only as far as a token becomes cheaper`() throws {
+        let (steep, stepped, flat) = (try steep(), try stepped(), try flat())
+        // Alone: one row in 24 ms beats two in 93, but sixteen in 241 beat both.
+        #expect(CostBatchPolicy([steep]).groupSize(decoding: 2, hop: 0, rowLimit: 512) == 1)
+        #expect(CostBatchPolicy([steep]).groupSize(decoding: 4, hop: 0, rowLimit: 512) == 1)
+        #expect(CostBatchPolicy([steep]).groupSize(decoding: 16, hop: 0, rowLimit: 512) == 16)
+        #expect(CostBatchPolicy([stepped]).groupSize(decoding: 3, hop: 0, rowLimit: 512) == 3)
+        #expect(CostBatchPolicy([flat]).groupSize(decoding: 40, hop: 0, rowLimit: 512) == 40)
+        #expect(CostBatchPolicy([flat]).groupSize(decoding: 40, hop: 0, rowLimit: 8) == 8)
+        #expect(CostBatchPolicy([flat]).groupSize(decoding: 0, hop: 0, rowLimit: 8) == 1)
+    }
+
+    @Test func `several stages share the lanes, and a slow link wants larger groups`() throws {
+        let flat = try flat()
+        let pair = CostBatchPolicy([flat, flat])
+        // Half of them on each stage; on the way lie 20 ms more, then two halves do not fill the pipe.
+        #expect(pair.groupSize(decoding: 8, hop: 0, rowLimit: 512) == 4)
+        #expect(pair.groupSize(decoding: 8, hop: 40e6, rowLimit: 512) < 4)
+        let steep = try steep()
+        #expect(CostBatchPolicy([steep, steep]).groupSize(decoding: 4, hop: 0, rowLimit: 512) == 1)
+    }
+
+    private func load(_ change: (inout BatchLoad) -> Void) -> BatchLoad {
+        var load = BatchLoad(
+            stageCount: 1, rowLimit: 512, seatedLanes: 4, decodingLanes: 0, readyDecodes: 0, readyPrefills: 0,
+            inFlight: 0)
+        change(&load)
+        return load
+    }
+
+    @Test func `a group waits to be whole while the stages have work`() throws {
+        let policy = CostBatchPolicy([try flat(), try flat()])
+        var waiting = load {
+            ($0.stageCount, $0.decodingLanes, $0.readyDecodes, $0.inFlight) = (2, 8, 1, 2)
+        }
+        #expect(policy.quota(for: waiting).decodeLanes == 0)
+        waiting.inFlight = 1
+        #expect(policy.quota(for: waiting).decodeLanes == 1)
+        (waiting.inFlight, waiting.readyDecodes) = (2, 7)
+        #expect(policy.quota(for: waiting).decodeLanes == 4)
+    }
+
+    @Test func `a prompt beside decoding lanes gets what a round may take longer`() throws {
+        let costs = try costs([1: 100, 2: 110, 4: 130, 16: 250, 512: 6000])
+        let policy = CostBatchPolicy([costs])
+        var mixed = load {
+            ($0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (2, 2, 1)
+            ($0.prefillRowsLeft, $0.decodedSincePrefill) = (400, 2)
+        }
+        let rows = policy.quota(for: mixed).prefillRows
+        // The round of two lanes takes 110 ms; what comes on top stays below 1.5 rounds.
+        #expect((8...16).contains(rows))
+        #expect(costs.nanoseconds(rows: 2 + rows) - costs.nanoseconds(rows: 2) <= 1.5 * 110e6)
+        mixed.decodedSincePrefill = 0
+        #expect(policy.quota(for: mixed).prefillRows == 0, "one chunk per round")
+        (mixed.decodingLanes, mixed.readyDecodes) = (0, 0)
+        #expect(policy.quota(for: mixed).prefillRows == 400, "alone it takes all")
+    }
+
+    @Test func `a prompt alone is cut so that all stages work`() throws {
+        let even = try costs([1: 5, 512: 512])
+        #expect(CostBatchPolicy([even]).chunk(of: 2000, limit: 512) == 512)
+        let pair = CostBatchPolicy([even, even])
+        let size = pair.chunk(of: 2000, limit: 512)
+        // Two stages: all chunks one after the other, and one more step for the second stage.
+        let chunks = (2000 + size - 1) / size
+        #expect(Double(chunks + 1) * even.nanoseconds(rows: size) < 1.15 * even.nanoseconds(rows: 2000))
+        #expect(pair.chunk(of: 1, limit: 512) == 1)
+    }
+
+    @Test func `chunks of one prompt follow each other down the chain`() throws {
+        var random = SeededRandom(seed: 1)
+        var pipeline = LocalPipeline(
+            .init(stageCount: 3, rowLimit: 4, policy: Requests.costPolicy(&random, stageCount: 3)))
+        try pipeline.submit(Requests.text(1, String(repeating: "x", count: 60), limit: 2))
+        var deepest = 0
+        while pipeline.step() { deepest = max(deepest, pipeline.core.stepsInFlight) }
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        #expect(deepest >= 3)
+    }
+
+    @Test func `a spoiled lane is refused until it is freed, other lanes are not`() throws {
+        var spoiled = SpoiledLanes()
+        func row(_ lane: UInt16) -> StageRow { StageRow(lane: Lane(lane), position: 4, token: 0, samples: false) }
+        try spoiled.admit([row(0), row(1)])
+        spoiled.failed([row(1)])
+        try spoiled.admit([row(0)])
+        #expect(throws: EngineError.cancelled) { try spoiled.admit([row(0), row(1)]) }
+        spoiled.follow(.free(lane: Lane(0)))
+        #expect(throws: EngineError.cancelled) { try spoiled.admit([row(1)]) }
+        spoiled.follow(.free(lane: Lane(1)))
+        try spoiled.admit([row(1)])
+    }
+}
