@@ -71,7 +71,7 @@ protocol Computing: Sendable {
     /// The stage's counters so far; waits for the job that runs.
     var statistics: StageStatistics { get }
 
-    /// What the latest steps took in the engine, oldest first, at most `StepTrace.limit`.
+    /// What the latest steps with rows took in the engine, oldest first, at most `StepTrace.limit`.
     var trace: [StepTime] { get }
 }
 
@@ -150,7 +150,8 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         let computed = ContinuousClock.now
         let took = UInt64((computed - started).inNanoseconds)
         statistics.computeNanoseconds += took
-        trace.append(StepTime(step: job.step, nanoseconds: took))
+        // Operations take next to nothing and would only blur what steps take.
+        if !job.isOperationsOnly { trace.append(StepTime(step: job.step, nanoseconds: took)) }
         statistics.steps += 1
         let outcome = outcome(of: job, failure)
         statistics.encodeNanoseconds += UInt64((ContinuousClock.now - computed).inNanoseconds)

@@ -6,8 +6,11 @@ import Vocabulary
 enum CostMeasurement {
     /// Time after which no further row count is tried; a slow stage gets fewer points. **Units:** seconds.
     static let budget = Duration.seconds(2)
-    /// Each row count is timed this often while there is time; the shortest counts.
+    /// Each row count is timed this often while there is time, and twice at least when that is quick; the shortest
+    /// counts.
     private static let repetitions = 2
+    /// Steps longer than this are timed once. **Units:** nanoseconds.
+    private static let onceNanoseconds = 100e6
 
     /// The costs, and an engine whose lanes are all empty again; nil when the engine refuses a step, which the first
     /// request will then report.
@@ -18,6 +21,7 @@ enum CostMeasurement {
         var output = StageOutput()
         for count in [1] + StepCosts.rowCounts where count <= min(engine.shape.rowLimit, engine.shape.cellCount) {
             for _ in 0..<repetitions where points.isEmpty || clock.now - began < budget {
+                if let last = points.last, last.rows == count, last.nanoseconds > onceNanoseconds { break }
                 do throws(EngineError) {
                     let rows = try open(count, on: &engine)
                     let activations = [Float](

@@ -17,6 +17,8 @@ import Vocabulary
     @Test func `between two measured counts the cost is on the line, beyond the last it grows by the row`() throws {
         let costs = try costs([2: 10, 4: 20, 8: 22])
         #expect([1, 2, 3, 4, 6, 8, 16].map { costs.nanoseconds(rows: $0) / 1e6 } == [10, 10, 15, 20, 21, 22, 44])
+        // Kernels work on tiles: at most it is what the next timed count takes.
+        #expect([1, 2, 3, 4, 6, 8, 16].map { costs.boundNanoseconds(rows: $0) / 1e6 } == [10, 10, 20, 20, 22, 22, 44])
     }
 
     @Test func `of the same count the shortest measurement counts, and nonsense is no measurement`() throws {
@@ -34,6 +36,9 @@ import Vocabulary
         #expect(CostBatchPolicy([steep]).groupSize(decoding: 2, hop: 0, rowLimit: 512) == 1)
         #expect(CostBatchPolicy([steep]).groupSize(decoding: 4, hop: 0, rowLimit: 512) == 1)
         #expect(CostBatchPolicy([steep]).groupSize(decoding: 16, hop: 0, rowLimit: 512) == 16)
+        // Fifteen would take as long as sixteen, for all that is known.
+        #expect(CostBatchPolicy([steep]).groupSize(decoding: 15, hop: 0, rowLimit: 512) == 15)
+        #expect(CostBatchPolicy([steep]).groupSize(decoding: 9, hop: 0, rowLimit: 512) == 8)
         #expect(CostBatchPolicy([stepped]).groupSize(decoding: 3, hop: 0, rowLimit: 512) == 3)
         #expect(CostBatchPolicy([flat]).groupSize(decoding: 40, hop: 0, rowLimit: 512) == 40)
         #expect(CostBatchPolicy([flat]).groupSize(decoding: 40, hop: 0, rowLimit: 8) == 8)

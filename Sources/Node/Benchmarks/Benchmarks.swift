@@ -104,7 +104,9 @@ package enum Benchmarks {
                 _ = try await solo.generate(promptTokens: 8, outputTokens: 8, seed: 0)
                 _ = try await split.generate(promptTokens: 8, outputTokens: 8, seed: 0)
                 for run in 0..<environment.runs {
+                    let soloBefore = await solo.stageTimes()
                     let alone = try await rate(solo, streams: streams, run: run)
+                    figures.addSolo(soloBefore, await solo.stageTimes())
                     let before = await split.stageTimes()
                     let together = try await rate(split, streams: streams, run: run)
                     figures.add(alone, together, before, await split.stageTimes())

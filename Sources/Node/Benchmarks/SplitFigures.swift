@@ -12,6 +12,18 @@ struct SplitFigures {
     private var wire: [Double] = []
     private var entry: [Double] = []
     private var bytes: [Double] = []
+    private var soloRows: [Double] = []
+    private var splitRows: [Double] = []
+
+    /// Takes what the stages of the solo placement had counted before and after its run.
+    mutating func addSolo(_ before: [StageTimes], _ after: [StageTimes]) {
+        soloRows += Self.rowsPerStep(before, after)
+    }
+
+    private static func rowsPerStep(_ before: [StageTimes], _ after: [StageTimes]) -> [Double] {
+        guard let end = after.first, let start = before.first, end.steps > start.steps else { return [] }
+        return [Double(end.rows - start.rows) / Double(end.steps - start.steps)]
+    }
 
     mutating func add(_ alone: Double, _ together: Double, _ before: [StageTimes], _ after: [StageTimes]) {
         solo.append(alone)
@@ -19,6 +31,7 @@ struct SplitFigures {
         ratio.append(together / alone)
         guard let first = after.first, let start = before.first, first.rows > start.rows else { return }
         let rows = Double(first.rows - start.rows)
+        splitRows += Self.rowsPerStep(before, after)
         bytes.append(Double(first.sentBytes - start.sentBytes) / rows)
 
         let steps = Self.steps(after, since: start.chainTrace.last?.step ?? 0)
@@ -66,6 +79,8 @@ struct SplitFigures {
             results.append(.init("entry_us_per_token", unit: "us", entry))
         } else {
             results.append(.init("overlap", unit: "ratio, limit \(stages)", ratio))
+            results.append(.init("solo_rows_per_step", unit: "rows", soloRows))
+            results.append(.init("split_rows_per_step", unit: "rows", splitRows))
         }
         return results
     }

@@ -21,7 +21,7 @@ package enum MachineInventory {
         return Inventory(nodes: [NodeInventory(name: hostName, devices: [device])])
     }
 
-    /// Names what the speed of this machine depends on: the machine, its processor, how many cores this process may use.
+    /// What the speed of this machine depends on: the machine, its processor, the cores this process may use.
     static var fingerprint: String {
         "\(hostName) \(processorName ?? "") \(ProcessInfo.processInfo.activeProcessorCount)"
     }

@@ -46,8 +46,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package func groupSize(decoding count: Int, hop: Double, rowLimit: Int) -> Int {
         var best = (size: 1, rate: 0.0)
         for size in 1...max(1, min(count, rowLimit)) {
-            let way = (expectedNanoseconds(rows: size) ?? 0) + (stages.count > 1 ? hop : 0)
-            let rate = min(Double(size) / pace(rows: size), Double(count) / way)
+            let times = stages.map { $0.boundNanoseconds(rows: size) }
+            let way = times.reduce(0, +) + (stages.count > 1 ? hop : 0)
+            let rate = min(Double(size) / (times.max() ?? 1), Double(count) / way)
             // A hundredth faster is worth no longer step.
             if rate > best.rate * 1.01 { best = (size, rate) }
         }
