@@ -22,8 +22,12 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var path: String
     /// How the stage is run.
     package var recipe: StageRecipe
-    /// Number of lanes.
+    /// Choices of requests that run at once.
     package var laneCount: Int
+    /// Lanes beside those, for kept sequences of ended requests.
+    package var shelfCount: Int
+    /// What of kept sequences the model's caches can give to new ones.
+    package var prefixReuse: PrefixReuse
     /// KV cells shared by the lanes.
     package var cellCount: Int
     /// Tokens one request may span.
@@ -75,6 +79,8 @@ package struct RunnerConfiguration: Sendable, Codable {
         self.cellCount = cellCount
         self.window = window
         self.listen = listen
+        shelfCount = 0
+        prefixReuse = .off
         rowLimit = 512
         threads = 1
         keyType = .f16

@@ -98,8 +98,8 @@ extension RunnerMain {
     private static func load(_ configuration: RunnerConfiguration) async throws -> RunningStage {
         let began = ContinuousClock.now
         var context = ContextOptions(
-            cellCount: configuration.cellCount, laneCount: configuration.laneCount, rowLimit: configuration.rowLimit,
-            threads: configuration.threads)
+            cellCount: configuration.cellCount, laneCount: configuration.laneCount + configuration.shelfCount,
+            rowLimit: configuration.rowLimit, threads: configuration.threads)
         context.keyType = configuration.keyType
         context.valueType = configuration.valueType
         var options = ModelOptions()
@@ -160,7 +160,8 @@ extension RunnerMain {
                     var other = shape
                     other.layers = stage
                     return other
-                }, window: configuration.window, seed: configuration.seed)
+                }, window: configuration.window, seed: configuration.seed, shelfCount: configuration.shelfCount,
+                prefixReuse: configuration.prefixReuse)
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(inward, configuration) { driver }

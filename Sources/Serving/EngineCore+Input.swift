@@ -32,6 +32,8 @@ extension EngineCore {
         case stageLost(stage: Int, reason: String)
         /// Every stage runs again, after `stageLost`.
         case stagesReady
+        /// Kept sequences of ended requests are to be forgotten.
+        case forgetPrefixes
         /// The time asked for by `wakeAt` came.
         case tick
     }

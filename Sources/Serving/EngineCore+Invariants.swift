@@ -36,6 +36,9 @@ extension EngineCore {
                 owned += 1
             }
         }
+        for (index, slot) in lanes.slots.enumerated() where slot.owner != nil || slot.inFlight > 0 {
+            if shelf.residents[index] != nil { return "lane \(index) keeps a sequence and is in use" }
+        }
         return owned == ownedLaneCount ? nil : "\(ownedLaneCount) lanes are owned, \(owned) are known"
     }
 
@@ -58,14 +61,20 @@ extension EngineCore {
 
     private var brokenCells: String? {
         for state in active {
+            for choice in state.choices {
+                guard let lane = choice.lane, cells.length(of: lane) != choice.sent else { continue }
+                return "lane \(lane.index) fills \(cells.length(of: lane)) cells, it sent \(choice.sent)"
+            }
             if state.heldCells > state.promisedCells {
                 return "request \(state.id) holds \(state.heldCells) cells, promised \(state.promisedCells)"
             }
             if !state.isSeated, state.promisedCells != 0 { return "request \(state.id) keeps a promise without lanes" }
         }
         // After an engine ran out early the limit may lie below what was promised before.
-        guard cellLimit == settings.cellCount, promisedCells > cellLimit else { return nil }
-        return "\(promisedCells) cells are promised of \(cellLimit)"
+        guard cellLimit == settings.cellCount else { return nil }
+        if promisedCells > cellLimit { return "\(promisedCells) cells are promised of \(cellLimit)" }
+        guard promisedCells + cells.idleCount > cellLimit else { return nil }
+        return "\(cells.idleCount) cells of kept sequences stand in the way of \(promisedCells) promised ones"
     }
 
     /// Work exists, nothing is in flight and nothing was sent: nobody would ever call again.

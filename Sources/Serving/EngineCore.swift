@@ -15,6 +15,8 @@ package struct EngineCore {
             let lane: Lane
             /// The position of the token this lane's last row samples; nil when it samples none.
             let answers: Int32?
+            /// Positions the lane has when this microbatch has landed.
+            let end: Int
         }
 
         let id: StepID
@@ -35,6 +37,10 @@ package struct EngineCore {
     /// Requests that have started, oldest first; one that was preempted stays here without lanes.
     var active: [RequestState] = []
     var lanes: LaneTable
+    /// Kept sequences of ended requests.
+    var shelf: PrefixShelf
+    /// Who fills which cells.
+    var cells: CellLedger
     /// Cells believed usable; shrinks when an engine runs out earlier than its shape said.
     var cellLimit: Int
     var steps: [StepInFlight] = []
@@ -61,7 +67,9 @@ package struct EngineCore {
         self.settings = settings
         self.tokenizer = tokenizer
         self.renderer = renderer
-        lanes = LaneTable(count: settings.laneCount)
+        lanes = LaneTable(count: settings.slotCount, permits: settings.laneCount)
+        shelf = PrefixShelf(laneCount: settings.slotCount)
+        cells = CellLedger(laneCount: settings.slotCount)
         cellLimit = settings.cellCount
         random = SeededRandom(seed: settings.seed)
     }
@@ -76,10 +84,12 @@ package struct EngineCore {
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
+        case .forgetPrefixes: forgetPrefixes()
         case .tick: wake = nil  // The wish was used up, perhaps a little early.
         }
         expireWaiting(now: now)
         seat(now: now)
+        makeRoom()
         announcePositions(now: now)
         schedule(now: now)
         wakeForWaiting()
@@ -102,8 +112,12 @@ package struct EngineCore {
     package var ownedLaneCount: Int { lanes.slots.count { $0.owner != nil } }
     /// Microbatches in flight.
     package var stepsInFlight: Int { steps.count }
-    /// KV cells filled by running requests.
-    package var heldCells: Int { active.reduce(0) { $0 + $1.heldCells } }
+    /// KV cells that running requests use.
+    package var heldCells: Int { cells.usedCount - cells.idleCount }
+    /// KV cells in use, those of kept sequences included.
+    package var usedCells: Int { cells.usedCount }
+    /// Sequences of ended requests that are kept.
+    package var keptSequences: Int { shelf.count }
     /// Nothing waits, runs, is in flight or has yet to be sent.
     package var isQuiescent: Bool { queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty }
 

@@ -2,8 +2,12 @@
 package struct EngineSettings: Sendable {
     /// Number of stages the placement runs.
     package var stageCount: Int
-    /// Number of lanes every stage has.
+    /// Requests' choices that run at once.
     package var laneCount: Int
+    /// Number of lanes every stage has; those beyond `laneCount` keep sequences of ended requests.
+    package var slotCount: Int
+    /// What of those sequences the model's caches can give to new ones.
+    package var prefixReuse: PrefixReuse
     /// KV cells shared by all lanes; the smallest stage counts.
     package var cellCount: Int
     /// Largest number of rows in one microbatch; the smallest stage counts.
@@ -27,7 +31,11 @@ package struct EngineSettings: Sendable {
     package var assertsInvariants = true
 
     /// Takes the facts every stage agrees on from the stages' shapes; the caller MUST pass at least one.
-    package init(shapes: [StageShape], window: Int, seed: UInt64) {
+    ///
+    /// Of the stages' lanes `shelfCount` are left for kept sequences, but at least one runs requests.
+    package init(
+        shapes: [StageShape], window: Int, seed: UInt64, shelfCount: Int = 0, prefixReuse: PrefixReuse = .off
+    ) {
         precondition(!shapes.isEmpty, "a placement has no stages")
         let lanes = shapes.map(\.laneCount).min() ?? 0
         let cells = shapes.map(\.cellCount).min() ?? 0
@@ -36,11 +44,13 @@ package struct EngineSettings: Sendable {
         precondition(lanes >= 1 && cells >= 2 && rows >= 1, "lanes \(lanes), cells \(cells), rows \(rows) per step")
         precondition(window >= 2, "a window of \(window) tokens has no room for a prompt and an answer")
         stageCount = shapes.count
-        laneCount = lanes
+        laneCount = max(1, lanes - max(0, shelfCount))
+        slotCount = lanes
+        self.prefixReuse = prefixReuse
         cellCount = cells
         rowLimit = rows
         self.window = min(window, cells)
-        queueLimit = max(Limits.smallestQueue, Limits.queuePlacesPerLane * lanes)
+        queueLimit = max(Limits.smallestQueue, Limits.queuePlacesPerLane * laneCount)
         self.seed = seed
     }
 }

@@ -12,6 +12,8 @@ package enum Limits {
     package static let outputReservation = 1024
     /// Cells added to a promise when a request outgrows it. **Units:** tokens.
     package static let cellGrant = 32
+    /// Tokens two sequences must have in common for the one to take over the beginning of the other.
+    package static let smallestPrefix = 8
     /// Failed steps after which a request is given up.
     package static let stepRetries = 3
     /// Stop texts of one request, the template's included.

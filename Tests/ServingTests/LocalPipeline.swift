@@ -23,6 +23,9 @@ struct LocalPipeline {
         var headroom: Int?
         var reservation: Int?
         var policy: (any BatchPolicy)?
+        /// Lanes beyond `laneCount` that keep sequences.
+        var shelfCount = 0
+        var prefixReuse = PrefixReuse.off
         /// Seed of the order in which things happen; nil takes the first thing that can.
         var interleaving: UInt64?
     }
@@ -53,7 +56,9 @@ struct LocalPipeline {
         spoiled = stages.map { _ in SpoiledLanes() }
         inboxes = Array(repeating: [], count: options.stageCount)
         random = options.interleaving.map { SeededRandom(seed: $0) }
-        var settings = EngineSettings(shapes: stages.map(\.shape), window: options.window, seed: 99)
+        var settings = EngineSettings(
+            shapes: stages.map(\.shape), window: options.window, seed: 99, shelfCount: options.shelfCount,
+            prefixReuse: options.prefixReuse)
         settings.assertsInvariants = false
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
@@ -69,7 +74,8 @@ struct LocalPipeline {
         return zip(cuts, cuts.dropFirst()).map { first, end in
             let model = Models.model(options.sizes, options.modelSeed, LayerRange(first: first, end: end))
             return ReferenceStage(
-                model: model, cellCount: options.cellCount, laneCount: options.laneCount, rowLimit: options.rowLimit)
+                model: model, cellCount: options.cellCount, laneCount: options.laneCount + options.shelfCount,
+                rowLimit: options.rowLimit)
         }
     }
 
@@ -199,6 +205,8 @@ struct LocalPipeline {
 
     /// Everything ended and every lane and cell came back, in the brain and on every stage.
     mutating func checkQuiescence() {
+        handle(.forgetPrefixes)
+        run()
         if !core.isQuiescent { note("the brain is not quiescent") }
         for (id, list) in events.sorted(by: { $0.key < $1.key }) where list.count(where: \.isTerminal) != 1 {
             note("request \(id) has \(list.count(where: \.isTerminal)) ends")

@@ -21,6 +21,8 @@ import Vocabulary
         case 1: options.policy = Requests.costPolicy(&random, stageCount: options.stageCount)
         default: break
         }
+        options.prefixReuse = [.off, .beginnings, .beginnings, .whole][random.below(4)]
+        options.shelfCount = random.below(4)
         let usesFaults = random.below(3) == 0
         var pipeline = LocalPipeline(options)
         if usesFaults {
@@ -65,6 +67,7 @@ import Vocabulary
         quiet.stageCount = 1
         quiet.queueLimit = nil
         quiet.interleaving = nil
+        quiet.prefixReuse = .off
         var alone = LocalPipeline(quiet)
         guard (try? alone.submit(request)) != nil else { return "request \(request.id) cannot be prepared" }
         alone.run()

@@ -34,6 +34,8 @@ package enum Benchmarks {
         spec.cutting = .stages(stages)
         spec.threads = threads
         spec.laneCount = lanes
+        // What is measured is computing.
+        spec.keptSequences = 0
         spec.window = 1024 * lanes
         return spec
     }
@@ -114,6 +116,37 @@ package enum Benchmarks {
             }
         }
         report.results = figures.results(streams: streams, stages: stages)
+        return report
+    }
+
+    /// A prompt whose beginning is kept against one that is new: time to the first token.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when the placement does not run.
+    package static func prefix(
+        model: String, stages: Int, tokens: Int, _ environment: BenchEnvironment
+    ) async throws -> BenchReport {
+        var report = BenchReport(
+            "prefix", model: model, settings: ["threads": "1 per stage", "stages": "\(stages)", "tokens": "\(tokens)"],
+            engine: LlamaLibrary.version)
+        var spec = spec(model, name: "prefix", stages: stages, threads: 1, lanes: 2)
+        spec.window = 2 * tokens + 512
+        spec.keptSequences = 4
+        var (miss, hit, ratio): ([Double], [Double], [Double]) = ([], [], [])
+        try await BenchPlacement.with(spec, environment: environment) { placement in
+            _ = try await placement.generate(promptTokens: 8, outputTokens: 8, seed: 0)
+            for run in 1...environment.runs {
+                let first = try await placement.generate(promptTokens: tokens, outputTokens: 2, seed: UInt64(run))
+                // The same beginning and 16 tokens more: the next turn of a conversation.
+                let second = try await placement.generate(promptTokens: tokens + 16, outputTokens: 2, seed: UInt64(run))
+                miss.append(first.prefillSeconds * 1000)
+                hit.append(second.prefillSeconds * 1000)
+                ratio.append(second.prefillSeconds / first.prefillSeconds)
+            }
+        }
+        report.results = [
+            .init("miss_ttft_ms", unit: "ms", miss), .init("hit_ttft_ms", unit: "ms", hit),
+            .init("hit_over_miss", unit: "ratio", ratio),
+        ]
         return report
     }
 

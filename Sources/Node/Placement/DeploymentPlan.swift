@@ -24,6 +24,9 @@ package struct DeploymentPlan: Sendable {
     /// The stage files, pinned as long as the plan lives; one stage uses the model file itself.
     let files: [StageFile]
     private let costs: StepCostCache
+    private let isRecurrent: Bool
+    /// Sequences the engine library tells apart.
+    private static let laneLimit = 256
 
     struct StageFile: Sendable {
         let path: String
@@ -35,14 +38,19 @@ package struct DeploymentPlan: Sendable {
     ///
     /// **Throws:** `DeploymentError.store` or `.setting` with the numbers.
     package init(_ spec: DeploymentSpec, caches: NodeCaches) throws(DeploymentError) {
-        guard (1...256).contains(spec.laneCount) else {
-            throw .setting(name: "lanes", value: "\(spec.laneCount)", limit: "1 … 256 are allowed")
+        guard (1...Self.laneLimit).contains(spec.laneCount) else {
+            throw .setting(name: "lanes", value: "\(spec.laneCount)", limit: "1 … \(Self.laneLimit) are allowed")
+        }
+        guard (0...Self.laneLimit).contains(spec.keptSequences) else {
+            throw .setting(
+                name: "kept-prefixes", value: "\(spec.keptSequences)", limit: "0 … \(Self.laneLimit) are allowed")
         }
         do {
             let file = try ModelFile(path: spec.path)
             let digest = try caches.digests.digest(ofFile: spec.path)
             let cutter = try file.cutter()
             let cut = try Self.cut(spec, cutter)
+            isRecurrent = cutter.layers(.recurrent).contains(true)
             let trained = file.trainedContext
             let window = spec.window ?? min(trained, DeploymentSpec.defaultWindow)
             guard window >= 2, window <= 1 << 24 else {
@@ -100,6 +108,10 @@ package struct DeploymentPlan: Sendable {
                 modelDigest: card.digest, path: file.path, recipe: file.recipe,
                 laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext,
                 listen: .unix(path: "\(folder)/\(epoch.number)-\(index).sock"))
+            // A recurrent state is as large for a kept sequence as for a running one.
+            let room = isRecurrent ? spec.laneCount : Self.laneLimit
+            configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
+            configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
             configuration.rowLimit = min(spec.rowLimit, card.servedContext)
             configuration.threads = spec.threads ?? max(1, Self.coreCount / cut.stageCount)
             configuration.keyType = spec.keyType

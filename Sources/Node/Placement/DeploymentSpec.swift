@@ -22,6 +22,8 @@ package struct DeploymentSpec: Sendable {
     package var window: Int?
     /// Requests answered at once.
     package var laneCount = 4
+    /// Sequences of ended requests that are kept beside the running ones; 0 keeps none.
+    package var keptSequences = 8
     /// Compute threads per stage; nil shares the machine's cores evenly.
     package var threads: Int?
     /// Rows per microbatch.

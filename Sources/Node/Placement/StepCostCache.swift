@@ -37,7 +37,7 @@ package struct StepCostCache: Sendable {
     private func path(of stage: RunnerConfiguration) -> String {
         let conditions = [
             MachineInventory.fingerprint, LlamaLibrary.version, stage.modelDigest, "\(stage.layers)",
-            "\(stage.threads)", "\(stage.laneCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
+            "\(stage.threads)", "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
             "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
         ]
         let digest = SHA256.hash(data: Data(conditions.joined(separator: "\n").utf8))

@@ -191,7 +191,9 @@ extension EngineCore {
         let index = active.count - 1
         active[index].startedAt = now
         takeLanes(index)
-        effects.emit(state.id, .started(promptTokens: state.prompt.count, cachedTokens: 0))
+        active[index].cachedTokens = active[index].choices[0].sent
+        effects.emit(
+            state.id, .started(promptTokens: state.prompt.count, cachedTokens: active[index].cachedTokens))
         guard !state.echo.isEmpty else { return }
         for choice in state.choices {
             effects.emit(state.id, .output(OutputDelta(choice: choice.index, text: state.echo)))
@@ -201,19 +203,30 @@ extension EngineCore {
     /// Opens a lane for every unfinished choice; the first one prefills what the others then copy.
     private mutating func takeLanes(_ index: Int) {
         let promise = active[index].cellsToPromise(settings)
-        var isFirst = true
+        let match = longestPrefix(of: active[index])
+        var firstLane: Lane?
         for choice in active[index].choices.indices where active[index].choices[choice].finish == nil {
-            guard let lane = lanes.take(for: LaneTable.Owner(request: index, choice: choice)) else {
+            let owner = LaneTable.Owner(request: index, choice: choice)
+            guard let lane = takeLane(for: owner, sparing: match?.lane) else {
                 preconditionFailure("request \(active[index].id) was seated with too few lanes")
             }
             active[index].choices[choice].lane = lane
             active[index].choices[choice].sent = 0
-            active[index].choices[choice].awaitsCopy = !isFirst && active[index].sharedLength > 0
-            isFirst = false
+            active[index].choices[choice].landed = 0
+            active[index].choices[choice].awaitsCopy = firstLane != nil && active[index].sharedLength > 0
             operations.append(.open(lane: lane, sampling: sampling(active[index], choice: choice)))
+            if firstLane == nil {
+                firstLane = lane
+                // It may have had to make way for this very lane.
+                if let match, cells.length(of: match.lane) >= match.length, match.lane != lane {
+                    adopt(match, request: index, choice: choice, lane: lane)
+                }
+            }
         }
         active[index].promisedCells = promise
         active[index].isSeated = true
+        makeRoom()
+        if let firstLane { shareIfPrefilled(firstLane) }
     }
 
     private func sampling(_ state: RequestState, choice: Int) -> LaneSampling {

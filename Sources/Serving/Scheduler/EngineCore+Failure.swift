@@ -12,7 +12,8 @@ extension EngineCore {
         switch error {
         case .outOfCells:
             // The engine holds less than its shape said: believe what was seen.
-            cellLimit = max(1, min(cellLimit, heldCells - 1))
+            cellLimit = max(1, min(cellLimit, usedCells - 1))
+            makeRoom()
             isWorthRepeating = true
         case .cancelled:
             // Also what a failed microbatch in front of it has spoiled.
@@ -42,6 +43,8 @@ extension EngineCore {
         stageZeroStep = nil
         operations = []
         lanes.clear()
+        shelf = PrefixShelf(laneCount: settings.slotCount)
+        cells = CellLedger(laneCount: settings.slotCount)
     }
 
     /// Stages that survived still hold the old sequences, so every lane is freed before it is used again.
@@ -49,7 +52,7 @@ extension EngineCore {
         guard loss != nil else { return }
         loss = nil
         cellLimit = settings.cellCount
-        operations = (0..<settings.laneCount).map { .free(lane: Lane(UInt16($0))) }
+        operations = (0..<settings.slotCount).map { .free(lane: Lane(UInt16($0))) }
         queueChanged = true
     }
 }

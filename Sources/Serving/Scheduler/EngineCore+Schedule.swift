@@ -122,7 +122,9 @@ extension EngineCore {
         active[request].choices[choice].sent += count
         active[request].choices[choice].lastStep = step.value
         lanes.board(lane)
-        passengers.append(StepInFlight.Passenger(lane: lane, answers: samples ? Int32(first + count) : nil))
+        cells.extend(lane, by: count)
+        passengers.append(
+            StepInFlight.Passenger(lane: lane, answers: samples ? Int32(first + count) : nil, end: first + count))
     }
 
     // MARK: Cells
@@ -138,6 +140,7 @@ extension EngineCore {
                 if needed > promised {
                     active[owner.request].promisedCells = min(
                         max(needed, promised + Limits.cellGrant), promised + room)
+                    makeRoom()
                 }
                 planned[owner.request] += rows
                 return true
@@ -169,8 +172,10 @@ extension EngineCore {
         guard let lane = active[index].choices[choice].lane else { return }
         operations.append(.free(lane: lane))
         lanes.release(lane)
+        cells.clear(lane)
         active[index].choices[choice].lane = nil
         active[index].choices[choice].sent = 0
+        active[index].choices[choice].landed = 0
         active[index].choices[choice].awaitsCopy = false
     }
 }

@@ -12,6 +12,9 @@ extension EngineCore {
         }
         for passenger in step.passengers {
             lanes.land(passenger.lane)
+            if let owner = lanes[passenger.lane].owner {
+                active[owner.request].choices[owner.choice].landed = passenger.end
+            }
             shareIfPrefilled(passenger.lane)
         }
         var next = 0
@@ -35,7 +38,7 @@ extension EngineCore {
     ///
     /// The copy waits until every chunk came back, so a failed chunk is never copied; and it covers all of the first
     /// lane, which recurrent layers need: their state exists for the newest position only.
-    private mutating func shareIfPrefilled(_ lane: Lane) {
+    mutating func shareIfPrefilled(_ lane: Lane) {
         guard let owner = lanes[lane].owner else { return }
         let request = owner.request
         let shared = active[request].sharedLength
@@ -43,7 +46,9 @@ extension EngineCore {
         for choice in active[request].choices.indices where active[request].choices[choice].awaitsCopy {
             guard let copy = active[request].choices[choice].lane else { continue }
             operations.append(.copy(from: lane, to: copy, length: Int32(shared)))
+            cells.share(from: lane, to: copy, length: shared)
             active[request].choices[choice].sent = shared
+            active[request].choices[choice].landed = shared
             active[request].choices[choice].awaitsCopy = false
         }
     }
@@ -63,7 +68,7 @@ extension EngineCore {
         if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
         guard let finish = progress.finish else { return }
         active[request].choices[choice].finish = finish
-        releaseLane(request, choice: choice)
+        retireLane(request, choice: choice)
         if active[request].unfinishedCount == 0 { complete(request) }
     }
 
@@ -75,7 +80,7 @@ extension EngineCore {
             prefillSeconds: firstToken.since(state.startedAt).inSeconds,
             decodeSeconds: (state.lastTokenAt ?? firstToken).since(firstToken).inSeconds)
         let usage = Usage(
-            promptTokens: state.prompt.count,
+            promptTokens: state.prompt.count, cachedTokens: state.cachedTokens,
             outputTokens: state.choices.reduce(0) { $0 + $1.answer.count },
             reasoningTokens: state.choices.reduce(0) { $0 + $1.assembler.reasoningTokens })
         estimator.record(

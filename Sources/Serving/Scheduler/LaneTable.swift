@@ -20,20 +20,30 @@ struct LaneTable {
     }
 
     private(set) var slots: [Slot]
+    /// Lanes that may have an owner at once.
+    private let permits: Int
 
-    init(count: Int) { slots = Array(repeating: Slot(), count: count) }
+    init(count: Int, permits: Int) {
+        slots = Array(repeating: Slot(), count: count)
+        self.permits = permits
+    }
 
     subscript(lane: Lane) -> Slot { slots[Int(lane.index)] }
 
     var availableCount: Int {
-        var count = 0
-        for slot in slots where slot.owner == nil && slot.inFlight == 0 { count += 1 }
-        return count
+        var (free, owned) = (0, 0)
+        for slot in slots {
+            if slot.owner != nil { owned += 1 } else if slot.inFlight == 0 { free += 1 }
+        }
+        return min(free, permits - owned)
     }
 
-    /// Gives the lowest available lane to the owner.
-    mutating func take(for owner: Owner) -> Lane? {
-        guard let index = slots.firstIndex(where: { $0.owner == nil && $0.inFlight == 0 }) else { return nil }
+    /// Gives the lowest available lane that is not in use otherwise to the owner.
+    mutating func take(for owner: Owner, unless isUsed: (Lane) -> Bool) -> Lane? {
+        let index = slots.indices.first {
+            slots[$0].owner == nil && slots[$0].inFlight == 0 && !isUsed(Lane(UInt16($0)))
+        }
+        guard let index else { return nil }
         slots[index].owner = owner
         return Lane(UInt16(index))
     }

@@ -9,6 +9,8 @@ struct Choice {
     var answer: [Token] = []
     /// Positions `0 ..< sent` went down the chain since the lane was opened.
     var sent = 0
+    /// Positions `0 ..< landed` came back, so every stage has computed them.
+    var landed = 0
     /// Waits until the request's first lane has prefilled what all choices share.
     var awaitsCopy = false
     /// The last microbatch it was part of; orders lanes by how long they wait.
@@ -45,6 +47,8 @@ struct RequestState {
     var promisedCells = 0
     /// Its unfinished choices hold lanes.
     var isSeated = false
+    /// Prompt tokens that were not computed because a lane held them already.
+    var cachedTokens = 0
     /// Failed steps so far.
     var failedSteps = 0
     /// The position last announced while it waited.

@@ -7,7 +7,7 @@ import Wire
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine: medians over runs, ratios within one run.",
-        subcommands: [BenchSolo.self, BenchSplit.self])
+        subcommands: [BenchSolo.self, BenchSplit.self, BenchPrefix.self])
 }
 
 /// What all benches take.
@@ -115,6 +115,30 @@ struct BenchSplit: AsyncParsableCommand {
             try await Benchmarks.split(
                 model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
                 environment)
+        }
+    }
+}
+
+/// `skein bench prefix`.
+struct BenchPrefix: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prefix",
+        abstract: "Time to the first token: a prompt that begins like a kept one against a new one.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Stages.")
+    var stages = 1
+
+    @Option(help: "Tokens of the prompt.")
+    var tokens = 2000
+
+    func run() async throws {
+        guard (16...65_536).contains(tokens) else {
+            throw ValidationError("--tokens is \(tokens); 16 … 65536 are allowed.")
+        }
+        try await options.run { model, environment in
+            try await Benchmarks.prefix(model: model, stages: stages, tokens: tokens, environment)
         }
     }
 }

@@ -118,6 +118,9 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Requests answered at once.")
     var lanes = 4
 
+    @Option(help: "Sequences of ended requests kept, so that a prompt that begins alike starts sooner; 0 keeps none.")
+    var keptPrefixes = 8
+
     @Option(help: "Compute threads per stage. Default: the machine's cores shared by the stages.")
     var threads: Int?
 
@@ -136,6 +139,7 @@ struct EngineOptions: ParsableArguments {
         }
         spec.window = ctx
         spec.laneCount = lanes
+        spec.keptSequences = keptPrefixes
         spec.threads = threads
         spec.gpuLayers = Int32(clamping: gpuLayers)
         spec.keyType = cacheTypeK

@@ -1,0 +1,54 @@
+import Vocabulary
+
+/// Sequences of ended requests that still stand in their lanes, so that a prompt that begins alike is not computed
+/// again.
+///
+/// A list, not a tree: there are fewer sequences than lanes, and comparing stops at the first token that differs.
+struct PrefixShelf {
+    struct Resident {
+        let tokens: [Token]
+        /// Grows with every use: lower was used longer ago.
+        var lastUse: UInt64
+    }
+
+    private(set) var residents: [Resident?]
+    private var useCount: UInt64 = 0
+
+    init(laneCount: Int) { residents = Array(repeating: nil, count: laneCount) }
+
+    var count: Int { residents.count { $0 != nil } }
+
+    subscript(lane: Lane) -> Resident? { residents[Int(lane.index)] }
+
+    mutating func put(_ tokens: [Token], on lane: Lane) {
+        useCount += 1
+        residents[Int(lane.index)] = Resident(tokens: tokens, lastUse: useCount)
+    }
+
+    mutating func remove(_ lane: Lane) { residents[Int(lane.index)] = nil }
+
+    mutating func touch(_ lane: Lane) {
+        useCount += 1
+        residents[Int(lane.index)]?.lastUse = useCount
+    }
+
+    /// The one that was not used for longest, but not `spared`.
+    func oldest(sparing spared: Lane? = nil) -> Lane? {
+        var oldest: (lane: Lane, use: UInt64)?
+        for (index, resident) in residents.enumerated() {
+            guard let resident, Lane(UInt16(index)) != spared else { continue }
+            if resident.lastUse < oldest?.use ?? .max { oldest = (Lane(UInt16(index)), resident.lastUse) }
+        }
+        return oldest?.lane
+    }
+
+    /// How many tokens two sequences have in common from their beginning.
+    static func commonLength(_ left: some Collection<Token>, _ right: some Collection<Token>) -> Int {
+        var length = 0
+        for (one, other) in zip(left, right) {
+            guard one == other else { break }
+            length += 1
+        }
+        return length
+    }
+}
