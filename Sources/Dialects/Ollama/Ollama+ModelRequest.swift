@@ -116,9 +116,7 @@ extension Ollama {
                 case .blobs: ("Uploading files is", "put the model file on this machine and run 'skein serve FILE'")
                 case .unload: ("Unloading a model is", "stop 'skein serve'; deployments stay in memory")
                 }
-            return ErrorReport(
-                status: 501, kind: .invalidRequest, code: "not_implemented",
-                message: "\(what) not supported by this server yet; \(remedy).")
+            return ErrorReport(.notImplemented, message: "\(what) not supported by this server yet; \(remedy).")
         }
     }
 }

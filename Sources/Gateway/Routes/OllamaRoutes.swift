@@ -7,6 +7,7 @@ import Vocabulary
 /// `/` and `/api/…`, at the root as Ollama's clients expect them.
 struct OllamaRoutes: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
     /// Names the build that answers.
     let server: String
     let clock: GatewayClock
@@ -68,7 +69,7 @@ struct OllamaRoutes: Sendable {
         let watch = Stopwatch(clock: clock)
         let body = try await AnswerFlow.body(of: request)
         let asked = try Ollama.AnswerRequest.decode(body, route: route, id: backend.nextRequestID())
-        let flow = AnswerFlow(backend: backend, dialect: .ollama, promptField: route.promptField)
+        let flow = AnswerFlow(backend: backend, room: room, dialect: .ollama, promptField: route.promptField)
         let id = "\(asked.decoded.request.id)"
         switch asked.intent {
         case .unload: return refuse(.unload, context)
@@ -98,11 +99,11 @@ struct OllamaRoutes: Sendable {
 
     private func notFound(_ name: String, _ models: [ServedModel], _ context: GatewayContext) -> Response {
         let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-        return ErrorDialect.ollama.response(ErrorReport(error), requestID: context.id)
+        return ErrorDialect.ollama.response(ErrorReport(error), context)
     }
 
     private func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {
-        ErrorDialect.ollama.response(feature.report, requestID: context.id)
+        ErrorDialect.ollama.response(feature.report, context)
     }
 }
 
@@ -130,6 +131,8 @@ private struct TimedEncoder: AnswerEncoder {
     mutating func encode(_ event: GenerationEvent, into bytes: inout [UInt8]) {
         encoder.encode(event, at: watch.now, into: &bytes)
     }
+
+    func keepAlive(into bytes: inout [UInt8]) { encoder.keepAlive(at: watch.now, into: &bytes) }
 }
 
 private struct TimedAggregate: AnswerAggregate {
