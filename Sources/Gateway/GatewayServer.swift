@@ -10,6 +10,7 @@ import ServiceLifecycle
 package struct GatewayServer: Sendable {
     private let backend: any Generating
     private let store: (any ResponseStoring)?
+    private let embedder: (any Embedding)?
     private let host: String
     private let port: Int
     private let fingerprint: String
@@ -20,9 +21,10 @@ package struct GatewayServer: Sendable {
     private let connections: ConnectionLimits
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
-    /// without a `store` no responses are kept; without `keys` nobody has one.
+    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without `keys` nobody has one.
     package init(
-        backend: any Generating, store: (any ResponseStoring)? = nil, host: String, port: Int, fingerprint: String,
+        backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil, host: String,
+        port: Int, fingerprint: String,
         access: AccessPolicy = AccessPolicy(), keys: (any KeyProviding)? = nil,
         connections: ConnectionLimits = ConnectionLimits(), logger: Logger, clock: GatewayClock = .system
     ) {
@@ -30,6 +32,7 @@ package struct GatewayServer: Sendable {
         self.clock = clock
         self.backend = backend
         self.store = store
+        self.embedder = embedder
         self.host = host
         self.port = port
         self.logger = logger
@@ -63,6 +66,7 @@ package struct GatewayServer: Sendable {
         AnthropicRoutes(backend: backend, room: room).add(to: router)
         OllamaRoutes(backend: backend, room: room, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend, errors: errors).add(to: router)
+        EmbeddingRoutes(backend: backend, embedder: embedder, clock: clock).add(to: router)
         DocumentRoutes(version: fingerprint).add(to: router)
         ResponsesRoutes(backend: backend, room: room, store: store, background: background, logger: logger)
             .add(to: router)
@@ -137,6 +141,7 @@ extension ErrorShape {
     private static var methods: [(path: String, allowed: [String])] {
         [
             ("/v1/models", ["GET"]), ("/v1/chat/completions", ["POST"]), ("/v1/completions", ["POST"]),
+            ("/v1/embeddings", ["POST"]),
             ("/v1/messages", ["POST"]), ("/v1/messages/count_tokens", ["POST"]),
             ("/", ["GET", "HEAD"]), ("/api/version", ["GET", "HEAD"]), ("/api/tags", ["GET", "HEAD"]),
             ("/api/ps", ["GET", "HEAD"]), ("/api/generate", ["POST"]), ("/api/chat", ["POST"]),

@@ -2,7 +2,7 @@ import Vocabulary
 
 extension APIRoute {
     /// Every route, in the document's order.
-    package static let all: [APIRoute] = openAI + responses + anthropic + ollama + operations
+    package static let all: [APIRoute] = openAI + embeddings + responses + anthropic + ollama + operations
 
     private static let chatExample = #"{"model":"skein-tiny","messages":[{"role":"user","content":"Hello"}]}"#
 
@@ -49,6 +49,24 @@ extension APIRoute {
             body: Body(example: #"{"model":"skein-tiny","prompt":"Once"}"#) { body throws(DialectError) in
                 _ = try OpenAI.Completion.decode(body, id: RequestID(0))
             }, answers: [answer("Completion", stream: events)], errors: answering),
+    ]
+
+    private static func embedding(
+        _ path: String, _ dialect: Dialect, _ route: EmbeddingCall.Route, _ example: String, _ schema: String
+    ) -> APIRoute {
+        APIRoute(
+            "POST", path, dialect, "Texts as vectors; 501 where the served models make none.",
+            body: Body(example: example) { body throws(DialectError) in
+                _ = try EmbeddingCall.decode(body, route: route, id: RequestID(0))
+            }, answers: [json(schema)], errors: answering + [.notImplemented])
+    }
+
+    private static let embeddings: [APIRoute] = [
+        embedding(
+            "/v1/embeddings", .openAI, .openAI, #"{"model":"skein-tiny","input":["Hello"]}"#, "EmbeddingList"),
+        embedding("/api/embed", .ollama, .ollama, #"{"model":"skein-tiny","input":["Hello"]}"#, "Embeddings"),
+        embedding(
+            "/api/embeddings", .ollama, .ollamaSingle, #"{"model":"skein-tiny","prompt":"Hello"}"#, "SingleEmbedding"),
     ]
 
     private static let chain: [ErrorCode] = [

@@ -24,7 +24,8 @@ enum AnswerSchemas {
     }
 
     /// Name and schema, in the document's order.
-    static let all: [(name: String, schema: String)] = errors + openAI + responses + anthropic + ollama + operations
+    static let all: [(name: String, schema: String)] =
+        errors + openAI + embeddings + responses + anthropic + ollama + operations
 
     private static let errors: [(name: String, schema: String)] = [
         ("OpenAIError", object(["error": object(["message": text, "type": text, "param": maybeText, "code": text])])),
@@ -79,6 +80,29 @@ enum AnswerSchemas {
                     ])), "usage": usage, "timings?": object,
             ])
         ),
+    ]
+
+    private static let vector = list(number)
+
+    private static let embeddings: [(name: String, schema: String)] = [
+        (
+            "EmbeddingList",
+            object([
+                "object": word("list"), "model": text,
+                "data": list(
+                    object([
+                        "object": word("embedding"), "index": count,
+                        "embedding": #"{"anyOf":[\#(vector),\#(text)]}"#,
+                    ])), "usage": object(["prompt_tokens": count, "total_tokens": count]),
+            ])
+        ),
+        (
+            "Embeddings",
+            object([
+                "model": text, "embeddings": list(vector), "total_duration": count, "load_duration": count,
+                "prompt_eval_count": count,
+            ])
+        ), ("SingleEmbedding", object(["embedding": vector])),
     ]
 
     private static let responses: [(name: String, schema: String)] = [

@@ -49,8 +49,6 @@ struct OllamaRoutes: Sendable {
             if pull.stream { response.headers[.contentType] = Self.lines }
             return response
         }
-        router.post("api/embed") { _, context in refuse(.embeddings, context) }
-        router.post("api/embeddings") { _, context in refuse(.embeddings, context) }
         router.post("api/push") { _, context in refuse(.push, context) }
         router.post("api/create") { _, context in refuse(.create, context) }
         router.post("api/copy") { _, context in refuse(.copy, context) }
