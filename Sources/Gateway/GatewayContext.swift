@@ -1,8 +1,8 @@
 import Hummingbird
 import NIOCore
 
-/// A request's context: what Hummingbird needs, who sent it, and the connection, so that a client's end is noticed while
-/// an answer is being made.
+/// A request's context: what Hummingbird needs, who sent it, and the connection, so that a client's end is noticed
+/// while an answer is being made.
 struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel

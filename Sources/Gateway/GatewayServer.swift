@@ -21,7 +21,8 @@ package struct GatewayServer: Sendable {
     private let connections: ConnectionLimits
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
-    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without `keys` nobody has one.
+    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without `keys` nobody
+    /// has one.
     package init(
         backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil, host: String,
         port: Int, fingerprint: String,

@@ -84,8 +84,8 @@ package struct NodeService: Sendable {
     /// Runs until SIGINT or SIGTERM. `listening` gets the API's port; `changed` gets a line for people when something
     /// worth telling happens.
     ///
-    /// **Throws:** `ExposureError` when others could reach the API without a key, `KeyBookError` when the keys cannot be
-    /// read, `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port is
+    /// **Throws:** `ExposureError` when others could reach the API without a key, `KeyBookError` when the keys cannot
+    /// be read, `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port is
     /// taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
         try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }

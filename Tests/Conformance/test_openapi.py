@@ -1,13 +1,13 @@
 """The API's document: valid, complete, and what the server does."""
 
 import json
+import urllib.error
 import urllib.request
 
 import hypothesis
 import pytest
 import schemathesis
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance, response_schema_conformance, status_code_conformance)
 
@@ -49,7 +49,13 @@ def test_examples_are_answered_as_documented(served, document):
             asked = urllib.request.Request(
                 node.url + path, json.dumps(content["example"]).encode(), {"Content-Type": "application/json"},
                 method=method.upper())
-            with urllib.request.urlopen(asked, timeout=60) as answer:
+            try:
+                answer = urllib.request.urlopen(asked, timeout=60)
+            except urllib.error.HTTPError as error:
+                # The built-in model makes no embeddings, and the server says so.
+                assert error.code == 501 and "mbed" in path
+                answer = error
+            with answer:
                 assert str(answer.status) in operation["responses"]
                 assert answer.headers.get_content_type() in operation["responses"][str(answer.status)]["content"]
 
@@ -63,12 +69,17 @@ def test_the_page_for_people_loads_nothing(served):
     assert "<script" not in page and "http://" not in page and "https://" not in page
 
 
+def does_not_fail(context, response, case):
+    """What the server says it does not have (501) is no failure; that the document names it is checked beside this."""
+    assert response.status_code < 500 or response.status_code == 501, response.text
+
+
 @pytest.mark.timeout(150)
 def test_whatever_is_sent_is_answered_as_documented(served, document):
     """Requests made from the document: no failure of the server, no status and no body that is not in it."""
     node = served(1)
     schema = schemathesis.openapi.from_dict(bounded(document))
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    checks = [does_not_fail, status_code_conformance, content_type_conformance, response_schema_conformance]
     seen = 0
     for result in schema.get_all_operations():
         operation = result.ok()

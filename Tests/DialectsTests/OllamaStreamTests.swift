@@ -172,9 +172,11 @@ import Vocabulary
         #expect(
             text(Ollama.showBody(Self.model))
                 == #"{"license":"mit","modelfile":"FROM tiny\nPARAMETER num_ctx 2048\n","parameters":"num_ctx 2048","#
-                + #""template":"{% if enable_thinking %}",\#(Self.details),"model_info":{"general.architecture":"qwen3","#
+                + #""template":"{% if enable_thinking %}",\#(Self.details),"#
+                + #""model_info":{"general.architecture":"qwen3","#
                 + #""general.parameter_count":7345408,"qwen3.block_count":8,"qwen3.context_length":4096,"#
-                + #""qwen3.embedding_length":256,"qwen3.vocab_size":1000},"capabilities":["completion","tools","thinking"],"#
+                + #""qwen3.embedding_length":256,"qwen3.vocab_size":1000},"#
+                + #""capabilities":["completion","tools","thinking"],"#
                 + #""modified_at":"2023-11-14T22:13:20.000000Z"}"#)
     }
 

@@ -10,7 +10,7 @@ import Testing
 
     private func value(_ path: String..., in root: Any?) -> Any? {
         path.reduce(root) { value, name in
-            if let index = Int(name) { return (value as? [Any])?[index] }
+            if let list = value as? [Any] { return Int(name).map { list[$0] } }
             return (value as? [String: Any])?[name]
         }
     }

@@ -115,12 +115,12 @@ final class RawConnection: Sendable {
         return try HTTPAnswer(bytes)
     }
 
-    /// What the server sends until it contains `text`.
-    func read(until text: String) async -> String {
+    /// What the server sends until it contains `text`, so many times.
+    func read(until text: String, times: Int = 1) async -> String {
         var bytes: [UInt8] = []
         for await chunk in received {
             bytes += chunk
-            if String(decoding: bytes, as: UTF8.self).contains(text) { break }
+            if String(decoding: bytes, as: UTF8.self).components(separatedBy: text).count > times { break }
         }
         return String(decoding: bytes, as: UTF8.self)
     }

@@ -1,6 +1,6 @@
-/// The one table from errors to what is seen of them: by clients (status, class, `Retry-After`), operators (severity)
-/// and metrics (the code itself is the label). The errors of modules say which row they are in; dialects have a word for
-/// each class.
+/// The one table from errors to what is seen of them: by clients (status, class, `Retry-After`), by operators
+/// (severity) and by metrics (the code itself is the label). The errors of modules say which row they are in; dialects
+/// have a word for each class.
 package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     // A request that cannot be decoded.
     /// The body is longer than the limit.

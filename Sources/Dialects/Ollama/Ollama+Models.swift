@@ -89,7 +89,8 @@ extension Ollama {
         return "\(count)"
     }
 
-    /// What a model can do, as far as its template tells. Tools work with any template; thinking needs one that knows it.
+    /// What a model can do, as far as its template tells. Tools work with any template; thinking needs one that knows
+    /// it.
     private static func capabilities(_ card: ModelCard) -> [String] {
         let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
         return ["completion", "tools"] + (thinks ? ["thinking"] : [])

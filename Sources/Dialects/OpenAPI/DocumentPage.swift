@@ -32,7 +32,8 @@ package enum DocumentPage {
 
     private static func append(_ route: APIRoute, to page: inout String) {
         page +=
-            "<details><summary><code>\(route.method) \(escaped(route.path))</code> \(escaped(route.summary))</summary>\n"
+            "<details><summary><code>\(route.method) \(escaped(route.path))</code> "
+            + "\(escaped(route.summary))</summary>\n"
         if let body = route.body { page += "<pre>\(escaped(body.example))</pre>\n" }
         let rows = RouteFields.all.first { $0.route == route.title }?.fields ?? []
         if !rows.isEmpty || !route.parameters.isEmpty {

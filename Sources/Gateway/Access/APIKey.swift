@@ -10,8 +10,8 @@ package enum KeyScope: String, Hashable, Sendable, CaseIterable {
 
 /// What is kept of an API key. The key itself is not: only its digest.
 ///
-/// A plain SHA-256 is the right digest here. Slow password hashes make up for secrets that people choose and an attacker
-/// can guess; a key is 32 bytes from the system's random source, so that nobody can try even a fraction of them, and a
+/// A plain SHA-256 is the right digest here. Slow password hashes make up for secrets that people choose and attackers
+/// guess; a key is 32 bytes from the system's random source, so that nobody can try even a fraction of them, and a
 /// fast digest costs a request next to nothing.
 package struct APIKey: Hashable, Sendable {
     /// Names the key in lists and logs; the beginning of its digest, which tells nothing about the key.

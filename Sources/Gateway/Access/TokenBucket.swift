@@ -23,8 +23,10 @@ struct TokenBucket: Hashable, Sendable {
         fill(now)
         // More than a full bucket will never be there; a full one has to do.
         let missing = min(Double(amount), Double(perMinute)) - level
-        guard missing > 0 else { return 0 }
-        let seconds = (missing / Double(perMinute) * 60).rounded(.up)
+        // A millionth of a second is no reason to wait another whole one: sums of fractions are not exact.
+        let exact = missing / Double(perMinute) * 60 - 1e-6
+        guard exact > 0 else { return 0 }
+        let seconds = exact.rounded(.up)
         return max(1, Int(min(seconds, 1e9)))
     }
 
