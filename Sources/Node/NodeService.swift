@@ -92,6 +92,12 @@ package struct NodeService: Sendable {
     }
 
     private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
+        let connections = ConnectionLimits()
+        // Half as many again for files, runners and what the libraries open.
+        let files = OpenFiles.allow(UInt64(connections.connections + connections.refusedConnections) * 3 / 2)
+        if files < UInt64(connections.connections) {
+            logger.warning("few files may be open; connections are refused early", metadata: ["limit": "\(files)"])
+        }
         let keys = KeyFile(dataFolder: configuration.dataFolder)
         let access = try configuration.exposure.policy(
             host: configuration.host, hasValidKey: try keys.current().hasValidKey(at: Int64(time(nil))))
@@ -106,7 +112,7 @@ package struct NodeService: Sendable {
         let gateway = GatewayServer(
             backend: backend, store: openResponseStore(), host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
-            logger: logger)
+            connections: connections, logger: logger)
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
             supervisors.map(SupervisorService.init) + [
