@@ -79,8 +79,11 @@ let shells: [Target] = [
     shell(
         "Gateway",
         [
-            "Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
+            "Vocabulary", "Dialects", nio("NIOCore"), nio("NIOHTTP1"),
+            .product(name: "Crypto", package: "swift-crypto"), .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ]),
     shell("ResponseStore", ["Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -101,8 +104,8 @@ let shells: [Target] = [
     .executableTarget(
         name: "skein",
         dependencies: [
-            "Vocabulary", "GGUF", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node", "Wire", "Serving",
-            "Simulation",
+            "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
+            "Wire", "Serving", "Simulation",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
@@ -118,8 +121,10 @@ let shellTests: [Target] = [
     tests(
         "GatewayTests",
         [
-            "Gateway", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOHTTP1"), nio("NIOPosix"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         ]),
     tests(
         "ResponseStoreTests", ["ResponseStore", "Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -144,6 +149,7 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),

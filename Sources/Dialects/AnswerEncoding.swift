@@ -4,6 +4,9 @@ package import Vocabulary
 package protocol AnswerEncoder: Sendable {
     /// Appends what the client sees of an event; nothing for events without a visible side.
     mutating func encode(_ event: GenerationEvent, into bytes: inout [UInt8])
+
+    /// Appends what keeps a silent connection open: something every client of the dialect passes over.
+    func keepAlive(into bytes: inout [UInt8])
 }
 
 /// Gathers the events of one request into a dialect's response body.

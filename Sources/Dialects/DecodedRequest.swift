@@ -22,7 +22,10 @@ package struct DecodedRequest: Sendable {
     /// The warnings as the value of one response header; nil when there are none.
     ///
     /// **Encoding:** printable ASCII only, because warnings quote what the client wrote.
-    package var warningHeader: String? {
+    package var warningHeader: String? { Self.warningHeader(warnings) }
+
+    /// Sentences as the value of one response header; nil when there are none.
+    package static func warningHeader(_ warnings: [String]) -> String? {
         guard !warnings.isEmpty else { return nil }
         let printable = warnings.joined(separator: " ").unicodeScalars.map { scalar in
             (0x20..<0x7F).contains(scalar.value) ? Character(scalar) : "?"

@@ -69,6 +69,13 @@ package enum Limits {
     /// Highest temperature, as OpenAI states it.
     package static let temperature = 2.0
 
+    // MARK: Embeddings
+
+    /// Most inputs of one request for embeddings, as OpenAI states it.
+    package static let embeddingInputs = 2048
+    /// Most dimensions that can be asked for.
+    package static let embeddingDimensions = 65_536
+
     // MARK: Responses
 
     /// Most pairs of a response's metadata.

@@ -8,6 +8,7 @@ import Vocabulary
 /// client goes away: its lane is free one step later.
 struct AnswerFlow: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
     /// Whose shape errors have.
     let dialect: ErrorDialect
     /// What the dialect calls the prompt.
@@ -28,15 +29,20 @@ struct AnswerFlow: Sendable {
         _ decoded: DecodedRequest, _ context: GatewayContext, _ aggregate: any AnswerAggregate
     ) async throws -> Response {
         var aggregate = aggregate
+        var meter = UsageMeter()
         let id = decoded.request.id
         let headers = headers(of: decoded)
         let generation = await backend.generate(decoded.request)
         context.whenClientLeaves(generation.cancel)
         defer { context.whenClientLeaves(nil) }
-        for await event in generation.events { aggregate.absorb(event) }
+        for await event in generation.events {
+            meter.absorb(event)
+            aggregate.absorb(event)
+        }
+        context.charge(meter)
         switch aggregate.outcome() {
         case .complete(let body): return Response(json: body, headers: headers)
-        case .failed(let error): return refusal(error, id, headers)
+        case .failed(let error): return refusal(error, id, context, headers)
         case .pending: throw RequestRefusal.internalError(requestID: "\(id)")
         }
     }
@@ -48,38 +54,70 @@ struct AnswerFlow: Sendable {
         contentType: String = "text/event-stream"
     ) async -> Response {
         var headers = headers(of: decoded)
+        let id = decoded.request.id
         let generation = await backend.generate(decoded.request)
         context.whenClientLeaves(generation.cancel)
         let events = generation.events
-        var iterator = events.makeAsyncIterator()
-        var held: [GenerationEvent] = []
-        // `started` says only that a lane was found; the first output (or the end) decides.
-        while let event = await iterator.next() {
-            held.append(event)
-            if case .started = event { continue }
-            break
-        }
+        let opening = await room.opening(of: events)
+        let (held, isDecided) = opening.take()
         if case .failed(let error) = held.last {
             context.whenClientLeaves(nil)
-            return refusal(error, decoded.request.id, headers)
+            return refusal(error, id, context, headers)
         }
         headers[.contentType] = contentType
         headers[.cacheControl] = "no-cache"
+        context.whenSilent { [encoder] in
+            var bytes: [UInt8] = []
+            encoder.keepAlive(into: &bytes)
+            return bytes
+        }
         return Response(
             status: .ok, headers: headers,
-            body: ResponseBody { [held] writer in
-                var encoder = encoder
-                var bytes: [UInt8] = []
-                for event in held { encoder.encode(event, into: &bytes) }
-                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+            body: ResponseBody { writer in
+                var pen = Pen(encoder: encoder, flow: self, context: context, id: id)
+                defer { context.charge(pen.meter) }
+                if let bytes = pen.write(held) { try await writer.write(bytes) }
+                if !isDecided {
+                    await opening.decided()
+                    if let bytes = pen.write(opening.take().events) { try await writer.write(bytes) }
+                }
                 for await event in events {
-                    bytes.removeAll(keepingCapacity: true)
-                    encoder.encode(event, into: &bytes)
-                    if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+                    if let bytes = pen.write([event]) { try await writer.write(bytes) }
                 }
                 context.whenClientLeaves(nil)
                 try await writer.finish(nil)
             })
+    }
+
+    /// Turns the events of a stream into bytes, and counts what they cost.
+    private struct Pen {
+        var encoder: any AnswerEncoder
+        let flow: AnswerFlow
+        let context: GatewayContext
+        let id: Vocabulary.RequestID
+        var meter = UsageMeter()
+        private var bytes: [UInt8] = []
+
+        init(encoder: any AnswerEncoder, flow: AnswerFlow, context: GatewayContext, id: Vocabulary.RequestID) {
+            self.encoder = encoder
+            self.flow = flow
+            self.context = context
+            self.id = id
+        }
+
+        /// What the client sees of some events; nil for nothing.
+        mutating func write(_ events: [GenerationEvent]) -> ByteBuffer? {
+            bytes.removeAll(keepingCapacity: true)
+            for event in events {
+                meter.absorb(event)
+                if case .failed(let error) = event {
+                    let report = ErrorReport(error, promptField: flow.promptField)
+                    context.errors?.record(report, flow.dialect, requestID: "\(id)")
+                }
+                encoder.encode(event, into: &bytes)
+            }
+            return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
+        }
     }
 
     private func headers(of decoded: DecodedRequest) -> HTTPFields {
@@ -89,7 +127,10 @@ struct AnswerFlow: Sendable {
         return headers
     }
 
-    private func refusal(_ error: GenerationError, _ id: Vocabulary.RequestID, _ headers: HTTPFields) -> Response {
-        dialect.response(ErrorReport(error, promptField: promptField), requestID: "\(id)", headers: headers)
+    private func refusal(
+        _ error: GenerationError, _ id: Vocabulary.RequestID, _ context: GatewayContext, _ headers: HTTPFields
+    ) -> Response {
+        let report = ErrorReport(error, promptField: promptField)
+        return dialect.response(report, context, requestID: "\(id)", headers: headers)
     }
 }

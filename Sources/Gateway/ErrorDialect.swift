@@ -4,8 +4,8 @@ import Hummingbird
 import Vocabulary
 
 /// Whose error bodies the clients of a path read.
-enum ErrorDialect: Sendable {
-    case openAI
+enum ErrorDialect: String, Sendable {
+    case openAI = "openai"
     case anthropic
     case ollama
 
@@ -20,19 +20,27 @@ enum ErrorDialect: Sendable {
         }
     }
 
-    /// An error in the dialect's shape.
-    func response(_ report: ErrorReport, requestID: String, headers: HTTPFields = [:]) -> Response {
+    /// The HTTP status of an error.
+    func status(_ report: ErrorReport) -> Int { self == .anthropic ? Anthropic.status(of: report) : report.status }
+
+    /// The body of an error.
+    func body(_ report: ErrorReport, requestID: String) -> [UInt8] {
+        switch self {
+        case .openAI: OpenAI.errorBody(report)
+        case .anthropic: Anthropic.errorBody(report, requestID: requestID)
+        case .ollama: Ollama.errorBody(report)
+        }
+    }
+
+    /// An error in the dialect's shape, counted; `requestID` is the one the client sees, else the context's own.
+    func response(
+        _ report: ErrorReport, _ context: GatewayContext, requestID: String? = nil, headers: HTTPFields = [:]
+    ) -> Response {
+        let id = requestID ?? context.id
+        context.errors?.record(report, self, requestID: id)
         var headers = headers
         if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
-        switch self {
-        case .openAI:
-            return Response(report, headers)
-        case .anthropic:
-            return Response(
-                status: .init(code: Anthropic.status(of: report)),
-                json: Anthropic.errorBody(report, requestID: requestID), headers: headers)
-        case .ollama:
-            return Response(status: .init(code: report.status), json: Ollama.errorBody(report), headers: headers)
-        }
+        if report.status == 401 { headers[.wwwAuthenticate] = "Bearer" }
+        return Response(status: .init(code: status(report)), json: body(report, requestID: id), headers: headers)
     }
 }

@@ -1,15 +1,32 @@
 import Hummingbird
 import NIOCore
 
-/// A request's context: what Hummingbird needs, and the connection, so that a client's end is noticed while an answer
-/// is being made.
+/// A request's context: what Hummingbird needs, who sent it, and the connection, so that a client's end is noticed
+/// while an answer is being made.
 struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel
+    /// Who sent the request.
+    var caller = Caller.stranger
+    /// Where what it costs is charged.
+    var gate: AccessGate?
+    /// Where its errors are counted.
+    var errors: ErrorLog?
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
+    }
+
+    /// Takes what an answer cost out of its caller's bounds.
+    func charge(_ meter: UsageMeter) { gate?.charge(meter.tokens, to: caller) }
+
+    /// Sends what `sign` says whenever the stream that answers this request is silent for a while.
+    func whenSilent(_ sign: @escaping @Sendable () -> [UInt8]) {
+        let channel = channel
+        channel.eventLoop.execute {
+            (try? channel.pipeline.syncOperations.handler(type: SilenceWatch.self))?.sign = sign
+        }
     }
 
     /// Runs `action` once when the client goes away, until the next call replaces it; nil watches no more.

@@ -1,60 +1,103 @@
 import Dialects
 import HTTPTypes
 package import Hummingbird
+import HummingbirdCore
 package import Logging
 import NIOCore
+import ServiceLifecycle
 
 /// The HTTP side of a node: routes of all dialects over one `Generating`.
 package struct GatewayServer: Sendable {
     private let backend: any Generating
     private let store: (any ResponseStoring)?
+    private let embedder: (any Embedding)?
     private let host: String
     private let port: Int
     private let fingerprint: String
     private let logger: Logger
     private let clock: GatewayClock
+    private let gate: AccessGate
+    private let errors: ErrorLog
+    private let connections: ConnectionLimits
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
-    /// without a `store` no responses are kept.
+    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without `keys` nobody
+    /// has one.
     package init(
-        backend: any Generating, store: (any ResponseStoring)? = nil, host: String, port: Int, fingerprint: String,
-        logger: Logger, clock: GatewayClock = .system
+        backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil, host: String,
+        port: Int, fingerprint: String,
+        access: AccessPolicy = AccessPolicy(), keys: (any KeyProviding)? = nil,
+        connections: ConnectionLimits = ConnectionLimits(), logger: Logger, clock: GatewayClock = .system
     ) {
         self.fingerprint = fingerprint
         self.clock = clock
         self.backend = backend
         self.store = store
+        self.embedder = embedder
         self.host = host
         self.port = port
         self.logger = logger
+        self.connections = connections
+        gate = AccessGate(policy: access, keys: keys, clock: clock)
+        errors = ErrorLog(logger: logger)
     }
 
     /// The HTTP application; `ready` gets the port once it is open.
     package func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
-        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ErrorShape())
-        OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
-        AnthropicRoutes(backend: backend).add(to: router)
-        OllamaRoutes(backend: backend, server: fingerprint, clock: clock).add(to: router)
-        OperationsRoutes(backend: backend).add(to: router)
+        let room = WaitingRoom(patience: connections.patience)
         let background = store.map { BackgroundResponses(backend: backend, store: $0, logger: logger) }
-        ResponsesRoutes(backend: backend, store: store, background: background, logger: logger).add(to: router)
+        let services: [any Service] = [room] + (background.map { [$0] } ?? [])
         return Application(
-            router: router,
-            server: .http1(configuration: .init(additionalChannelHandlers: [DisconnectWatch()])),
+            router: router(room, background), server: .http1(configuration: channel),
             configuration: ApplicationConfiguration(
-                address: .hostname(host, port: port), serverName: "skein", reuseAddress: true),
-            services: background.map { [$0] } ?? [],
-            onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) }, logger: logger)
+                address: .hostname(host, port: port), serverName: "skein", reuseAddress: true,
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    connections.connections + connections.refusedConnections, logger: logger)),
+            services: services, onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) },
+            logger: logger)
+    }
+
+    /// The routes of all dialects; each group adds its own.
+    private func router(_ room: WaitingRoom, _ background: BackgroundResponses?) -> Router<GatewayContext> {
+        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: CrossOriginMiddleware(policy: gate.policy))
+        router.add(middleware: ErrorShape(errors: errors))
+        router.add(middleware: AccessMiddleware(gate: gate))
+        OpenAIRoutes(backend: backend, room: room, fingerprint: fingerprint).add(to: router)
+        AnthropicRoutes(backend: backend, room: room).add(to: router)
+        OllamaRoutes(backend: backend, room: room, server: fingerprint, clock: clock).add(to: router)
+        OperationsRoutes(backend: backend, errors: errors).add(to: router)
+        EmbeddingRoutes(backend: backend, embedder: embedder, clock: clock).add(to: router)
+        DocumentRoutes(version: fingerprint).add(to: router)
+        ResponsesRoutes(backend: backend, room: room, store: store, background: background, logger: logger)
+            .add(to: router)
+        return router
+    }
+
+    private var channel: HTTP1Channel.Configuration {
+        let (limits, errors) = (connections, errors)
+        let count = ConnectionCount(limit: limits.connections)
+        return HTTP1Channel.Configuration(
+            additionalChannelHandlers: [
+                ConnectionGuard(limits: limits, count: count) { errors.record($0, .openAI, requestID: "") },
+                DisconnectWatch(), SilenceWatch(interval: limits.silence),
+            ],
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headerFieldBytes, maxHeaderListSize: limits.headerBytes,
+                maxHeaderFieldCount: limits.headerFields))
     }
 }
 
 /// Turns what routes throw, and routes that do not exist, into the dialect's error body.
-struct ErrorShape<Context: RequestContext>: RouterMiddleware {
+struct ErrorShape: RouterMiddleware {
+    let errors: ErrorLog
+
     func handle(
-        _ request: Request, context: Context,
-        next: @concurrent (Request, Context) async throws -> Response
+        _ request: Request, context: GatewayContext,
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
+        var context = context
+        context.errors = errors
         var response = try await shaped(request, context: context, next: next)
         // Every answer carries an identity a user can quote and an operator can find.
         if response.headers[.requestID] == nil { response.headers[.requestID] = context.id }
@@ -65,28 +108,31 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
     }
 
     private func shaped(
-        _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
+        _ request: Request, context: GatewayContext,
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         let dialect = ErrorDialect(path: request.uri.path)
         do {
             return try await next(request, context)
         } catch let refusal as RequestRefusal {
-            return dialect.response(ErrorReport(refusal), requestID: context.id)
+            return dialect.response(ErrorReport(refusal), context)
         } catch let error as DialectError {
-            return dialect.response(ErrorReport(error), requestID: context.id)
+            return dialect.response(ErrorReport(error), context)
         } catch let error as Responses.StateError {
-            return dialect.response(ErrorReport(error), requestID: context.id)
+            return dialect.response(ErrorReport(error), context)
+        } catch let error as BodyDeadlinePassed {
+            let report = ErrorReport(RequestRefusal.requestTimeout(seconds: error.seconds))
+            return dialect.response(report, context, headers: [.connection: "close"])
         } catch let error as any HTTPResponseError where error.status == .notFound {
-            return Self.unknown(request, context.id)
+            return Self.unknown(request, context)
         } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
             let refusal = RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)
-            return dialect.response(ErrorReport(refusal), requestID: context.id)
+            return dialect.response(ErrorReport(refusal), context)
         } catch is CancellationError {
             throw CancellationError()
         } catch {
             context.logger.error("a route failed", metadata: ["error.type": "\(type(of: error))"])
-            let refusal = RequestRefusal.internalError(requestID: context.id)
-            return dialect.response(ErrorReport(refusal), requestID: context.id)
+            return dialect.response(ErrorReport(RequestRefusal.internalError(requestID: context.id)), context)
         }
     }
 }
@@ -96,17 +142,19 @@ extension ErrorShape {
     private static var methods: [(path: String, allowed: [String])] {
         [
             ("/v1/models", ["GET"]), ("/v1/chat/completions", ["POST"]), ("/v1/completions", ["POST"]),
+            ("/v1/embeddings", ["POST"]),
             ("/v1/messages", ["POST"]), ("/v1/messages/count_tokens", ["POST"]),
             ("/", ["GET", "HEAD"]), ("/api/version", ["GET", "HEAD"]), ("/api/tags", ["GET", "HEAD"]),
             ("/api/ps", ["GET", "HEAD"]), ("/api/generate", ["POST"]), ("/api/chat", ["POST"]),
             ("/api/show", ["POST"]), ("/api/embed", ["POST"]), ("/api/embeddings", ["POST"]),
             ("/api/pull", ["POST"]), ("/api/push", ["POST"]), ("/api/create", ["POST"]), ("/api/copy", ["POST"]),
             ("/api/delete", ["DELETE"]), ("/api/blobs", ["HEAD", "POST"]),
-            ("/healthz", ["GET"]), ("/readyz", ["GET"]), ("/metrics", ["GET"]),
+            ("/healthz", ["GET"]), ("/readyz", ["GET"]), ("/metrics", ["GET"]), ("/openapi.json", ["GET"]),
+            ("/docs", ["GET"]),
         ]
     }
 
-    private static func unknown(_ request: Request, _ id: String) -> Response {
+    private static func unknown(_ request: Request, _ context: GatewayContext) -> Response {
         let method = request.method.rawValue
         var path = request.uri.path
         let dialect = ErrorDialect(path: path)
@@ -114,10 +162,10 @@ extension ErrorShape {
         let allowed = methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
         guard let allowed else {
             let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)
-            return dialect.response(ErrorReport(refusal), requestID: id)
+            return dialect.response(ErrorReport(refusal), context)
         }
         let refusal = RequestRefusal.methodNotAllowed(method: method, allowed: allowed)
-        var response = dialect.response(ErrorReport(refusal), requestID: id)
+        var response = dialect.response(ErrorReport(refusal), context)
         response.headers[.allow] = allowed.joined(separator: ", ")
         return response
     }
@@ -129,12 +177,5 @@ extension Response {
         var headers = headers
         headers[.contentType] = "application/json"
         self.init(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json)))
-    }
-
-    /// An error in OpenAI's shape.
-    init(_ report: ErrorReport, _ headers: HTTPFields = [:]) {
-        var headers = headers
-        if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
-        self.init(status: .init(code: report.status), json: OpenAI.errorBody(report), headers: headers)
     }
 }

@@ -8,4 +8,19 @@ package enum Limits {
     static let eventLogBytes = 64 << 20
     /// Most times a conversation is shortened until it fits the window.
     static let shortenings = 8
+
+    // MARK: Keys
+
+    /// Most keys of a node, those taken back included.
+    package static let keys = 1024
+    /// Random bytes of a key.
+    static let keyBytes = 32
+    /// Longest name of a key. **Units:** bytes.
+    static let keyNameBytes = 64
+    /// Longest key that is looked at. **Units:** bytes.
+    static let presentedKeyBytes = 256
+    /// Highest bound of a key per minute.
+    static let perMinute = 1_000_000_000
+    /// Longest key file. **Units:** bytes.
+    package static let keyFileBytes = 4 << 20
 }

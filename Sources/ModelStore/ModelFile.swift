@@ -47,6 +47,8 @@ package struct ModelFile: Sendable {
             width: header.unsigned(header.architectureKey("embedding_length")).flatMap(Int.init(exactly:)) ?? 0,
             trainedContext: trainedContext, servedContext: servedContext,
             vocabularySize: header.strings("tokenizer.ggml.tokens")?.count ?? 0,
-            parameterCount: header.parameterCount, weightBytes: ByteCount(header.tensorByteCount), digest: digest)
+            parameterCount: header.parameterCount, weightBytes: ByteCount(header.tensorByteCount), digest: digest,
+            quantization: quantization, chatTemplate: header.string("tokenizer.chat_template") ?? "",
+            license: header.string("general.license") ?? "")
     }
 }

@@ -29,6 +29,8 @@ package struct NodeConfiguration: Sendable {
     package var cacheFolder = Folders.cache
     /// Folder of what must not be lost: stored responses.
     package var dataFolder = Folders.data
+    /// Who may use the API, and from where.
+    package var exposure = Exposure()
 
     /// A node that serves these deployments.
     package init(deployments: [DeploymentSpec]) { self.deployments = deployments }
@@ -82,13 +84,23 @@ package struct NodeService: Sendable {
     /// Runs until SIGINT or SIGTERM. `listening` gets the API's port; `changed` gets a line for people when something
     /// worth telling happens.
     ///
-    /// **Throws:** `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port
-    /// is taken.
+    /// **Throws:** `ExposureError` when others could reach the API without a key, `KeyBookError` when the keys cannot
+    /// be read, `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port is
+    /// taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
         try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
     }
 
     private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
+        let connections = ConnectionLimits()
+        // Half as many again for files, runners and what the libraries open.
+        let files = OpenFiles.allow(UInt64(connections.connections + connections.refusedConnections) * 3 / 2)
+        if files < UInt64(connections.connections) {
+            logger.warning("few files may be open; connections are refused early", metadata: ["limit": "\(files)"])
+        }
+        let keys = KeyFile(dataFolder: configuration.dataFolder)
+        let access = try configuration.exposure.policy(
+            host: configuration.host, hasValidKey: try keys.current().hasValidKey(at: Int64(time(nil))))
         let caches = NodeCaches(folder: configuration.cacheFolder)
         let supervisors = try configuration.deployments.map { spec in
             PlacementSupervisor(
@@ -98,7 +110,8 @@ package struct NodeService: Sendable {
         let backend = NodeBackend(supervisors)
         let gateway = GatewayServer(
             backend: backend, store: openResponseStore(), host: configuration.host, port: configuration.port,
-            fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", logger: logger)
+            fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
+            connections: connections, logger: logger)
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
             supervisors.map(SupervisorService.init) + [

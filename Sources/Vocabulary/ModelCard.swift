@@ -20,11 +20,18 @@ package struct ModelCard: Hashable, Sendable, Codable {
     package var weightBytes: ByteCount
     /// Content digest of the model file, lower-case hexadecimal SHA-256.
     package var digest: String
+    /// How the weights are stored, `Q4_K_M`; `unknown` when nobody says.
+    package var quantization: String
+    /// The chat template's text; empty when the file has none.
+    package var chatTemplate: String
+    /// The licence as the file states it; empty when it does not.
+    package var license: String
 
     /// Makes a card.
     package init(
         id: String, architecture: String, layerCount: Int, width: Int, trainedContext: Int, servedContext: Int,
-        vocabularySize: Int, parameterCount: UInt64, weightBytes: ByteCount, digest: String
+        vocabularySize: Int, parameterCount: UInt64, weightBytes: ByteCount, digest: String,
+        quantization: String = "unknown", chatTemplate: String = "", license: String = ""
     ) {
         self.id = id
         self.architecture = architecture
@@ -36,5 +43,8 @@ package struct ModelCard: Hashable, Sendable, Codable {
         self.parameterCount = parameterCount
         self.weightBytes = weightBytes
         self.digest = digest
+        self.quantization = quantization
+        self.chatTemplate = chatTemplate
+        self.license = license
     }
 }

@@ -28,6 +28,7 @@ struct Skein: AsyncParsableCommand {
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: NodeService.version,
         subcommands: [
-            Serve.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self, RunnerCommandLine.self,
+            Serve.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
+            RunnerCommandLine.self,
         ])
 }

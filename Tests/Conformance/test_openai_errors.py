@@ -225,7 +225,7 @@ def test_a_body_of_40_megabytes_is_too_large(server):
 
 def test_a_declared_length_beyond_the_limit_is_refused_before_the_body_comes(server):
     with RawConnection(server, seconds=10) as connection:
-        connection.socket.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n{{".encode())
+        connection.socket.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 40}\r\n\r\n{{".encode())
         assert connection.head()[0] == 413
 
 
@@ -260,8 +260,8 @@ def test_a_wrong_method_is_told_which_one_is_right(server, method, path, allowed
 
 @pytest.mark.parametrize("garbage", [
     b"nonsense\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET / HTTP/9.9\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
     b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\n" + b"X-Filler: 0123456789\r\n" * 20_000 + b"\r\n",
 ], ids=["words", "no-path", "tls", "version", "negative-length", "two-lengths", "long-path", "many-headers"])

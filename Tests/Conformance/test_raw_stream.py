@@ -114,7 +114,7 @@ def test_the_client_may_ask_to_close_the_connection(server):
 def test_a_request_may_arrive_byte_by_byte(server):
     """Any split of the bytes is the same request."""
     body = json.dumps(request("你好"), ensure_ascii=False).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with RawConnection(server) as connection:
         for byte in head + body:
             connection.socket.sendall(bytes([byte]))
@@ -126,7 +126,7 @@ def test_a_request_may_arrive_byte_by_byte(server):
 def test_a_request_body_may_be_chunked(server):
     body = json.dumps(request(CAPITAL)).encode()
     pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [body[:7], body[7:]]) + b"0\r\n\r\n"
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with RawConnection(server) as connection:
         connection.socket.sendall(head + pieces)
         assert connection.answer()[0] == 200

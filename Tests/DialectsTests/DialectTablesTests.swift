@@ -10,6 +10,29 @@ import Vocabulary
     private static let document = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("docs/dialects.md")
 
+    /// The error table as the clients of each dialect see it.
+    private static var errors: String {
+        var lines = [
+            "", "### Errors", "", "| code | status | OpenAI's type | Anthropic's type | retry | log |",
+            "|---|---|---|---|---|---|",
+        ]
+        for code in ErrorCode.allCases {
+            let row = code.row
+            let anthropic = Anthropic.status(of: code)
+            let retry =
+                switch row.retry {
+                case .never: "-"
+                case .after(let seconds): "\(seconds) s"
+                case .stated: "stated"
+                }
+            lines.append(
+                "| `\(code.rawValue)` | \(row.status) | \(OpenAI.errorType(row.kind)) | "
+                    + "\(Anthropic.errorType(row.kind))\(anthropic == row.status ? "" : ", status \(anthropic)") | "
+                    + "\(retry) | \(row.severity.rawValue) |")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
     private static func section(_ route: RouteFields) -> String {
         var lines = ["", "### \(route.route)", "", "| field | becomes | how |", "|---|---|---|"]
         for field in route.fields {
@@ -22,7 +45,7 @@ import Vocabulary
         let text = try String(contentsOf: Self.document, encoding: .utf8)
         let parts = text.components(separatedBy: Self.marker)
         try #require(parts.count == 2, "the document has the line that starts the tables once")
-        let expected = RouteFields.all.map(Self.section).joined()
+        let expected = RouteFields.all.map(Self.section).joined() + Self.errors
         if ProcessInfo.processInfo.environment["REWRITE_DOCS"] != nil {
             try Data((parts[0] + Self.marker + expected).utf8).write(to: Self.document)
             return

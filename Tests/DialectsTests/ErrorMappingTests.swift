@@ -58,6 +58,12 @@ import Vocabulary
         (RequestRefusal.missingKey, 401, "missing_api_key", "authentication_error"),
         (.unknownKey, 401, "invalid_api_key", "authentication_error"),
         (.missingScope("admin"), 403, "insufficient_scope", "permission_error"),
+        (.hostNotAllowed("evil.example"), 403, "host_not_allowed", "permission_error"),
+        (.originNotAllowed("http://evil.example"), 403, "origin_not_allowed", "permission_error"),
+        (.keysUnreadable, 503, "keys_unreadable", "service_unavailable_error"),
+        (.headTooLarge(bytes: 9, fields: 3), 431, "headers_too_large", "invalid_request_error"),
+        (.malformedHead, 400, "malformed_request", "invalid_request_error"),
+        (.tooManyConnections(limit: 4), 503, "too_many_connections", "service_unavailable_error"),
         (.unknownRoute(method: "GET", path: "/x"), 404, "unknown_url", "invalid_request_error"),
         (.methodNotAllowed(method: "PUT", allowed: ["GET"]), 405, "method_not_allowed", "invalid_request_error"),
         (.unsupportedMediaType("text/xml"), 415, "unsupported_media_type", "invalid_request_error"),
@@ -75,7 +81,28 @@ import Vocabulary
     }
 
     @Test func `every class of errors has a word`() {
-        for kind in ErrorReport.Kind.allCases { #expect(!OpenAI.errorType(kind).isEmpty) }
+        for kind in ErrorReport.Kind.allCases {
+            #expect(!OpenAI.errorType(kind).isEmpty && !Anthropic.errorType(kind).isEmpty)
+        }
+    }
+
+    @Test func `every row of the table holds together`() {
+        for code in ErrorCode.allCases {
+            let row = code.row
+            #expect((400..<600).contains(row.status), "\(code)")
+            #expect(code.rawValue.allSatisfy { $0.isLowercase || $0 == "_" }, "\(code): a label of metrics")
+            let report = ErrorReport(code, param: "p", message: "m.", retryAfterSeconds: 0)
+            #expect(report.status == row.status && report.kind == row.kind && report.severity == row.severity)
+            #expect(report.code == code.rawValue && report.metricLabel == code.rawValue)
+            // Whoever is to come back is told when, and nobody else is.
+            let comesBack = [429, 503].contains(row.status)
+            #expect((report.retryAfterSeconds != nil) == comesBack, "\(code)")
+            #expect(report.retryAfterSeconds.map { $0 >= 1 } ?? true)
+            // What is the server's fault is loud, what is the client's is not.
+            #expect((row.severity == .error) == [.server].contains(row.kind) || row.status == 503, "\(code)")
+            if row.status < 500, row.status != 403 { #expect(row.severity <= .info, "\(code)") }
+            #expect(Anthropic.status(of: code) == (code == .overloaded ? 529 : row.status))
+        }
     }
 
     @Test func `an error body is these bytes`() {
@@ -89,6 +116,12 @@ import Vocabulary
             text(OpenAI.errorBody(ErrorReport(GenerationError.cancelled)))
                 == #"{"error":{"message":"The request was cancelled.","type":"request_cancelled","param":null,"#
                 + #""code":"cancelled"}}"#)
+    }
+}
+
+extension ErrorReport.Severity {
+    fileprivate static func <= (left: Self, right: Self) -> Bool {
+        (allCases.firstIndex(of: left) ?? 0) <= (allCases.firstIndex(of: right) ?? 0)
     }
 }
 

@@ -148,11 +148,12 @@ import Vocabulary
 @Suite struct `Ollama models` {
     private static let card = ModelCard(
         id: "tiny", architecture: "qwen3", layerCount: 8, width: 256, trainedContext: 4096, servedContext: 2048,
-        vocabularySize: 1000, parameterCount: 7_345_408, weightBytes: ByteCount(8_000_000), digest: "ab")
+        vocabularySize: 1000, parameterCount: 7_345_408, weightBytes: ByteCount(8_000_000), digest: "ab",
+        quantization: "Q4_K_M", chatTemplate: "{% if enable_thinking %}", license: "mit")
     private static let model = Ollama.Model(card: card, modified: Timestamp(seconds: 1_700_000_000))
     private static let details =
         #""details":{"parent_model":"","format":"gguf","family":"qwen3","families":["qwen3"],"#
-        + #""parameter_size":"7.3M","quantization_level":"unknown"}"#
+        + #""parameter_size":"7.3M","quantization_level":"Q4_K_M"}"#
 
     @Test func `lists of models are these bytes`() {
         let start = #"{"name":"tiny","model":"tiny","size":8000000,"digest":"ab",\#(Self.details),"#
@@ -170,10 +171,12 @@ import Vocabulary
     @Test func `a model is shown with these members`() {
         #expect(
             text(Ollama.showBody(Self.model))
-                == #"{"license":"","modelfile":"FROM tiny\nPARAMETER num_ctx 2048\n","parameters":"num_ctx 2048","#
-                + #""template":"",\#(Self.details),"model_info":{"general.architecture":"qwen3","#
+                == #"{"license":"mit","modelfile":"FROM tiny\nPARAMETER num_ctx 2048\n","parameters":"num_ctx 2048","#
+                + #""template":"{% if enable_thinking %}",\#(Self.details),"#
+                + #""model_info":{"general.architecture":"qwen3","#
                 + #""general.parameter_count":7345408,"qwen3.block_count":8,"qwen3.context_length":4096,"#
-                + #""qwen3.embedding_length":256,"qwen3.vocab_size":1000},"capabilities":["completion","tools"],"#
+                + #""qwen3.embedding_length":256,"qwen3.vocab_size":1000},"#
+                + #""capabilities":["completion","tools","thinking"],"#
                 + #""modified_at":"2023-11-14T22:13:20.000000Z"}"#)
     }
 

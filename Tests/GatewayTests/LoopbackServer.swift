@@ -13,14 +13,18 @@ struct LoopbackServer: Sendable {
 
     /// Serves `node`, calls `body` and stops.
     static func with(
-        _ node: any Generating, store: (any ResponseStoring)? = nil, _ body: (LoopbackServer) async throws -> Void
+        _ node: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil,
+        access: AccessPolicy = AccessPolicy(),
+        keys: (any KeyProviding)? = nil, connections: ConnectionLimits = ConnectionLimits(),
+        _ body: (LoopbackServer) async throws -> Void
     ) async throws {
         // A request's identity is kept in its logger, so a handler that keeps nothing will not do.
         var silence = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
         silence.logLevel = .critical
         let gateway = GatewayServer(
-            backend: node, store: store, host: "127.0.0.1", port: 0, fingerprint: "skein-test", logger: silence,
-            clock: .steps())
+            backend: node, store: store, embedder: embedder, host: "127.0.0.1", port: 0, fingerprint: "skein-test",
+            access: access,
+            keys: keys, connections: connections, logger: silence, clock: .steps())
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -39,9 +43,11 @@ struct LoopbackServer: Sendable {
     }
 
     /// Sends a request and reads the whole answer.
-    func send(_ method: String, _ path: String, _ body: String = "") async throws -> HTTPAnswer {
+    func send(
+        _ method: String, _ path: String, _ body: String = "", _ headers: [String: String] = [:]
+    ) async throws -> HTTPAnswer {
         let connection = try await RawConnection.open(port: port)
-        connection.send(method, path, body)
+        connection.send(method, path, body, headers)
         var bytes: [UInt8] = []
         for await chunk in connection.received { bytes += chunk }
         return try HTTPAnswer(bytes)
@@ -89,12 +95,34 @@ final class RawConnection: Sendable {
     }
 
     /// Sends a request after whose answer the server closes the connection.
-    func send(_ method: String, _ path: String, _ body: String) {
-        let head = [
-            "\(method) \(path) HTTP/1.1", "Host: 127.0.0.1", "Connection: close", "Content-Type: application/json",
-            "Content-Length: \(body.utf8.count)", "", "",
+    func send(_ method: String, _ path: String, _ body: String, _ headers: [String: String] = [:]) {
+        var fields = [
+            "Host": "127.0.0.1", "Connection": "close", "Content-Type": "application/json",
+            "Content-Length": "\(body.utf8.count)",
         ]
-        channel.writeAndFlush(ByteBuffer(string: head.joined(separator: "\r\n") + body), promise: nil)
+        fields.merge(headers) { $1 }
+        let lines = ["\(method) \(path) HTTP/1.1"] + fields.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+        send((lines + ["", ""]).joined(separator: "\r\n") + body)
+    }
+
+    /// Sends bytes as they are.
+    func send(_ text: String) { channel.writeAndFlush(ByteBuffer(string: text), promise: nil) }
+
+    /// Everything the server sends until it closes the connection.
+    func answer() async throws -> HTTPAnswer {
+        var bytes: [UInt8] = []
+        for await chunk in received { bytes += chunk }
+        return try HTTPAnswer(bytes)
+    }
+
+    /// What the server sends until it contains `text`, so many times.
+    func read(until text: String, times: Int = 1) async -> String {
+        var bytes: [UInt8] = []
+        for await chunk in received {
+            bytes += chunk
+            if String(decoding: bytes, as: UTF8.self).components(separatedBy: text).count > times { break }
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     func close() { channel.close(promise: nil) }

@@ -101,7 +101,7 @@ import Vocabulary
     @Test func `what the model store cannot do yet is refused in words`() async throws {
         try await LoopbackServer.with(ScriptedNode { _ in [] }) { server in
             let refused = [
-                ("POST", "/api/embed"), ("POST", "/api/embeddings"), ("POST", "/api/push"), ("POST", "/api/create"),
+                ("POST", "/api/push"), ("POST", "/api/create"),
                 ("POST", "/api/copy"), ("DELETE", "/api/delete"), ("POST", "/api/blobs/sha256:00"),
             ]
             for (method, path) in refused {

@@ -37,5 +37,8 @@ extension Anthropic {
     }
 
     /// The HTTP status; Anthropic says 529 where others say 503 for a full queue.
-    package static func status(of report: ErrorReport) -> Int { report.code == "overloaded" ? 529 : report.status }
+    package static func status(of report: ErrorReport) -> Int { status(of: report.entry) }
+
+    /// The HTTP status of a row of the error table.
+    package static func status(of code: ErrorCode) -> Int { code == .overloaded ? 529 : code.row.status }
 }

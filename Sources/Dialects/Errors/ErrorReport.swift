@@ -1,6 +1,6 @@
-/// An error as the outside sees it, before a dialect gives it its own shape.
+/// An error as the outside sees it, before a dialect gives it its own shape: its row of the table, and its words.
 package struct ErrorReport: Hashable, Sendable {
-    /// Classes of errors; each dialect has its own word for them, and metrics count by them.
+    /// Classes of errors; each dialect has its own word for them.
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         /// The request cannot be served as it is written.
         case invalidRequest = "invalid_request"
@@ -24,28 +24,48 @@ package struct ErrorReport: Hashable, Sendable {
         case server
     }
 
-    /// HTTP status.
-    package var status: Int
-    /// Class of the error.
-    package var kind: Kind
-    /// Machine-readable reason, `context_length_exceeded`.
-    package var code: String
-    /// The field to change, when there is one.
-    package var param: String?
-    /// For people.
-    package var message: String
-    /// Value of the `Retry-After` header. **Units:** seconds.
-    package var retryAfterSeconds: Int?
+    /// How loud an error is in the log.
+    package enum Severity: String, Hashable, Sendable, CaseIterable {
+        /// A client's own mistake, of interest to nobody else.
+        case debug
+        /// Worth a line when somebody looks for it.
+        case info
+        /// Somebody should look some time.
+        case warning
+        /// Somebody should look now.
+        case error
+    }
 
-    /// Makes a report.
-    package init(
-        status: Int, kind: Kind, code: String, param: String? = nil, message: String, retryAfterSeconds: Int? = nil
-    ) {
-        self.status = status
-        self.kind = kind
-        self.code = code
+    /// Its row of the table.
+    package let entry: ErrorCode
+    /// The field to change, when there is one.
+    package let param: String?
+    /// For people.
+    package let message: String
+    /// Value of the `Retry-After` header. **Units:** seconds.
+    package let retryAfterSeconds: Int?
+
+    /// Makes a report; `retryAfterSeconds` counts where the table says that the error states it.
+    package init(_ entry: ErrorCode, param: String? = nil, message: String, retryAfterSeconds: Int? = nil) {
+        self.entry = entry
         self.param = param
         self.message = message
-        self.retryAfterSeconds = retryAfterSeconds
+        self.retryAfterSeconds =
+            switch entry.row.retry {
+            case .never: nil
+            case .after(let seconds): seconds
+            case .stated: max(1, retryAfterSeconds ?? 1)
+            }
     }
+
+    /// HTTP status.
+    package var status: Int { entry.row.status }
+    /// Class of the error.
+    package var kind: Kind { entry.row.kind }
+    /// Machine-readable reason, `context_length_exceeded`.
+    package var code: String { entry.rawValue }
+    /// How loud it is in the log.
+    package var severity: Severity { entry.row.severity }
+    /// What it is counted as.
+    package var metricLabel: String { entry.rawValue }
 }

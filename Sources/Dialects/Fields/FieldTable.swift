@@ -18,11 +18,26 @@ package struct FieldDescription: Sendable {
     package let disposition: FieldDisposition
     /// Ranges, translations, remedies.
     package let note: String
+    /// Which values it takes, asked of its rule.
+    package let shape: @Sendable () -> FieldShape
+
+    init(
+        name: String, disposition: FieldDisposition, note: String,
+        shape: @escaping @Sendable () -> FieldShape = { .any }
+    ) {
+        self.name = name
+        self.disposition = disposition
+        self.note = note
+        self.shape = shape
+    }
 }
 
 /// What rules write into: anything that collects warnings on the way.
 protocol FieldTarget: Sendable {
     var warnings: Warnings { get set }
+
+    /// One into which nothing was read.
+    static var blank: Self { get }
 }
 
 extension RequestDraft: FieldTarget {}
@@ -43,6 +58,20 @@ struct Rule<Target: FieldTarget>: Sendable {
     init(_ name: String, _ disposition: FieldDisposition, _ note: String, apply: @escaping Action) {
         description = FieldDescription(name: name, disposition: disposition, note: note)
         self.apply = apply
+    }
+
+    /// What the field takes.
+    var shape: FieldShape {
+        let name = description.name
+        return FieldProbe { value in
+            do throws(DialectError) {
+                var target = Target.blank
+                try apply(&target, Field(node: value, path: .member(.body, name)))
+                return nil
+            } catch {
+                return error
+            }
+        }.shape(of: name)
     }
 
     /// The same rule for a target that has this one as a part.
@@ -127,7 +156,9 @@ struct RuleTable<Target: FieldTarget>: Sendable {
     var descriptions: [FieldDescription] {
         rules.map { rule in
             let row = rule.description
-            return FieldDescription(name: placed(row.name), disposition: row.disposition, note: row.note)
+            return FieldDescription(name: placed(row.name), disposition: row.disposition, note: row.note) {
+                rule.shape
+            }
         }.sorted { $0.name < $1.name }
     }
 

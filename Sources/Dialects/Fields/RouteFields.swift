@@ -11,12 +11,15 @@ package struct RouteFields: Sendable {
         [
             RouteFields(route: "POST /v1/chat/completions", fields: OpenAI.ChatCompletion.fields),
             RouteFields(route: "POST /v1/completions", fields: OpenAI.Completion.fields),
+            RouteFields(route: "POST /v1/embeddings", fields: EmbeddingCall.fields(.openAI)),
             RouteFields(route: "POST /v1/responses", fields: Responses.Request.fields),
             RouteFields(route: "POST /v1/responses/compact", fields: Responses.Compaction.fields),
             RouteFields(route: "POST /v1/messages", fields: Anthropic.MessageRequest.fields),
             RouteFields(route: "POST /v1/messages/count_tokens", fields: Anthropic.CountRequest.fields),
             RouteFields(route: "POST /api/generate", fields: Ollama.AnswerRequest.fields(.generate)),
             RouteFields(route: "POST /api/chat", fields: Ollama.AnswerRequest.fields(.chat)),
+            RouteFields(route: "POST /api/embed", fields: EmbeddingCall.fields(.ollama)),
+            RouteFields(route: "POST /api/embeddings", fields: EmbeddingCall.fields(.ollamaSingle)),
             RouteFields(route: "POST /api/show", fields: Ollama.ModelRequest.fields(.show)),
             RouteFields(route: "POST /api/pull", fields: Ollama.ModelRequest.fields(.pull)),
         ]

@@ -59,6 +59,11 @@ extension Ollama {
             }
         }
 
+        /// Appends the line that keeps a silent connection open: an empty piece, because a line is always an object.
+        package func keepAlive(at moment: Moment, into bytes: inout [UInt8]) {
+            append(.init(), at: moment, to: &bytes)
+        }
+
         private mutating func encode(_ delta: OutputDelta, at moment: Moment, into bytes: inout [UInt8]) {
             precondition(delta.choice == 0, "choice \(delta.choice) of an answer")
             for call in delta.toolCalls { calls.add(call, answer: lines.requestID) }

@@ -86,8 +86,6 @@ extension Ollama {
 
     /// What the server cannot do for a model yet, each a route of Ollama's that is refused as a whole.
     package enum MissingFeature: String, Sendable, CaseIterable {
-        /// `POST /api/embed` and `POST /api/embeddings`
-        case embeddings
         /// `POST /api/pull` of a model that is not here
         case pull
         /// `POST /api/push`
@@ -107,7 +105,6 @@ extension Ollama {
         package var report: ErrorReport {
             let (what, remedy) =
                 switch self {
-                case .embeddings: ("Embeddings are", "use another server for them")
                 case .pull: ("Pulling models is", "put the model file on this machine and run 'skein serve FILE'")
                 case .push: ("Pushing models is", "copy the model file itself")
                 case .create: ("Creating models is", "run 'skein serve FILE --name NAME' with a finished model file")
@@ -116,9 +113,7 @@ extension Ollama {
                 case .blobs: ("Uploading files is", "put the model file on this machine and run 'skein serve FILE'")
                 case .unload: ("Unloading a model is", "stop 'skein serve'; deployments stay in memory")
                 }
-            return ErrorReport(
-                status: 501, kind: .invalidRequest, code: "not_implemented",
-                message: "\(what) not supported by this server yet; \(remedy).")
+            return ErrorReport(.notImplemented, message: "\(what) not supported by this server yet; \(remedy).")
         }
     }
 }

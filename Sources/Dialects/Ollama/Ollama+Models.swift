@@ -76,7 +76,7 @@ extension Ollama {
         writer.key("parameter_size")
         writer.string(parameterSize(card.parameterCount))
         writer.key("quantization_level")
-        writer.string("unknown")
+        writer.string(card.quantization)
         writer.endObject()
     }
 
@@ -89,14 +89,21 @@ extension Ollama {
         return "\(count)"
     }
 
+    /// What a model can do, as far as its template tells. Tools work with any template; thinking needs one that knows
+    /// it.
+    private static func capabilities(_ card: ModelCard) -> [String] {
+        let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
+        return ["completion", "tools"] + (thinks ? ["thinking"] : [])
+    }
+
     /// The body of `POST /api/show`.
     package static func showBody(_ model: Model) -> [UInt8] {
         let card = model.card
         var writer = JSONWriter(reserving: 1024)
         writer.beginObject()
         for (key, value) in [
-            ("license", ""), ("modelfile", "FROM \(card.id)\nPARAMETER num_ctx \(card.servedContext)\n"),
-            ("parameters", "num_ctx \(card.servedContext)"), ("template", ""),
+            ("license", card.license), ("modelfile", "FROM \(card.id)\nPARAMETER num_ctx \(card.servedContext)\n"),
+            ("parameters", "num_ctx \(card.servedContext)"), ("template", card.chatTemplate),
         ] {
             writer.key(key)
             writer.string(value)
@@ -119,7 +126,7 @@ extension Ollama {
         writer.endObject()
         writer.key("capabilities")
         writer.beginArray()
-        for capability in ["completion", "tools"] { writer.string(capability) }
+        for capability in capabilities(card) { writer.string(capability) }
         writer.endArray()
         writer.key("modified_at")
         writer.string(model.modified.description)

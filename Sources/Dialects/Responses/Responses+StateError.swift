@@ -71,44 +71,20 @@ extension ErrorReport {
     package init(_ error: Responses.StateError) {
         let message = error.description
         switch error {
-        case .notFound:
-            self.init(
-                status: 404, kind: .notFound, code: "response_not_found", param: "response_id", message: message)
-        case .previousNotFound:
-            self.init(
-                status: 400, kind: .invalidRequest, code: "previous_response_not_found", param: "previous_response_id",
-                message: message)
-        case .previousRunning:
-            self.init(
-                status: 409, kind: .invalidRequest, code: "previous_response_running", param: "previous_response_id",
-                message: message)
+        case .notFound: self.init(.responseNotFound, param: "response_id", message: message)
+        case .previousNotFound: self.init(.previousNotFound, param: "previous_response_id", message: message)
+        case .previousRunning: self.init(.previousRunning, param: "previous_response_id", message: message)
         case .chainTooLong, .chainTooLarge:
-            self.init(
-                status: 400, kind: .invalidRequest, code: "response_chain_too_long", param: "previous_response_id",
-                message: message)
-        case .itemNotFound(let field, _):
-            self.init(status: 400, kind: .invalidRequest, code: "item_not_found", param: field, message: message)
-        case .notInBackground:
-            self.init(
-                status: 400, kind: .invalidRequest, code: "response_not_in_background", param: "response_id",
-                message: message)
-        case .eventsNotKept:
-            self.init(
-                status: 400, kind: .invalidRequest, code: "response_events_not_kept", param: "stream", message: message)
-        case .tooManyInBackground:
-            self.init(
-                status: 429, kind: .rateLimit, code: "too_many_background_responses", param: "background",
-                message: message, retryAfterSeconds: 5)
-        case .damagedRecord:
-            self.init(status: 500, kind: .server, code: "stored_response_damaged", message: message)
-        case .storageFull:
-            self.init(status: 507, kind: .server, code: "response_storage_full", param: "store", message: message)
-        case .storageFailed:
-            self.init(status: 500, kind: .server, code: "response_storage_failed", param: "store", message: message)
+            self.init(.chainTooLong, param: "previous_response_id", message: message)
+        case .itemNotFound(let field, _): self.init(.itemNotFound, param: field, message: message)
+        case .notInBackground: self.init(.notInBackground, param: "response_id", message: message)
+        case .eventsNotKept: self.init(.eventsNotKept, param: "stream", message: message)
+        case .tooManyInBackground: self.init(.tooManyInBackground, param: "background", message: message)
+        case .damagedRecord: self.init(.storedResponseDamaged, message: message)
+        case .storageFull: self.init(.storageFull, param: "store", message: message)
+        case .storageFailed: self.init(.storageFailed, param: "store", message: message)
+        case .storageAbsent(let field): self.init(.storageAbsent, param: field, message: message)
         case .invalid(let error): self.init(error)
-        case .storageAbsent(let field):
-            self.init(
-                status: 400, kind: .invalidRequest, code: "response_storage_absent", param: field, message: message)
         }
     }
 }

@@ -6,6 +6,7 @@ import Vocabulary
 /// alike.
 struct AnthropicRoutes: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
 
     func add(to router: Router<GatewayContext>) {
         router.post("v1/messages") { request, context in
@@ -32,5 +33,7 @@ struct AnthropicRoutes: Sendable {
         }
     }
 
-    private var flow: AnswerFlow { AnswerFlow(backend: backend, dialect: .anthropic, promptField: "messages") }
+    private var flow: AnswerFlow {
+        AnswerFlow(backend: backend, room: room, dialect: .anthropic, promptField: "messages")
+    }
 }

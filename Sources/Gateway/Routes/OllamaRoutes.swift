@@ -7,6 +7,7 @@ import Vocabulary
 /// `/` and `/api/…`, at the root as Ollama's clients expect them.
 struct OllamaRoutes: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
     /// Names the build that answers.
     let server: String
     let clock: GatewayClock
@@ -48,8 +49,6 @@ struct OllamaRoutes: Sendable {
             if pull.stream { response.headers[.contentType] = Self.lines }
             return response
         }
-        router.post("api/embed") { _, context in refuse(.embeddings, context) }
-        router.post("api/embeddings") { _, context in refuse(.embeddings, context) }
         router.post("api/push") { _, context in refuse(.push, context) }
         router.post("api/create") { _, context in refuse(.create, context) }
         router.post("api/copy") { _, context in refuse(.copy, context) }
@@ -68,7 +67,7 @@ struct OllamaRoutes: Sendable {
         let watch = Stopwatch(clock: clock)
         let body = try await AnswerFlow.body(of: request)
         let asked = try Ollama.AnswerRequest.decode(body, route: route, id: backend.nextRequestID())
-        let flow = AnswerFlow(backend: backend, dialect: .ollama, promptField: route.promptField)
+        let flow = AnswerFlow(backend: backend, room: room, dialect: .ollama, promptField: route.promptField)
         let id = "\(asked.decoded.request.id)"
         switch asked.intent {
         case .unload: return refuse(.unload, context)
@@ -98,11 +97,11 @@ struct OllamaRoutes: Sendable {
 
     private func notFound(_ name: String, _ models: [ServedModel], _ context: GatewayContext) -> Response {
         let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-        return ErrorDialect.ollama.response(ErrorReport(error), requestID: context.id)
+        return ErrorDialect.ollama.response(ErrorReport(error), context)
     }
 
     private func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {
-        ErrorDialect.ollama.response(feature.report, requestID: context.id)
+        ErrorDialect.ollama.response(feature.report, context)
     }
 }
 
@@ -130,6 +129,8 @@ private struct TimedEncoder: AnswerEncoder {
     mutating func encode(_ event: GenerationEvent, into bytes: inout [UInt8]) {
         encoder.encode(event, at: watch.now, into: &bytes)
     }
+
+    func keepAlive(into bytes: inout [UInt8]) { encoder.keepAlive(at: watch.now, into: &bytes) }
 }
 
 private struct TimedAggregate: AnswerAggregate {

@@ -7,6 +7,7 @@ import Vocabulary
 /// `/v1/models`, `/v1/chat/completions` and `/v1/completions`.
 struct OpenAIRoutes: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
     /// Names the build that answers, as `system_fingerprint`.
     let fingerprint: String
 
@@ -19,7 +20,7 @@ struct OpenAIRoutes: Sendable {
             let models = await backend.models()
             guard let model = models.first(where: { $0.card.id == name }) else {
                 let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-                return ErrorDialect.openAI.response(ErrorReport(error), requestID: context.id)
+                return ErrorDialect.openAI.response(ErrorReport(error), context)
             }
             return Response(json: OpenAI.body(of: OpenAI.Model(model)))
         }
@@ -51,7 +52,8 @@ struct OpenAIRoutes: Sendable {
         let body = try await AnswerFlow.body(of: request)
         let decoded = try decode(body, backend.nextRequestID())
         let created = Int64(Date().timeIntervalSince1970)
-        let flow = AnswerFlow(backend: backend, dialect: .openAI, promptField: shape.promptField)
+        let flow = AnswerFlow(
+            backend: backend, room: room, dialect: .openAI, promptField: shape.promptField)
         guard decoded.stream else {
             return try await flow.gather(decoded, context, aggregate(shape, decoded, created: created))
         }

@@ -9,13 +9,16 @@ import Vocabulary
 /// `/v1/responses` and what stands below it.
 struct ResponsesRoutes: Sendable {
     let backend: any Generating
+    let room: WaitingRoom
     let shelf: ResponseShelf
     let logger: Logger
 
     init(
-        backend: any Generating, store: (any ResponseStoring)?, background: BackgroundResponses?, logger: Logger
+        backend: any Generating, room: WaitingRoom, store: (any ResponseStoring)?, background: BackgroundResponses?,
+        logger: Logger
     ) {
         self.backend = backend
+        self.room = room
         self.logger = logger
         shelf = ResponseShelf(store: store, background: background)
     }
@@ -27,7 +30,7 @@ struct ResponsesRoutes: Sendable {
             let retrieval = try Responses.Retrieval.decode(Self.query(request))
             let id = try context.parameters.require("id")
             guard retrieval.stream else { return Response(json: try await shelf.record(id: id).body) }
-            return try await follow(id, after: retrieval.startingAfter)
+            return try await follow(id, after: retrieval.startingAfter, context)
         }
         router.delete("v1/responses/:id") { _, context in
             let id = try context.parameters.require("id")
@@ -68,7 +71,7 @@ struct ResponsesRoutes: Sendable {
 
     private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let requestID = backend.nextRequestID()
-        var asked = try Responses.Request.decode(try await Self.body(of: request), id: requestID)
+        var asked = try Responses.Request.decode(try await AnswerFlow.body(of: request), id: requestID)
         let id = Self.freshID(requestID)
         if shelf.store == nil {
             guard !asked.runsInBackground else { throw Responses.StateError.storageAbsent(field: "background") }
@@ -81,9 +84,9 @@ struct ResponsesRoutes: Sendable {
         headers[.requestID] = "\(requestID)"
         if let warnings = asked.warningHeader { headers[.warnings] = warnings }
         if let background = shelf.background, asked.runsInBackground {
-            let record = try await background.begin(asked, id: id, created: Self.now)
+            let record = try await background.begin(asked, id: id, created: Self.now) { context.charge($0) }
             guard asked.stream else { return Response(json: record.body, headers: headers) }
-            return try await follow(id, after: nil, headers)
+            return try await follow(id, after: nil, context, headers)
         }
         let created = Self.now
         let answer = Responses.Answer(id: id, created: created, request: asked, emits: asked.stream)
@@ -98,6 +101,20 @@ struct ResponsesRoutes: Sendable {
         let id: String
         let created: Int64
         var answer: Responses.Answer
+        var meter = UsageMeter()
+
+        init(request: Responses.Request, id: String, created: Int64, answer: Responses.Answer) {
+            self.request = request
+            self.id = id
+            self.created = created
+            self.answer = answer
+        }
+
+        /// Takes an event in.
+        mutating func absorb(_ event: GenerationEvent, at now: Int64, into events: inout [Responses.StreamEvent]) {
+            meter.absorb(event)
+            answer.absorb(event, at: now, into: &events)
+        }
 
         var record: Responses.Record {
             Responses.Record(
@@ -113,9 +130,10 @@ struct ResponsesRoutes: Sendable {
         var none: [Responses.StreamEvent] = []
         let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
         defer { context.whenClientLeaves(nil) }
-        for event in generation.held { making.answer.absorb(event, at: Self.now, into: &none) }
-        for await event in generation.stream.events { making.answer.absorb(event, at: Self.now, into: &none) }
-        if let error = making.answer.failure { return Response(ErrorReport(error, promptField: "input"), headers) }
+        for event in generation.held { making.absorb(event, at: Self.now, into: &none) }
+        for await event in generation.stream.events { making.absorb(event, at: Self.now, into: &none) }
+        context.charge(making.meter)
+        if let error = making.answer.failure { return refusal(error, context, headers) }
         guard making.answer.status.isOver else {
             throw RequestRefusal.internalError(requestID: headers[.requestID] ?? "")
         }
@@ -128,39 +146,54 @@ struct ResponsesRoutes: Sendable {
         _ making: Making, _ context: GatewayContext, _ headers: HTTPFields
     ) async throws -> Response {
         let generation = await backend.start(making.request) { context.whenClientLeaves($0) }
-        var held = generation.held
-        var iterator = generation.stream.events.makeAsyncIterator()
-        // `started` says only that a lane was found; the first output (or the end) decides.
-        while held.isEmpty || held.last?.isStart == true, let event = await iterator.next() { held.append(event) }
+        let events = generation.stream.events
+        let opening: OpeningEvents? =
+            generation.held.allSatisfy(\.isStart) ? await room.opening(of: events) : nil
+        let (read, isDecided) = opening?.take() ?? ([], true)
+        let held = generation.held + read
         if case .failed(let error) = held.last {
             context.whenClientLeaves(nil)
-            return Response(ErrorReport(error, promptField: "input"), headers)
+            return refusal(error, context, headers)
         }
-        let body = ResponseBody { [held] writer in
+        context.whenSilent(Self.signOfLife)
+        let body = ResponseBody { writer in
             var making = making
+            defer { context.charge(making.meter) }
             for event in held {
-                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
+                if let bytes = await bytes(of: event, &making, context) { try await writer.write(bytes) }
             }
-            for await event in generation.stream.events {
-                if let bytes = await bytes(of: event, &making) { try await writer.write(bytes) }
+            if let opening, !isDecided {
+                await opening.decided()
+                for event in opening.take().events {
+                    if let bytes = await bytes(of: event, &making, context) { try await writer.write(bytes) }
+                }
+            }
+            for await event in events {
+                if let bytes = await bytes(of: event, &making, context) { try await writer.write(bytes) }
             }
             context.whenClientLeaves(nil)
             let missing = GenerationEvent.failed(.engineFailed(reason: "the answer has no end"))
-            if let bytes = await bytes(of: missing, &making) { try await writer.write(bytes) }
+            if let bytes = await bytes(of: missing, &making, context) { try await writer.write(bytes) }
             try await writer.finish(nil)
         }
         return Self.eventStream(headers, body)
     }
 
     /// What the client sees of an event; nil for nothing. The response is kept before its end is told.
-    private func bytes(of event: GenerationEvent, _ making: inout Making) async -> ByteBuffer? {
+    private func bytes(
+        of event: GenerationEvent, _ making: inout Making, _ context: GatewayContext
+    ) async -> ByteBuffer? {
         guard !making.answer.status.isOver else { return nil }
+        if case .failed(let error) = event {
+            let report = ErrorReport(error, promptField: "input")
+            context.errors?.record(report, .openAI, requestID: "\(making.request.generation.id)")
+        }
         var bytes: [UInt8] = []
         var events: [Responses.StreamEvent] = []
         if case .queued(let position, let seconds) = event {
             ServerSentEvents.appendQueued(position: position, predictedWaitSeconds: seconds, to: &bytes)
         }
-        making.answer.absorb(event, at: Self.now, into: &events)
+        making.absorb(event, at: Self.now, into: &events)
         let isOver = making.answer.status.isOver
         if isOver {
             await keep(&making)
@@ -184,11 +217,14 @@ struct ResponsesRoutes: Sendable {
 
     // MARK: Following
 
-    private func follow(_ id: String, after number: Int?, _ headers: HTTPFields = [:]) async throws -> Response {
+    private func follow(
+        _ id: String, after number: Int?, _ context: GatewayContext, _ headers: HTTPFields = [:]
+    ) async throws -> Response {
         guard let events = await shelf.background?.events(id: id, after: number) else {
             _ = try await shelf.record(id: id)
             throw Responses.StateError.eventsNotKept(id: id)
         }
+        context.whenSilent(Self.signOfLife)
         let body = ResponseBody { writer in
             for await event in events {
                 var bytes: [UInt8] = []
@@ -207,7 +243,7 @@ struct ResponsesRoutes: Sendable {
 
     private func compact(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let requestID = backend.nextRequestID()
-        var asked = try Responses.Compaction.decode(try await Self.body(of: request), id: requestID)
+        var asked = try Responses.Compaction.decode(try await AnswerFlow.body(of: request), id: requestID)
         let id = Self.freshID(requestID)
         try asked.settle(responseID: id, history: try await shelf.chain(endingAt: asked.previousID))
         var headers = HTTPFields()
@@ -217,14 +253,17 @@ struct ResponsesRoutes: Sendable {
         context.whenClientLeaves(generation.cancel)
         defer { context.whenClientLeaves(nil) }
         var summary = ""
+        var meter = UsageMeter()
+        defer { context.charge(meter) }
         for await event in generation.events {
+            meter.absorb(event)
             switch event {
             case .output(let delta): summary += delta.text
-            case .failed(let error): return Response(ErrorReport(error, promptField: "input"), headers)
+            case .failed(let error): return refusal(error, context, headers)
             case .finished(let completion):
                 guard !summary.isEmpty else {
                     let error = GenerationError.engineFailed(reason: "the model wrote no summary")
-                    return Response(ErrorReport(error), headers)
+                    return refusal(error, context, headers)
                 }
                 let body = asked.body(id: id, created: Self.now, summary: summary, usage: completion.usage)
                 return Response(json: body, headers: headers)
@@ -236,13 +275,15 @@ struct ResponsesRoutes: Sendable {
 
     // MARK: Requests
 
-    private static func body(of request: Request) async throws -> [UInt8] {
-        var request = request
-        let limit = Dialects.Limits.bodyBytes
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
-            throw RequestRefusal.bodyTooLarge(bytes: length, limit: limit)
-        }
-        return Array(try await request.collectBody(upTo: limit).readableBytesView)
+    private func refusal(_ error: GenerationError, _ context: GatewayContext, _ headers: HTTPFields) -> Response {
+        let report = ErrorReport(error, promptField: "input")
+        return ErrorDialect.openAI.response(report, context, requestID: headers[.requestID], headers: headers)
+    }
+
+    private static func signOfLife() -> [UInt8] {
+        var bytes: [UInt8] = []
+        ServerSentEvents.appendKeepAlive(to: &bytes)
+        return bytes
     }
 
     private static func query(_ request: Request) -> [(name: String, value: String)] {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Gateway
 import LlamaEngine
 import Logging
 import Node
@@ -22,6 +23,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Where the API listens, HOST:PORT.")
     var listen = "127.0.0.1:7534"
 
+    @OptionGroup var exposure: ExposureOptions
+
     @Option(help: "Log level: trace, debug, info, notice, warning, error.")
     var logLevel = "warning"
 
@@ -40,10 +43,17 @@ struct Serve: AsyncParsableCommand {
         var configuration = NodeConfiguration(deployments: [spec])
         configuration.host = host
         configuration.port = port
+        configuration.exposure = exposure.exposure
         let node = NodeService(configuration, executable: try ThisProgram.path, logger: logger)
         do {
             let served = spec.name
             try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
+        } catch let error as ExposureError {
+            Output.error("\(error)")
+            throw ExitCode(2)
+        } catch let error as KeyBookError {
+            Output.error("\(error)")
+            throw ExitCode(1)
         } catch let error as DeploymentError {
             Output.error("\(error)")
             if case .setting = error { throw ExitCode(2) }
@@ -71,6 +81,34 @@ struct Serve: AsyncParsableCommand {
 extension String {
     fileprivate var trimmingBrackets: String {
         hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : self
+    }
+}
+
+/// Who may use the API.
+struct ExposureOptions: ParsableArguments {
+    @Flag(help: "Let everybody in who can reach the address. Without it, every address but loopback needs keys.")
+    var noAuth = false
+
+    @Flag(help: "Demand a key on loopback, too; for a node behind a proxy.")
+    var requireKey = false
+
+    @Option(
+        name: .customLong("allow-host"), parsing: .singleValue,
+        help: "A name by which clients without a key may call this node, beside localhost. May be repeated.")
+    var hosts: [String] = []
+
+    @Option(
+        name: .customLong("cors-origin"), parsing: .singleValue,
+        help: "An origin whose pages may use this node, as in https://chat.example, or '*'. May be repeated.")
+    var origins: [String] = []
+
+    var exposure: Exposure {
+        var exposure = Exposure()
+        exposure.isOpen = noAuth
+        exposure.requiresKey = requireKey
+        exposure.hostNames = hosts
+        exposure.corsOrigins = origins
+        return exposure
     }
 }
 

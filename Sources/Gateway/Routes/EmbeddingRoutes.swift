@@ -1,0 +1,67 @@
+import Dialects
+import HTTPTypes
+import Hummingbird
+import Vocabulary
+
+/// `/v1/embeddings`, `/api/embed` and `/api/embeddings`. Requests are read in full whether or not the node makes
+/// embeddings, so that a client hears of its own mistakes first.
+struct EmbeddingRoutes: Sendable {
+    let backend: any Generating
+    /// nil when the node makes none.
+    let embedder: (any Embedding)?
+    let clock: GatewayClock
+
+    func add(to router: Router<GatewayContext>) {
+        for (path, route, dialect) in [
+            ("v1/embeddings", .openAI, .openAI), ("api/embed", .ollama, .ollama),
+            ("api/embeddings", .ollamaSingle, .ollama),
+        ] as [(RouterPath, EmbeddingCall.Route, ErrorDialect)] {
+            router.post(path) { request, context in try await answer(request, context, route, dialect) }
+        }
+    }
+
+    private func answer(
+        _ request: Request, _ context: GatewayContext, _ route: EmbeddingCall.Route, _ dialect: ErrorDialect
+    ) async throws -> Response {
+        let start = clock.uptimeNanoseconds()
+        let id = backend.nextRequestID()
+        let call = try EmbeddingCall.decode(try await AnswerFlow.body(of: request), route: route, id: id)
+        let models = await backend.models().map(\.card.id)
+        let name = call.request.model
+        guard models.contains(name) || (name == "auto" && !models.isEmpty) else {
+            let error = GenerationError.modelNotFound(name: name, available: models)
+            return dialect.response(ErrorReport(error), context, requestID: "\(id)")
+        }
+        guard let embedder else {
+            let message = "Embeddings by '\(name)' are not supported by this server yet; use another server for them."
+            return dialect.response(ErrorReport(.notImplemented, message: message), context, requestID: "\(id)")
+        }
+        do throws(GenerationError) {
+            let answer = try await embedder.embed(call.request)
+            context.gate?.charge(answer.promptTokens, to: context.caller)
+            let elapsed = clock.uptimeNanoseconds() - start
+            return try response(call, answer, route, id, elapsed)
+        } catch {
+            let field = route == .ollamaSingle ? "prompt" : "input"
+            return dialect.response(ErrorReport(error, promptField: field), context, requestID: "\(id)")
+        }
+    }
+
+    private func response(
+        _ call: EmbeddingCall, _ answer: EmbeddingAnswer, _ route: EmbeddingCall.Route,
+        _ id: Vocabulary.RequestID, _ elapsed: Int64
+    ) throws(GenerationError) -> Response {
+        let body: [UInt8]
+        do throws(DialectError) {
+            body = try call.body(answer, route: route, elapsedNanoseconds: elapsed)
+        } catch {
+            throw .invalidField(
+                name: error.field ?? "dimensions", value: "\(call.dimensions ?? 0)",
+                limit: "the model's vectors have fewer numbers; leave it out")
+        }
+        var headers: HTTPFields = [.requestID: "\(id)"]
+        let warnings = DecodedRequest.warningHeader(call.warnings)
+        if let warnings { headers[.warnings] = warnings }
+        return Response(json: body, headers: headers)
+    }
+}
