@@ -143,6 +143,8 @@ let shellTests: [Target] = [
             "Identity", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "X509", package: "swift-certificates"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+            .product(name: "SystemPackage", package: "swift-system"),
         ]),
     tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(

@@ -33,17 +33,20 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
         case .file(let path, let action, let reason):
             "Cannot \(action) \(path): \(reason); check the folder, its owner and the disk."
         case .damaged(let path, let finding):
-            "\(path) is damaged: \(finding); restore it from a backup, or remove its folder and join again as a new node."
+            "\(path) is damaged: \(finding); restore it from a backup, or remove its folder and join again as a "
+                + "new node."
         case .exposed(let path, let mode):
             "\(path) holds a private key and has mode \(String(mode, radix: 8)); run chmod 600 on it, and join again "
                 + "as a new node when somebody else may have read it."
         case .lost(let path, let remaining):
-            "\(path) is missing although \(remaining) is there; restore it from a backup, or remove the folder and join "
+            "\(path) is missing although \(remaining) is there; restore it from a backup, or remove the folder "
+                + "and join "
                 + "again as a new node."
         case .inUse(let path, let process):
             "\(path) is in use by \(process); stop it, or give this one another data directory."
         case .alreadyMember(let cluster, let node):
-            "This machine is node \(node) of cluster \(cluster); leave that cluster first, or use another data directory."
+            "This machine is node \(node) of cluster \(cluster); leave that cluster first, or use another data "
+                + "directory."
         case .notMember:
             "This node is in no cluster; found one or join one first."
         case .signingRequest(let finding):
@@ -51,7 +54,8 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
         case .keyMismatch(let name):
             "The private key does not belong to \(name); restore both from the same backup."
         case .authorityExpired(let time, let now):
-            "The cluster's certificate ends at \(time) and the clock shows \(now); set the clock, or found the cluster anew."
+            "The cluster's certificate ends at \(time) and the clock shows \(now); set the clock, or found the "
+                + "cluster anew."
         case .malformed(let what, let finding):
             "This is no \(what): \(finding)."
         case .tls(let finding):

@@ -18,7 +18,8 @@ enum DialOutcome: Hashable, Sendable {
 
 /// Dials the control channel of a port as a node does.
 enum Dialer {
-    static func dial(_ security: ClusterSecurity, port: Int, expecting node: NodeID? = nil) async throws -> DialOutcome {
+    static func dial(_ security: ClusterSecurity, port: Int, expecting node: NodeID? = nil) async throws -> DialOutcome
+    {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = eventLoop.makePromise(of: DialOutcome.self)
         let channel = try await ClientBootstrap(group: eventLoop)
@@ -116,6 +117,7 @@ enum Stranger {
         private let closing: Bool
         private let promise: EventLoopPromise<Sight>
         private var sight = Sight()
+        private var patience: Scheduled<Void>?
 
         init(tls: Bool, bytes: [UInt8], closing: Bool, promise: EventLoopPromise<Sight>) {
             self.tls = tls
@@ -123,6 +125,14 @@ enum Stranger {
             self.closing = closing
             self.promise = promise
         }
+
+        /// A connection that the operating system has forgotten on one side must not hold up a test.
+        func handlerAdded(context: ChannelHandlerContext) {
+            let channel = context.channel
+            patience = context.eventLoop.scheduleTask(in: .seconds(20)) { channel.close(promise: nil) }
+        }
+
+        func handlerRemoved(context: ChannelHandlerContext) { patience?.cancel() }
 
         func channelActive(context: ChannelHandlerContext) {
             if !tls { send(context) }
@@ -149,6 +159,58 @@ enum Stranger {
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
         func channelInactive(context: ChannelHandlerContext) { promise.succeed(sight) }
+    }
+}
+
+/// A link as two runners have it: TLS checked by the library, a byte there and back.
+enum LinkCheck {
+    static func echoes(_ server: TLSConfiguration, _ client: TLSConfiguration, name: String) async throws -> Bool {
+        let (serverContext, clientContext) = (
+            try NIOSSLContext(configuration: server), try NIOSSLContext(configuration: client)
+        )
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let listener = try await ServerBootstrap(group: eventLoop)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: serverContext))
+                    try Echo.add(to: channel)
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let promise = eventLoop.makePromise(of: Bool.self)
+        let channel = try await ClientBootstrap(group: eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        NIOSSLClientHandler(context: clientContext, serverHostname: name), Asker(promise: promise),
+                    ])
+                }
+            }
+            .connect(host: "127.0.0.1", port: listener.localAddress?.port ?? 0).get()
+        let echoed = try await promise.futureResult.get()
+        channel.close(promise: nil)
+        try await listener.close().get()
+        return echoed
+    }
+
+    private final class Asker: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let promise: EventLoopPromise<Bool>
+
+        init(promise: EventLoopPromise<Bool>) { self.promise = promise }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "?")), promise: nil)
+            context.fireChannelActive()
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { promise.succeed(true) }
+
+        func channelInactive(context: ChannelHandlerContext) { promise.succeed(false) }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
     }
 }
 
@@ -216,6 +278,8 @@ final class SharedCount: Sendable {
     private let number = Mutex(0)
 
     func add(_ amount: Int) { number.withLock { $0 += amount } }
+
+    func raise(to other: Int) { number.withLock { $0 = max($0, other) } }
 
     var value: Int { number.withLock { $0 } }
 }

@@ -148,6 +148,9 @@ struct TestCluster {
         try await listener.close().get()
     }
 
+    /// Waits until the port has noticed that all strangers are gone.
+    func emptied() async { while gate.openCount > 0 { await Task.yield() } }
+
     func address() throws -> ClusterAddress { try ClusterAddress(host: "127.0.0.1", port: port) }
 
     func ticket(secret: JoinSecret, authority other: Fingerprint? = nil) throws -> JoinTicket {

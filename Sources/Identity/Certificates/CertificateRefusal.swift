@@ -39,7 +39,8 @@ package enum CertificateRefusal: Error, Hashable, Sendable, CustomStringConverti
         case .unreadable(let finding):
             "The peer's certificate cannot be read: \(finding); it is no node of this cluster."
         case .otherAuthority(let cluster):
-            "The peer's certificate was not issued by cluster \(cluster); check the address, or join the peer to this cluster."
+            "The peer's certificate was not issued by cluster \(cluster); check the address, or join the peer "
+                + "to this cluster."
         case .notYetValid(let from, let now):
             "The peer's certificate begins at \(from) and this machine's clock shows \(now); set the clocks."
         case .expired(let time, let now):

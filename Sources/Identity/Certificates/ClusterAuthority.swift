@@ -62,16 +62,16 @@ package struct ClusterAuthority: Sendable {
 
     /// Names the key of a signing request, when the request is sound and speaks for `node`.
     ///
-    /// **Throws:** `IdentityError.signingRequest` when it is too large, malformed, not signed by its own key, on another
-    /// curve, or made for another node.
+    /// **Throws:** `IdentityError.signingRequest` when it is too large, malformed, not signed by its own key, on
+    /// another curve, or made for another node.
     package static func key(of request: [UInt8], for node: NodeID) throws(IdentityError) -> Fingerprint {
         try parse(request, for: node).fingerprint
     }
 
     /// Certifies the key of a signing request for `node`; nothing but the key is taken from the request.
     ///
-    /// **Throws:** `IdentityError.signingRequest` as `key(of:for:)` does, `.authorityExpired` outside of the authority's
-    /// own validity.
+    /// **Throws:** `IdentityError.signingRequest` as `key(of:for:)` does, `.authorityExpired` outside of the
+    /// authority's own validity.
     package func issue(
         _ request: [UInt8], for node: NodeID, now: WallTime, entropy: Entropy = .system
     ) throws(IdentityError) -> NodeCertificate {

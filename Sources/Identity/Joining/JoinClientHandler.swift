@@ -5,8 +5,8 @@ import NIOTLS
 
 /// The joiner's side of one exchange with one address.
 ///
-/// The secret leaves this machine only when the other side has shown the certificate whose hash is in the ticket, proved
-/// that it may speak for it, and said hello with a clock like ours.
+/// The secret leaves this machine only when the other side has shown the certificate whose hash is in the ticket,
+/// proved that it may speak for it, and said hello with a clock like ours.
 final class JoinClientHandler: ChannelInboundHandler {
     typealias InboundIn = JoinFrame
     typealias OutboundOut = ByteBuffer

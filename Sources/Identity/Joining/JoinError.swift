@@ -23,10 +23,12 @@ package enum JoinError: Error, Hashable, Sendable, CustomStringConvertible {
         case .ticket(let error): error.description
         case .identity(let error): error.description
         case .unreachable(let attempts):
-            "No address of the join ticket answered: \(attempts.joined(separator: "; ")); check that the cluster runs and "
+            "No address of the join ticket answered: \(attempts.joined(separator: "; ")); check that the "
+                + "cluster runs and "
                 + "that its port is open from here."
         case .otherAuthority(let address, let expected, let presented):
-            "\(address) is not the cluster of the ticket: its certificate is \(presented?.short ?? "missing"), the ticket "
+            "\(address) is not the cluster of the ticket: its certificate is \(presented?.short ?? "missing"), "
+                + "the ticket "
                 + "asks for \(expected.short); the secret was not sent; make a new ticket with skein token create."
         case .untrusted(let address, let refusal):
             "\(address) was not trusted and the secret not sent: \(refusal)"

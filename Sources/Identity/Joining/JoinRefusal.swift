@@ -44,7 +44,8 @@ package enum JoinRefusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .revoked(let id):
             "The join token \(id) was revoked; make a new one with skein token create."
         case .wrongCluster(let expected, let presented):
-            "This machine belongs to cluster \(presented), the ticket is for \(expected); leave the first or use another "
+            "This machine belongs to cluster \(presented), the ticket is for \(expected); leave the first or "
+                + "use another "
                 + "data directory."
         case .unsupportedVersion(let joiner, let cluster):
             "This machine has \(joiner), the cluster \(cluster); install a version that fits."
@@ -53,7 +54,8 @@ package enum JoinRefusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .nodeRemoved(let node):
             "Node \(node) was removed from the cluster; remove the identity folder to join as a new node."
         case .identityTaken(let node):
-            "The cluster has a node \(node) with another key; this data directory is a copy, remove its identity folder."
+            "The cluster has a node \(node) with another key; this data directory is a copy, remove its "
+                + "identity folder."
         case .malformed(let finding):
             "The cluster could not read the request: \(finding); install the cluster's version."
         case .cannotIssue:

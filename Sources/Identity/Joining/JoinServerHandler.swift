@@ -16,18 +16,20 @@ final class JoinServerHandler: ChannelInboundHandler {
     private let hello: JoinHello
     private let joins: any JoinAuthorizing
     private let deadline: NIODeadline
+    private let granted: @Sendable () -> Void
     private let failed: @Sendable (ConnectionRefusal) -> Void
     private var state = State.waiting
     private var alarm: Scheduled<Void>?
     private var context: ChannelHandlerContext?
 
     init(
-        hello: JoinHello, joins: any JoinAuthorizing, deadline: NIODeadline,
+        hello: JoinHello, joins: any JoinAuthorizing, deadline: NIODeadline, granted: @escaping @Sendable () -> Void,
         failed: @escaping @Sendable (ConnectionRefusal) -> Void
     ) {
         self.hello = hello
         self.joins = joins
         self.deadline = deadline
+        self.granted = granted
         self.failed = failed
     }
 
@@ -80,6 +82,7 @@ final class JoinServerHandler: ChannelInboundHandler {
     private func answer(_ decision: JoinDecision) {
         guard state == .deciding, let context else { return }
         state = .over
+        if case .granted = decision { granted() }
         send(decision.frame, context: context)
         context.close(promise: nil)
     }

@@ -5,7 +5,7 @@ import NIOTLS
 /// The one port of a node for other nodes: those who join and those who have joined.
 ///
 /// Strangers are counted by a gate before anything is read, and have a few seconds for the handshake and the whole join
-/// exchange. Members leave the gate as soon as their certificate has been checked.
+/// exchange. Members leave the gate as soon as their certificate has been checked, joiners when they have been let in.
 package struct ClusterPort: Sendable {
     /// Sets up the control channel of a member; what arrives until the future completes is kept back.
     package typealias Control = @Sendable (any Channel, PeerIdentity) -> EventLoopFuture<Void>
@@ -48,8 +48,8 @@ package struct ClusterPort: Sendable {
             .bind(host: host, port: port).get()
     }
 
-    /// Makes an accepted connection one of this port. MUST be called on its event loop, in its initializer; it is closed
-    /// when this throws.
+    /// Makes an accepted connection one of this port. MUST be called on its event loop, in its initializer; it is
+    /// closed when this throws.
     ///
     /// **Throws:** `ConnectionRefusal.crowded` when the gate is full.
     package func accept(_ channel: any Channel) throws {
@@ -76,7 +76,7 @@ package struct ClusterPort: Sendable {
             case .negotiated(PortProtocol.join.rawValue):
                 return channel.eventLoop.makeCompletedFuture {
                     watch.finish()
-                    try addJoin(to: channel, deadline: deadline)
+                    try addJoin(to: channel, deadline: deadline, pass: pass)
                 }
             default:
                 return channel.eventLoop.makeFailedFuture(ConnectionRefusal.noProtocol(offered: "\(result)"))
@@ -85,10 +85,12 @@ package struct ClusterPort: Sendable {
         try channel.pipeline.syncOperations.addHandlers([negotiation, watch])
     }
 
-    private func addJoin(to channel: any Channel, deadline: NIODeadline) throws {
+    private func addJoin(to channel: any Channel, deadline: NIODeadline, pass: ConnectionGate.Pass) throws {
         let hello = JoinHello(versions: versions, clock: security.now(), cluster: security.credentials.cluster)
         let (address, refused) = (channel.remoteAddress, refused)
-        let handler = JoinServerHandler(hello: hello, joins: joins, deadline: deadline) { refused(address, $0) }
+        let handler = JoinServerHandler(
+            hello: hello, joins: joins, deadline: deadline, granted: { pass.leave(authenticated: true) },
+            failed: { refused(address, $0) })
         // Never more than one frame is kept, whatever arrives.
         let decoder = ByteToMessageHandler(
             JoinFrameDecoder(), maximumBufferSize: Limits.frameBytes + JoinFrame.headerBytes)

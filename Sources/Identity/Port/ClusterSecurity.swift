@@ -32,7 +32,8 @@ package enum ConnectionRefusal: Error, Hashable, Sendable, CustomStringConvertib
         switch self {
         case .certificate(let refusal): refusal.description
         case .noProtocol(let offered):
-            "The peer speaks \(offered.prefixed(64)) instead of a protocol of this port; check the address and versions."
+            "The peer speaks \(offered.prefixed(64)) instead of a protocol of this port; check the address and "
+                + "versions."
         case .crowded:
             "Too many connections have not shown who they are, this one was closed; try again in a minute."
         case .late(let milliseconds):
@@ -40,7 +41,8 @@ package enum ConnectionRefusal: Error, Hashable, Sendable, CustomStringConvertib
         case .violation(let finding):
             "The peer does not keep to the join protocol: \(finding); it is no Skein node, or of another version."
         case .handshake(let finding):
-            "The TLS handshake failed: \(finding); the peer is no Skein node, or refuses this node's certificate because "
+            "The TLS handshake failed: \(finding); the peer is no Skein node, or refuses this node's "
+                + "certificate because "
                 + "it was removed, has another cluster or another clock."
         }
     }
@@ -48,8 +50,8 @@ package enum ConnectionRefusal: Error, Hashable, Sendable, CustomStringConvertib
 
 /// Everything TLS needs on the ports of a node: its credentials, whom it trusts, and the time.
 ///
-/// **Isolation:** safe from any thread. Credentials and trust can be replaced while connections are open; a change counts
-/// for connections made after it, so the caller closes those of a node that was removed.
+/// **Isolation:** safe from any thread. Credentials and trust can be replaced while connections are open; a change
+/// counts for connections made after it, so the caller closes those of a node that was removed.
 package final class ClusterSecurity: Sendable {
     private struct State {
         var credentials: NodeCredentials
@@ -112,9 +114,9 @@ package final class ClusterSecurity: Sendable {
         return peer
     }
 
-    /// TLS for a link between runners, checked by the TLS library itself: the chain by the cluster's certificate, and on
-    /// the dialing side the name `NodeName.hostName` of the node that is dialed. Both sides show certificates. Trust in
-    /// single nodes is not asked for: whoever sets up a link has just agreed on it over the control channel.
+    /// TLS for a link between runners, checked by the TLS library itself: the chain by the cluster's certificate, and
+    /// on the dialing side the name `NodeName.hostName` of the node that is dialed. Both sides show certificates.
+    /// Trust in single nodes is not asked for: whoever sets up a link has just agreed on it over the control channel.
     ///
     /// **Throws:** `IdentityError.tls` when the TLS library cannot read key or certificate.
     package func linkConfiguration(dialing: Bool) throws(IdentityError) -> TLSConfiguration {
@@ -218,9 +220,9 @@ extension ClusterSecurity {
     /// Makes a new connection the dialing side of a control channel. MUST be called on its event loop, in the
     /// initializer of the channel.
     ///
-    /// `ready` is called when the peer has shown who it is, and sets up the rest of the pipeline; what arrives until its
-    /// future completes is kept back. The peer may still refuse this side's certificate: then the connection ends with
-    /// an error of TLS. `failed` is called once when the connection ends before `ready`.
+    /// `ready` is called when the peer has shown who it is, and sets up the rest of the pipeline; what arrives until
+    /// its future completes is kept back. The peer may still refuse this side's certificate: then the connection ends
+    /// with an error of TLS. `failed` is called once when the connection ends before `ready`.
     ///
     /// **Throws:** when the pipeline is closed already.
     package func configureControlClient(

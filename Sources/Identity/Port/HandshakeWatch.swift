@@ -1,8 +1,8 @@
 import NIOCore
 import NIOSSL
 
-/// Stands behind TLS while a connection is a stranger's: reports how it failed, ends it when it takes too long, and goes
-/// away when the peer is known.
+/// Stands behind TLS while a connection is a stranger's: reports how it failed, ends it when it takes too long, and
+/// goes away when the peer is known.
 final class HandshakeWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 

@@ -217,7 +217,8 @@ package enum JoinTicketError: Error, Hashable, Sendable, CustomStringConvertible
         case .address(let address, let finding):
             "The address \(address) in the join ticket is malformed: \(finding); \(Self.again)."
         case .authority(let length):
-            "The certificate hash in the join ticket must be 64 hexadecimal digits and has \(length) letters; \(Self.again)."
+            "The certificate hash in the join ticket must be 64 hexadecimal digits and has \(length) letters; "
+                + "\(Self.again)."
         case .secret(let length):
             "The secret in the join ticket must be 43 letters of base64url and has \(length); \(Self.again)."
         }
