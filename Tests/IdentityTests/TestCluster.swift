@@ -148,6 +148,12 @@ struct TestCluster {
         try await listener.close().get()
     }
 
+    /// The refusals of the port once there are `count`: the other side may see an alert of TLS a moment earlier.
+    func refusals(_ count: Int) async -> [ConnectionRefusal] {
+        while refusals.all.count < count { await Task.yield() }
+        return refusals.all
+    }
+
     /// Waits until the port has noticed that all strangers are gone.
     func emptied() async { while gate.openCount > 0 { await Task.yield() } }
 
