@@ -72,6 +72,15 @@ let shells: [Target] = [
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     shell(
+        "Identity",
+        [
+            "Vocabulary", "Cluster", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ]),
+    shell(
         "Runner",
         [
             "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
@@ -134,6 +143,15 @@ let shellTests: [Target] = [
             "Node", "Gateway", "ModelStore", "Runner", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+    tests(
+        "IdentityTests",
+        [
+            "Identity", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+            .product(name: "SystemPackage", package: "swift-system"),
+        ]),
     tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(
         "TransportTests",
@@ -145,6 +163,8 @@ let shellTests: [Target] = [
 
 let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
