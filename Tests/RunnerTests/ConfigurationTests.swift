@@ -24,8 +24,12 @@ enum Configurations {
     @Test func `commands and reports come back from their lines`() throws {
         var configuration = Configurations.stage(1)
         configuration.conditions.delayMicroseconds = 12
+        (configuration.shelfCount, configuration.prefixReuse) = (3, .whole)
+        let costs = try #require(StepCosts([.init(rows: 1, nanoseconds: 5), .init(rows: 2, nanoseconds: 7.5)]))
+        configuration.costs = costs
         let commands: [RunnerCommand] = [
-            .configure(configuration), .connect(next: .tcp(host: "::1", port: 9), entry: nil), .report,
+            .configure(configuration), .connect(next: .tcp(host: "::1", port: 9), entry: nil, costs: nil),
+            .connect(next: nil, entry: .tcp(host: "::1", port: 9), costs: [costs, costs]), .report,
         ]
         for command in commands {
             let line = try JSONEncoder().encode(command)
