@@ -140,8 +140,8 @@ let shellTests: [Target] = [
     tests(
         "NodeTests",
         [
-            "Node", "Gateway", "ModelStore", "Runner", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
-            .product(name: "Logging", package: "swift-log"),
+            "Node", "Gateway", "ModelStore", "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"),
+            nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
         "IdentityTests",

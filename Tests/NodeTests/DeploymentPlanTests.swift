@@ -8,13 +8,15 @@ import Vocabulary
 
 @Suite struct `Deployment plans` {
     @Test(arguments: [1, 2, 3, 8])
-    func `a model is cut evenly and every stage gets its file`(count: Int) async throws {
+    func `a model is cut into stages of even weight and every stage gets its file`(count: Int) async throws {
         try await Fixture.withFolder { folder in
             let plan = try Fixture.plan(in: folder) { $0.cutting = .stages(count) }
             let sizes = plan.cut.stages.map(\.count)
             #expect(sizes.count == count)
             #expect(sizes.reduce(0, +) == 8)
-            #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)
+            // The last stage has the head, which weighs more than a layer.
+            let expected = [1: [8], 2: [5, 3], 3: [3, 3, 2], 8: Array(repeating: 1, count: 8)]
+            #expect(sizes == expected[count])
             #expect(plan.files.count == count)
             #expect(Set(plan.files.map(\.path)).count == count)
             for file in plan.files { #expect(FileManager.default.fileExists(atPath: file.path)) }
@@ -27,6 +29,7 @@ import Vocabulary
             #expect(plan.card.servedContext == 512)
             let configurations = plan.runnerConfigurations(
                 cluster: "c", placement: "p", epoch: Epoch(term: 1, number: 4), folder: "/tmp/f")
+            #expect(configurations.allSatisfy { $0.prefixReuse == .beginnings && $0.shelfCount == 8 })
             #expect(configurations.map(\.stageIndex) == Array(0..<count))
             #expect(configurations.allSatisfy { $0.stages == plan.cut.stages && $0.modelDigest == plan.card.digest })
             #expect(Set(configurations.map(\.listen)).count == count)

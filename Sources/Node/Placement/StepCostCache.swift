@@ -12,6 +12,14 @@ import Vocabulary
 package struct StepCostCache: Sendable {
     /// A file that is longer is not ours. **Units:** bytes.
     private static let byteLimit = 64 << 10
+    /// Starts that time the steps before the figures are relied upon: a busy machine may have spoilt one of them, and
+    /// the shortest time of each row count is kept.
+    private static let timedStarts = 3
+
+    private struct Record: Codable {
+        var starts: Int
+        var points: [StepCosts.Point]
+    }
 
     private let folder: String
 
@@ -20,17 +28,24 @@ package struct StepCostCache: Sendable {
 
     /// The costs of a stage that was timed before under the same conditions; nil when it was not.
     func costs(of stage: RunnerConfiguration) -> StepCosts? {
-        guard let data = FileManager.default.contents(atPath: path(of: stage)), data.count <= Self.byteLimit,
-            let points = try? JSONDecoder().decode([StepCosts.Point].self, from: data)
-        else { return nil }
-        return StepCosts(points)
+        guard let record = record(of: stage), record.starts >= Self.timedStarts else { return nil }
+        return StepCosts(record.points)
     }
 
-    /// Remembers what a stage measured.
+    private func record(of stage: RunnerConfiguration) -> Record? {
+        guard let data = FileManager.default.contents(atPath: path(of: stage)), data.count <= Self.byteLimit
+        else { return nil }
+        return try? JSONDecoder().decode(Record.self, from: data)
+    }
+
+    /// Adds what a stage measured.
     func remember(_ costs: StepCosts, of stage: RunnerConfiguration) {
         let files = FileManager.default
         try? files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        guard let data = try? JSONEncoder().encode(costs.points) else { return }
+        let known = record(of: stage) ?? Record(starts: 0, points: [])
+        guard let merged = StepCosts(known.points + costs.points),
+            let data = try? JSONEncoder().encode(Record(starts: known.starts + 1, points: merged.points))
+        else { return }
         try? data.write(to: URL(filePath: path(of: stage)), options: .atomic)
     }
 
