@@ -14,6 +14,10 @@ package enum Limits {
     package static let cellGrant = 32
     /// Tokens two sequences must have in common for the one to take over the beginning of the other.
     package static let smallestPrefix = 8
+    /// Prompt tokens that are computed whatever is kept. The last one samples; the one before it goes along because
+    /// kernels take another way for a single row, whose rounding differs: so a prompt that was seen before gets the
+    /// answer it got then.
+    package static let rowsComputedAnew = 2
     /// Failed steps after which a request is given up.
     package static let stepRetries = 3
     /// Stop texts of one request, the template's included.

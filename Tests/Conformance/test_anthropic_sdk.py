@@ -57,7 +57,12 @@ def text(answer):
 def parts(answer):
     """What an answer says, without what differs between two askings."""
     content = [block.model_dump(exclude={"id"}, exclude_none=True) for block in answer.content]
-    return content, answer.stop_reason, answer.stop_sequence, answer.usage.input_tokens, answer.usage.output_tokens
+    return content, answer.stop_reason, answer.stop_sequence, prompt_tokens(answer), answer.usage.output_tokens
+
+
+def prompt_tokens(answer):
+    """All tokens of the prompt; those taken over from an earlier one are counted apart."""
+    return answer.usage.input_tokens + answer.usage.cache_read_input_tokens
 
 
 @pytest.mark.parametrize("question", GOLDEN)
@@ -68,7 +73,7 @@ def test_known_questions_get_their_answers(claude, question):
     assert [block.type for block in answer.content] == ["text"]
     assert text(answer) == GOLDEN[question]
     assert (answer.stop_reason, answer.stop_sequence) == ("end_turn", None)
-    assert answer.usage.input_tokens > 0 and answer.usage.output_tokens > 0
+    assert prompt_tokens(answer) > 0 and answer.usage.output_tokens > 0
 
 
 @pytest.mark.parametrize("question", [CAPITAL, STORY, "Show me a rocket emoji"])
@@ -163,7 +168,7 @@ def test_tokens_are_counted_as_the_answer_counts_them(claude):
     for fields in [{}, {"system": "Be brief."}, {"tools": [WEATHER_TOOL]}]:
         count = claude.messages.count_tokens(
             model=MODEL_NAME, messages=[{"role": "user", "content": WEATHER}], **fields)
-        assert count.input_tokens == ask(claude, WEATHER, **fields).usage.input_tokens
+        assert count.input_tokens == prompt_tokens(ask(claude, WEATHER, **fields))
     nothing = ask(claude, WEATHER, max_tokens=0)
     assert nothing.content == [] and nothing.usage.output_tokens == 0
     # More than the window is counted all the same.

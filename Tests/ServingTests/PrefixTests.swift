@@ -74,7 +74,7 @@ import Vocabulary
         // The last token of an answer is never computed: of one token the prompt is what stays.
         try pipeline.submit(Requests.text(3, "Another question.", limit: 1))
         pipeline.run()
-        try pipeline.submit(Requests.text(4, "Another question. Why?", limit: 4))
+        try pipeline.submit(Requests.text(4, "Another question. Why, then?", limit: 4))
         pipeline.run()
         #expect(cached(pipeline, 4) == "Another question.".utf8.count)
         pipeline.checkQuiescence()
@@ -105,10 +105,10 @@ import Vocabulary
         let prompt = "One flock, several ways."
         try pipeline.submit(Requests.text(1, prompt, limit: 6))
         pipeline.run()
-        // The same prompt again: all but its last token is there, so nothing is left to share in a chunk.
+        // The same prompt again: all but its last two tokens is taken over.
         try pipeline.submit(Requests.text(2, prompt, limit: 6) { $0.choiceCount = 3 })
         pipeline.run()
-        #expect(cached(pipeline, 2) == prompt.utf8.count - 1)
+        #expect(cached(pipeline, 2) == prompt.utf8.count - 2)
         #expect(pipeline.completion(RequestID(2))?.finishReasons.count == 3)
         pipeline.lose(stage: 1)
         pipeline.stagesReady()

@@ -204,7 +204,7 @@ extension EngineCore {
     private mutating func takeLanes(_ index: Int) {
         let promise = active[index].cellsToPromise(settings)
         let match = longestPrefix(of: active[index])
-        var firstLane: Lane?
+        var isFirst = true
         for choice in active[index].choices.indices where active[index].choices[choice].finish == nil {
             let owner = LaneTable.Owner(request: index, choice: choice)
             guard let lane = takeLane(for: owner, sparing: match?.lane) else {
@@ -213,20 +213,17 @@ extension EngineCore {
             active[index].choices[choice].lane = lane
             active[index].choices[choice].sent = 0
             active[index].choices[choice].landed = 0
-            active[index].choices[choice].awaitsCopy = firstLane != nil && active[index].sharedLength > 0
+            active[index].choices[choice].awaitsCopy = !isFirst && active[index].sharedLength > 0
             operations.append(.open(lane: lane, sampling: sampling(active[index], choice: choice)))
-            if firstLane == nil {
-                firstLane = lane
-                // It may have had to make way for this very lane.
-                if let match, cells.length(of: match.lane) >= match.length, match.lane != lane {
-                    adopt(match, request: index, choice: choice, lane: lane)
-                }
+            // What matched may have had to make way for this very lane.
+            if isFirst, let match, match.lane != lane, cells.length(of: match.lane) >= match.length {
+                adopt(match, request: index, choice: choice, lane: lane)
             }
+            isFirst = false
         }
         active[index].promisedCells = promise
         active[index].isSeated = true
         makeRoom()
-        if let firstLane { shareIfPrefilled(firstLane) }
     }
 
     private func sampling(_ state: RequestState, choice: Int) -> LaneSampling {

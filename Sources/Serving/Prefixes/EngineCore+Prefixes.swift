@@ -11,10 +11,10 @@ extension EngineCore {
     }
 
     /// The longest beginning of the prompt that stands in a lane already: of an ended request, or of a running one as
-    /// far as its rows have come back. The last prompt token is always computed, because its row samples.
+    /// far as its rows have come back.
     func longestPrefix(of state: RequestState) -> PrefixMatch? {
         guard settings.prefixReuse != .off else { return nil }
-        let prompt = state.prompt.prefix(state.sharedLength)
+        let prompt = state.prompt.dropLast(Limits.rowsComputedAnew)
         var best: PrefixMatch?
         func consider(_ lane: Lane, _ length: Int) {
             if length >= Limits.smallestPrefix, length > best?.length ?? 0 {

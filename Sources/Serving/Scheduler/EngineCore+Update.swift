@@ -38,7 +38,7 @@ extension EngineCore {
     ///
     /// The copy waits until every chunk came back, so a failed chunk is never copied; and it covers all of the first
     /// lane, which recurrent layers need: their state exists for the newest position only.
-    mutating func shareIfPrefilled(_ lane: Lane) {
+    private mutating func shareIfPrefilled(_ lane: Lane) {
         guard let owner = lanes[lane].owner else { return }
         let request = owner.request
         let shared = active[request].sharedLength
