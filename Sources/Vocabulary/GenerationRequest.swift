@@ -53,6 +53,9 @@ package struct GenerationRequest: Sendable, Codable {
     package var reasoning = Reasoning()
     /// Extra variables of the chat template, name to JSON text, sorted by name.
     package var templateArguments: [TemplateArgument] = []
+    /// Take over what an earlier prompt has in common with this one instead of computing it; nil does so unless a seed
+    /// asks for an answer that can be had again, because kernels round a part of a prompt otherwise than all of it.
+    package var reusesPrefix: Bool?
     /// Repeat the prompt at the start of the answer (completions).
     package var echo = false
 

@@ -23,7 +23,8 @@ def served(tmp_path_factory):
     def of(stages):
         if stages not in nodes:
             # One thread: more of them wait for each other by spinning, which a busy machine punishes.
-            node = Node(tmp_path_factory.mktemp(f"stages{stages}"), "--stages", stages, "--threads", 1)
+            node = Node(tmp_path_factory.mktemp(f"stages{stages}"), "--stages", stages, "--threads", 1,
+                "--kept-prefixes", 0)
             nodes[stages] = node.launch()
             node.wait_for_port().wait_until_ready()
         return nodes[stages]

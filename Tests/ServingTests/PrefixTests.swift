@@ -119,4 +119,20 @@ import Vocabulary
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
     }
+
+    @Test func `a seed asks for an answer that can be had again, so nothing is taken over unasked`() throws {
+        var pipeline = pipeline()
+        let prompt = "The same question again."
+        let wishes: [(seed: UInt64?, reuse: Bool?, isReused: Bool)] = [
+            (7, nil, false), (7, nil, false), (7, true, true), (nil, nil, true), (nil, false, false),
+        ]
+        for (index, wish) in wishes.enumerated() {
+            let id = UInt64(index + 1)
+            try pipeline.submit(Requests.text(id, prompt, limit: 3, seed: wish.seed) { $0.reusesPrefix = wish.reuse })
+            pipeline.run()
+            #expect((try #require(cached(pipeline, id)) > 0) == wish.isReused, "request \(id)")
+        }
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
 }

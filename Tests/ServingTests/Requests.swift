@@ -11,6 +11,7 @@ enum Requests {
         request.maxOutputTokens = limit
         request.sampling.temperature = temperature
         request.sampling.seed = seed
+        request.reusesPrefix = true
         change(&request)
         return request
     }

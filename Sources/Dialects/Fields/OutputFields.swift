@@ -85,11 +85,8 @@ enum OutputFields {
     ]
 
     private static let reuse: [FieldRule] = [
-        FieldRule("cache_prompt", .honoured, "true is the default; false is noted: reuse never changes an answer") {
-            (draft, field) throws(DialectError) in
-            if try !field.bool() {
-                draft.warnings.add("'cache_prompt' has no effect: reuse of a prefix never changes an answer.")
-            }
+        FieldRule("cache_prompt", .honoured, "the default is true without a seed, false with one") {
+            (draft, field) throws(DialectError) in draft.request.reusesPrefix = try field.bool()
         },
         .noted("prompt_cache_key", "common prefixes are found without it"),
         .noted("prompt_cache_retention", "the prefix cache keeps what is used"),

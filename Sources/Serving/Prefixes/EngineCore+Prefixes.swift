@@ -13,7 +13,7 @@ extension EngineCore {
     /// The longest beginning of the prompt that stands in a lane already: of an ended request, or of a running one as
     /// far as its rows have come back.
     func longestPrefix(of state: RequestState) -> PrefixMatch? {
-        guard settings.prefixReuse != .off else { return nil }
+        guard settings.prefixReuse != .off, state.reusesPrefix else { return nil }
         let prompt = state.prompt.dropLast(Limits.rowsComputedAnew)
         var best: PrefixMatch?
         func consider(_ lane: Lane, _ length: Int) {

@@ -29,6 +29,8 @@ struct RequestState {
     let prompt: [Token]
     let sampling: SamplingParameters
     let seed: UInt64
+    /// Whether it may take over the beginning of another sequence.
+    let reusesPrefix: Bool
     let grammar: LaneGrammar?
     let topLogprobs: Int?
     /// Tokens each choice may have, at least 1.
