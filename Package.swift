@@ -84,6 +84,8 @@ let shells: [Target] = [
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ]),
     shell("ResponseStore", ["Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
+    shell(
+        "ClusterStore", ["CChecksum", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
@@ -122,6 +124,9 @@ let shellTests: [Target] = [
         ]),
     tests(
         "ResponseStoreTests", ["ResponseStore", "Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
+    tests(
+        "ClusterStoreTests",
+        ["ClusterStore", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
     tests(
         "NodeTests",
         [
