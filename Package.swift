@@ -79,20 +79,26 @@ let shells: [Target] = [
     shell(
         "Gateway",
         [
-            "Vocabulary", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
+            "Vocabulary", "Cluster", "Dialects", nio("NIOCore"), .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ]),
     shell("ResponseStore", ["Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
     shell(
         "ClusterStore", ["CChecksum", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
+    shell(
+        "Fabric",
+        [
+            "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "Cluster", "Fabric", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -119,7 +125,7 @@ let shellTests: [Target] = [
     tests(
         "GatewayTests",
         [
-            "Gateway", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "Cluster", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
@@ -128,9 +134,16 @@ let shellTests: [Target] = [
         "ClusterStoreTests",
         ["ClusterStore", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
     tests(
+        "FabricTests",
+        [
+            "Fabric", "ClusterStore", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+        ]),
+    tests(
         "NodeTests",
         [
-            "Node", "Gateway", "ModelStore", "Runner", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Node", "Cluster", "Gateway", "GGUF", "ModelStore", "Placement", "Runner", "Vocabulary", nio("NIOCore"),
+            nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
