@@ -8,6 +8,7 @@ import NIOCore
 package struct GatewayServer: Sendable {
     private let backend: any Generating
     private let store: (any ResponseStoring)?
+    private let cluster: (any ClusterViewing)?
     private let host: String
     private let port: Int
     private let fingerprint: String
@@ -15,11 +16,12 @@ package struct GatewayServer: Sendable {
     private let clock: GatewayClock
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
-    /// without a `store` no responses are kept.
+    /// without a `store` no responses are kept, without a `cluster` its routes do not exist.
     package init(
-        backend: any Generating, store: (any ResponseStoring)? = nil, host: String, port: Int, fingerprint: String,
-        logger: Logger, clock: GatewayClock = .system
+        backend: any Generating, store: (any ResponseStoring)? = nil, cluster: (any ClusterViewing)? = nil,
+        host: String, port: Int, fingerprint: String, logger: Logger, clock: GatewayClock = .system
     ) {
+        self.cluster = cluster
         self.fingerprint = fingerprint
         self.clock = clock
         self.backend = backend
@@ -32,11 +34,12 @@ package struct GatewayServer: Sendable {
     /// The HTTP application; `ready` gets the port once it is open.
     package func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ErrorShape())
+        router.add(middleware: ErrorShape(hasCluster: cluster != nil))
         OpenAIRoutes(backend: backend, fingerprint: fingerprint).add(to: router)
         AnthropicRoutes(backend: backend).add(to: router)
         OllamaRoutes(backend: backend, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend).add(to: router)
+        if let cluster { ClusterRoutes(cluster: cluster).add(to: router) }
         let background = store.map { BackgroundResponses(backend: backend, store: $0, logger: logger) }
         ResponsesRoutes(backend: backend, store: store, background: background, logger: logger).add(to: router)
         return Application(
@@ -51,6 +54,9 @@ package struct GatewayServer: Sendable {
 
 /// Turns what routes throw, and routes that do not exist, into the dialect's error body.
 struct ErrorShape<Context: RequestContext>: RouterMiddleware {
+    /// Whether there are routes of the cluster.
+    let hasCluster: Bool
+
     func handle(
         _ request: Request, context: Context,
         next: @concurrent (Request, Context) async throws -> Response
@@ -77,7 +83,7 @@ struct ErrorShape<Context: RequestContext>: RouterMiddleware {
         } catch let error as Responses.StateError {
             return dialect.response(ErrorReport(error), requestID: context.id)
         } catch let error as any HTTPResponseError where error.status == .notFound {
-            return Self.unknown(request, context.id)
+            return unknown(request, context.id)
         } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
             let refusal = RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)
             return dialect.response(ErrorReport(refusal), requestID: context.id)
@@ -106,12 +112,14 @@ extension ErrorShape {
         ]
     }
 
-    private static func unknown(_ request: Request, _ id: String) -> Response {
+    private func unknown(_ request: Request, _ id: String) -> Response {
         let method = request.method.rawValue
         var path = request.uri.path
         let dialect = ErrorDialect(path: path)
         for stem in ["/v1/models", "/api/blobs"] where path.hasPrefix(stem + "/") { path = stem }
-        let allowed = methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+        let allowed =
+            Self.methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+            ?? (hasCluster ? ClusterRoutes.methods(of: path) : nil)
         guard let allowed else {
             let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)
             return dialect.response(ErrorReport(refusal), requestID: id)

@@ -13,13 +13,15 @@ struct LoopbackServer: Sendable {
 
     /// Serves `node`, calls `body` and stops.
     static func with(
-        _ node: any Generating, store: (any ResponseStoring)? = nil, _ body: (LoopbackServer) async throws -> Void
+        _ node: any Generating, store: (any ResponseStoring)? = nil, cluster: (any ClusterViewing)? = nil,
+        _ body: (LoopbackServer) async throws -> Void
     ) async throws {
         // A request's identity is kept in its logger, so a handler that keeps nothing will not do.
         var silence = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
         silence.logLevel = .critical
         let gateway = GatewayServer(
-            backend: node, store: store, host: "127.0.0.1", port: 0, fingerprint: "skein-test", logger: silence,
+            backend: node, store: store, cluster: cluster, host: "127.0.0.1", port: 0, fingerprint: "skein-test",
+            logger: silence,
             clock: .steps())
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
