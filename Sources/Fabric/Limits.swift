@@ -30,6 +30,8 @@ package enum FabricLimits {
     package static let eagerPeers = 64
     /// Addresses of one peer that are tried.
     package static let addressesPerPeer = 16
+    /// Rounds of tries after a connection broke that may tell that the peer's process ended.
+    static let knocks = 3
     /// Peers given by their address only.
     package static let seeds = 64
     /// Peers that are kept track of: the members, and newcomers that ask.

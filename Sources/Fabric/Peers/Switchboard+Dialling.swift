@@ -50,9 +50,14 @@ extension Switchboard {
 
     private func gaveUp(_ line: PeerLine, _ round: DialRound) {
         guard line.connection == nil else { return }
-        if line.isInDoubt, round.isDeserted { tell(.ended(line.node)) }
-        line.isInDoubt = false
         line.failures += 1
+        if line.isInDoubt, round.isDeserted {
+            line.isInDoubt = false
+            tell(.ended(line.node))
+        } else if line.failures >= FabricLimits.knocks {
+            line.isInDoubt = false
+        }
+        // A process that is ending may still take a connection and drop it: the next try is clear.
         line.queue.clear()
         later(line)
     }
@@ -61,7 +66,7 @@ extension Switchboard {
     func later(_ line: PeerLine) {
         let wait = backoff(line.failures)
         line.notBefore = .now() + wait
-        guard isActive, line.isMember, isEager(line.node), line.retry == nil else { return }
+        guard isActive, line.isMember, isEager(line.node) || line.isInDoubt, line.retry == nil else { return }
         line.retry = after(wait) { [unowned self] in
             line.retry = nil
             dial(line)

@@ -298,10 +298,12 @@ final class Switchboard {
 
     func close() -> EventLoopFuture<Void> {
         isClosed = true
+        // Who hears good-bye knocks at once, and must find nobody.
+        let closing = shut(.closedHere)
         for connection in live.values where connection.isEstablished {
             connection.refuse(FabricRefusal(.leaving, "Node \(settings.node) stops."), .closedHere)
         }
-        return shut(.closedHere)
+        return closing
     }
 
     private func shut(_ closure: FabricClosure) -> EventLoopFuture<Void> {
