@@ -88,7 +88,7 @@ let shells: [Target] = [
     shell(
         "Gateway",
         [
-            "Vocabulary", "Dialects", nio("NIOCore"), nio("NIOHTTP1"),
+            "Vocabulary", "Cluster", "Dialects", nio("NIOCore"), nio("NIOHTTP1"),
             .product(name: "Crypto", package: "swift-crypto"), .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
@@ -96,13 +96,21 @@ let shells: [Target] = [
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ]),
     shell("ResponseStore", ["Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
+    shell(
+        "ClusterStore", ["CChecksum", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
+    shell(
+        "Fabric",
+        [
+            "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "Cluster", "Fabric", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -130,18 +138,27 @@ let shellTests: [Target] = [
     tests(
         "GatewayTests",
         [
-            "Gateway", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOHTTP1"), nio("NIOPosix"),
-            .product(name: "HTTPTypes", package: "swift-http-types"),
+            "Gateway", "Cluster", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOHTTP1"),
+            nio("NIOPosix"), .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         ]),
     tests(
         "ResponseStoreTests", ["ResponseStore", "Dialects", "Gateway", .product(name: "GRDB", package: "GRDB.swift")]),
     tests(
+        "ClusterStoreTests",
+        ["ClusterStore", "Cluster", "Vocabulary", .product(name: "GRDB", package: "GRDB.swift")]),
+    tests(
+        "FabricTests",
+        [
+            "Fabric", "ClusterStore", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+        ]),
+    tests(
         "NodeTests",
         [
-            "Node", "Gateway", "ModelStore", "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"),
-            nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Node", "Cluster", "Gateway", "GGUF", "ModelStore", "Placement", "Runner", "Serving", "Transport",
+            "Vocabulary", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
         "IdentityTests",

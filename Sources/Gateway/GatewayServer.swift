@@ -11,6 +11,7 @@ package struct GatewayServer: Sendable {
     private let backend: any Generating
     private let store: (any ResponseStoring)?
     private let embedder: (any Embedding)?
+    private let cluster: (any ClusterViewing)?
     private let host: String
     private let port: Int
     private let fingerprint: String
@@ -21,14 +22,15 @@ package struct GatewayServer: Sendable {
     private let connections: ConnectionLimits
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
-    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without `keys` nobody
-    /// has one.
+    /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without a `cluster` its
+    /// routes do not exist; without `keys` nobody has one.
     package init(
-        backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil, host: String,
-        port: Int, fingerprint: String,
+        backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil,
+        cluster: (any ClusterViewing)? = nil, host: String, port: Int, fingerprint: String,
         access: AccessPolicy = AccessPolicy(), keys: (any KeyProviding)? = nil,
         connections: ConnectionLimits = ConnectionLimits(), logger: Logger, clock: GatewayClock = .system
     ) {
+        self.cluster = cluster
         self.fingerprint = fingerprint
         self.clock = clock
         self.backend = backend
@@ -61,7 +63,7 @@ package struct GatewayServer: Sendable {
     private func router(_ room: WaitingRoom, _ background: BackgroundResponses?) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: CrossOriginMiddleware(policy: gate.policy))
-        router.add(middleware: ErrorShape(errors: errors))
+        router.add(middleware: ErrorShape(errors: errors, hasCluster: cluster != nil))
         router.add(middleware: AccessMiddleware(gate: gate))
         OpenAIRoutes(backend: backend, room: room, fingerprint: fingerprint).add(to: router)
         AnthropicRoutes(backend: backend, room: room).add(to: router)
@@ -69,6 +71,7 @@ package struct GatewayServer: Sendable {
         OperationsRoutes(backend: backend, errors: errors).add(to: router)
         EmbeddingRoutes(backend: backend, embedder: embedder, clock: clock).add(to: router)
         DocumentRoutes(version: fingerprint).add(to: router)
+        if let cluster { ClusterRoutes(cluster: cluster).add(to: router) }
         ResponsesRoutes(backend: backend, room: room, store: store, background: background, logger: logger)
             .add(to: router)
         return router
@@ -91,6 +94,8 @@ package struct GatewayServer: Sendable {
 /// Turns what routes throw, and routes that do not exist, into the dialect's error body.
 struct ErrorShape: RouterMiddleware {
     let errors: ErrorLog
+    /// Whether there are routes of the cluster.
+    let hasCluster: Bool
 
     func handle(
         _ request: Request, context: GatewayContext,
@@ -124,7 +129,7 @@ struct ErrorShape: RouterMiddleware {
             let report = ErrorReport(RequestRefusal.requestTimeout(seconds: error.seconds))
             return dialect.response(report, context, headers: [.connection: "close"])
         } catch let error as any HTTPResponseError where error.status == .notFound {
-            return Self.unknown(request, context)
+            return unknown(request, context)
         } catch let error as any HTTPResponseError where error.status == .contentTooLarge {
             let refusal = RequestRefusal.bodyTooLarge(bytes: nil, limit: Dialects.Limits.bodyBytes)
             return dialect.response(ErrorReport(refusal), context)
@@ -154,12 +159,14 @@ extension ErrorShape {
         ]
     }
 
-    private static func unknown(_ request: Request, _ context: GatewayContext) -> Response {
+    private func unknown(_ request: Request, _ context: GatewayContext) -> Response {
         let method = request.method.rawValue
         var path = request.uri.path
         let dialect = ErrorDialect(path: path)
         for stem in ["/v1/models", "/api/blobs"] where path.hasPrefix(stem + "/") { path = stem }
-        let allowed = methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+        let allowed =
+            Self.methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+            ?? (hasCluster ? ClusterRoutes.methods(of: path) : nil)
         guard let allowed else {
             let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)
             return dialect.response(ErrorReport(refusal), context)

@@ -1,4 +1,4 @@
-import Vocabulary
+package import Vocabulary
 
 extension ControlPlane {
     /// Whoever leads looks at what is wanted and what is, and decides on the next steps.
@@ -80,6 +80,15 @@ extension ControlPlane {
             // One at a time where memory is concerned: the next plan has to see what this one takes.
             return
         }
+    }
+
+    /// What a planner would be asked if this were wished for now; nothing is decided.
+    package func planQuestion(for deployment: Deployment, now: Instant) -> PlanQuestion {
+        var view = view(now: now)
+        view.state.apply(.deploymentSet(deployment))
+        let key = ReplicaKey(deployment: deployment.name, index: 0)
+        return ReplicaReconciler.question(0, key, view, credits: reconciler.credits)
+            ?? PlanQuestion(id: 0, deployment: deployment, replica: key, width: 1, candidates: [], excluded: [])
     }
 
     private mutating func changeVoters(now: Instant) {

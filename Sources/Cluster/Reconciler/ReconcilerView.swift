@@ -2,7 +2,7 @@ import Vocabulary
 
 /// What the reconcilers look at: the state after all entries, telemetry, and who answers.
 struct ReconcilerView {
-    let state: ClusterState
+    var state: ClusterState
     let readings: OrderedTable<NodeID, NodeReading>
     let liveness: (NodeID) -> Liveness?
     let timings: Timings

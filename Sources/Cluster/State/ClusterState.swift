@@ -40,6 +40,11 @@ package struct ClusterState: Hashable, Sendable {
     /// The state as bytes; equal states have equal bytes.
     package var encodedBytes: [UInt8] { encoded }
 
+    /// Reads a state from its bytes.
+    ///
+    /// **Throws:** when they are cut off or wrong.
+    package init(bytes: [UInt8]) throws(CodecError) { try self.init(encoded: bytes) }
+
     /// Placements of a replica by ascending epoch.
     package func placements(of replica: ReplicaKey) -> [PlacedReplica] {
         placements.values.filter { $0.replica == replica }

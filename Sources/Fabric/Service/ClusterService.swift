@@ -1,0 +1,403 @@
+package import Cluster
+package import Logging
+import NIOCore
+import NIOPosix
+import Vocabulary
+
+/// What the cluster service is told once.
+package struct ClusterServiceSettings: Sendable {
+    /// This node's own record; without addresses, the control channel's own is filled in.
+    package var member: Member
+    /// Whether an empty memory means a new cluster.
+    package var founds: Bool
+    /// Peers to find the cluster by.
+    package var seeds: [PeerAddress] = []
+    /// The control channel.
+    package var fabric: FabricSettings
+    /// How long things take in the brain.
+    package var timings = Cluster.Timings()
+    /// Host others reach this node at, where the member has no addresses.
+    package var advertisedHost = "127.0.0.1"
+    /// Time between measurements of this node.
+    package var measuring = Duration.seconds(5)
+
+    /// Makes settings.
+    package init(member: Member, founds: Bool, fabric: FabricSettings) {
+        self.member = member
+        self.founds = founds
+        self.fabric = fabric
+    }
+}
+
+/// What the service uses of the world.
+package struct ClusterPorts: Sendable {
+    /// Runs this node's stages.
+    package var tasks: any StageTasks
+    /// Decides which layers run where.
+    package var planner: any PlacementPlanning
+    /// Measures this node; the service adds its links.
+    package var reading: @Sendable () -> NodeReading
+    /// The machine's clocks.
+    package var clocks: ServiceClocks
+
+    /// Puts the ports together.
+    package init(
+        tasks: any StageTasks, planner: any PlacementPlanning, clocks: ServiceClocks,
+        reading: @escaping @Sendable () -> NodeReading
+    ) {
+        self.tasks = tasks
+        self.planner = planner
+        self.reading = reading
+        self.clocks = clocks
+    }
+}
+
+/// Why a command has no outcome.
+package enum ClusterServiceError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The service has stopped, or stopped before the command ended.
+    case stopped
+
+    /// One sentence with the next step.
+    package var description: String {
+        switch self {
+        case .stopped: "This node stops; ask another one."
+        }
+    }
+}
+
+/// The shell of the control plane: feeds the brain one input at a time, and carries out its effects in the order of
+/// their contract. Decides nothing.
+///
+/// **Isolation:** an actor on a thread of its own, because writing waits for the disk.
+package actor ClusterService {
+    /// The thread of all control planes of this process; a write may hold it for as long as a sync takes.
+    private static let thread = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    private nonisolated let loop: any EventLoop
+    /// See `Actor`.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor.asUnownedSerialExecutor() }
+
+    /// This node.
+    package nonisolated let node: NodeID
+    /// The control channel.
+    package nonisolated let fabric: ControlFabric
+    nonisolated let inbox: Inbox
+    nonisolated let bells = WatchBells()
+    private nonisolated let plans: AsyncStream<PlanQuestion>
+    private nonisolated let planned: AsyncStream<PlanQuestion>.Continuation
+    private nonisolated let logger: Logger
+
+    private let settings: ClusterServiceSettings
+    private let ports: ClusterPorts
+    /// Nil once stopped, so that the next start finds it free.
+    private var store: (any EventStore & Sendable)?
+    private var brain: ControlPlane
+    private var waiting: [UInt64: CheckedContinuation<CommandOutcome, any Error>] = [:]
+    private var timer: (at: Instant, task: Scheduled<Void>)?
+    private var wallOffset: Int64?
+    private var nextMeasurement = Instant(nanoseconds: .min)
+    private var roster: FabricRoster?
+    private var followed: (OrderedTable<NodeID, Member>, OrderedTable<NodeID, Stamp>)?
+    private var announcement: (number: UInt64?, notBefore: Instant)?
+    private var viewKey: ClusterViewKey
+    private var history: ChangeHistory
+    private var hasStopped = false
+    /// Damage of the memory that was found at the start, if any.
+    package let damage: StoreFailure?
+
+    /// Loads the memory, opens the control channel, and makes the brain; `run` brings it to life.
+    ///
+    /// **Throws:** `StoreFailure` when the memory cannot be read, `FabricError` when the port cannot be opened.
+    package static func open(
+        _ settings: ClusterServiceSettings, store: consuming any EventStore & Sendable, ports: ClusterPorts,
+        logger: Logger
+    ) async throws -> ClusterService {
+        var settings = settings
+        var store = store
+        var damage: StoreFailure?
+        var stored: StoredCluster
+        do throws(StoreFailure) {
+            stored = try store.load()
+        } catch {
+            guard case .damaged = error else { throw error }
+            logger.error("the cluster's memory was damaged; this node begins without", metadata: ["why": "\(error)"])
+            damage = error
+            stored = try store.load()
+        }
+        let inbox = Inbox()
+        settings.fabric.cluster = stored.snapshot.cluster
+        let fabric = try await ControlFabric.open(settings.fabric) { inbox.offer($0) }
+        if settings.member.addresses.isEmpty {
+            settings.member.addresses = ["\(PeerAddress(host: settings.advertisedHost, port: fabric.port))"]
+        }
+        return ClusterService(settings, store, stored, damage, ports, inbox, fabric, logger)
+    }
+
+    private init(
+        _ settings: ClusterServiceSettings, _ store: any EventStore & Sendable, _ stored: StoredCluster,
+        _ damage: StoreFailure?, _ ports: ClusterPorts, _ inbox: Inbox, _ fabric: ControlFabric, _ logger: Logger
+    ) {
+        self.settings = settings
+        self.store = store
+        self.damage = damage
+        self.ports = ports
+        self.inbox = inbox
+        self.fabric = fabric
+        life = settings.fabric.boot
+        self.logger = logger
+        node = settings.member.node
+        loop = Self.thread.next()
+        var told = ControlPlaneSettings(
+            member: settings.member, seed: settings.fabric.seed, founds: settings.founds && damage == nil)
+        told.timings = settings.timings
+        brain = ControlPlane(settings: told, stored: stored)
+        viewKey = brain.viewKey
+        history = ChangeHistory(brain.view)
+        (plans, planned) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Cluster.Limits.plansInFlight * 2))
+    }
+
+    // MARK: Living
+
+    /// Runs until the task is cancelled; then hands over, says good-bye and closes the channel.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.answerPlans() }
+            await drive()
+            group.cancelAll()
+        }
+        process([.leave])
+        hasStopped = true
+        timer?.task.cancel()
+        for caller in waiting.values { caller.resume(throwing: ClusterServiceError.stopped) }
+        waiting = [:]
+        bells.finish()
+        store = nil
+        await fabric.close()
+    }
+
+    private func drive() async {
+        fabric.call(settings.seeds)
+        process([.wallClock(readWall())])
+        for await _ in inbox.bell {
+            if Task.isCancelled { return }
+            var inputs = inbox.take(FabricLimits.inputsPerWrite).flatMap { self.inputs(of: $0) }
+            if inputs.count >= FabricLimits.inputsPerWrite { inbox.ring() }
+            if let jumped = wallJump() { inputs.append(.wallClock(jumped)) }
+            if nextMeasurement <= now { inputs.append(.reading(await measure())) }
+            if let timer, timer.at <= now {
+                self.timer = nil
+                inputs.append(.tick)
+            }
+            process(inputs)
+        }
+    }
+
+    private var now: Instant { Instant(nanoseconds: ports.clocks.uptimeNanoseconds()) }
+
+    /// What an item means to the brain.
+    private func inputs(of item: Inbox.Item) -> [ControlPlane.Input] {
+        switch item {
+        case .input(let input): return [input]
+        case .fabric(.received(let message, let peer)): return [.received(message, from: peer)]
+        case .fabric(.ended(let peer)):
+            logger.info("a node's process ended", metadata: ["node": "\(peer)"])
+            return [.peerDied(peer)]
+        case .fabric(.connected(let peer, let cluster, let address)):
+            logger.debug("connected", metadata: ["node": "\(peer)", "address": "\(address)"])
+            let isNewcomer = brain.state.cluster == 0 && !settings.founds && cluster != 0
+            return isNewcomer ? [.join(seed: peer)] : []
+        case .fabric(.lost(let peer, let closure)):
+            logger.debug("connection lost", metadata: ["node": "\(peer)", "why": "\(closure)"])
+            return []
+        case .fabric(.failed(let address, _, let closure)):
+            let level: Logger.Level = closure.isViolation ? .warning : .debug
+            logger.log(level: level, "no connection", metadata: ["address": "\(address)", "why": "\(closure)"])
+            return []
+        }
+    }
+
+    // MARK: Effects
+
+    /// Gives inputs to the brain and carries out what follows, until nothing does. One write serves them all.
+    private func process(_ inputs: [ControlPlane.Input]) {
+        var inputs = inputs[...]
+        while !inputs.isEmpty {
+            var effects = Effects()
+            while let input = inputs.popFirst() {
+                effects.merge(brain.handle(input, now: now))
+                // What is written anew must be what was there when it was decided.
+                if effects.isRebase { break }
+            }
+            inputs = carryOut(effects) + inputs
+        }
+        followState()
+        setTimer()
+    }
+
+    /// Carries effects out; the inputs that come of it.
+    private func carryOut(_ effects: Effects) -> ArraySlice<ControlPlane.Input> {
+        wish = effects.wakeAt
+        do throws(StoreFailure) {
+            try store?.write(effects.persist)
+        } catch {
+            logger.error("nothing can be kept", metadata: ["why": "\(error)"])
+            return [.storeFailed(error, of: effects)]
+        }
+        fabric.send(effects.send.map { ($0.to, $0.message) })
+        for reply in effects.replies {
+            if announcement?.number == reply.command.number { announced(reply.outcome) }
+            waiting.removeValue(forKey: reply.command.number)?.resume(returning: reply.outcome)
+        }
+        for task in effects.tasks {
+            ports.tasks.perform(task) { [inbox] report in inbox.offer(.stage(report)) }
+        }
+        for question in effects.plans { planned.yield(question) }
+        var following: ArraySlice<ControlPlane.Input> = []
+        if let stored = effects.storedPosition { following.append(.stored(index: stored.index, term: stored.term)) }
+        if effects.isRebase { following.append(.storeRecovered) }
+        return following
+    }
+
+    /// When the brain wants to be woken.
+    private var wish: Instant?
+
+    private func setTimer() {
+        guard !hasStopped else { return }
+        let time = now
+        let due = max(time, min(wish ?? nextMeasurement, nextMeasurement))
+        timer?.task.cancel()
+        // The two clocks are not the same: a ring that comes too early sets the timer once more.
+        let delay = max(100_000, due.since(time).inNanoseconds)
+        timer = (due, loop.scheduleTask(in: .nanoseconds(delay)) { [inbox] in inbox.ring() })
+    }
+
+    private func answerPlans() async {
+        for await question in plans {
+            let answer = await Self.answer(question, ports.planner)
+            inbox.offer(.planned(question: question.id, answer))
+        }
+    }
+
+    /// Off the actor: planning may take a while.
+    @concurrent
+    private static func answer(_ question: PlanQuestion, _ planner: any PlacementPlanning) async -> PlanAnswer {
+        planner.plan(question)
+    }
+
+    // MARK: The world
+
+    private func readWall() -> Int64 {
+        let wall = ports.clocks.unixMilliseconds()
+        wallOffset = wall - now.nanoseconds / 1_000_000
+        return wall
+    }
+
+    /// The wall clock, when it jumped.
+    private func wallJump() -> Int64? {
+        let offset = ports.clocks.unixMilliseconds() - now.nanoseconds / 1_000_000
+        guard let known = wallOffset, abs(offset - known) > 200 else { return nil }
+        return readWall()
+    }
+
+    private func measure() async -> NodeReading {
+        nextMeasurement = now.advanced(by: settings.measuring)
+        var reading = ports.reading()
+        reading.links = await fabric.peers().filter { $0.roundTrip.smoothed != nil }
+            .prefix(FabricLimits.linkReadings).map { peer in
+                LinkReading(
+                    peer: peer.node, roundTripMicroseconds: peer.roundTrip.smoothed.map { UInt64($0) / 1000 },
+                    bytesPerSecond: nil)
+            }
+        return reading
+    }
+
+    /// The channel and the watchers follow what the log says.
+    private func followState() {
+        let state = brain.effectiveState
+        if followed.map({ $0 != state.members || $1 != state.removedMembers }) ?? true
+            || roster?.cluster != state.cluster
+        {
+            followed = (state.members, state.removedMembers)
+            let peers = state.members.elements.filter { $0.key != node }.map { ($0.key, $0.value.addresses) }
+            let new = FabricRoster(
+                cluster: state.cluster, peers: Dictionary(peers) { first, _ in first },
+                removed: Set(state.removedMembers.keys))
+            roster = new
+            fabric.follow(new)
+        }
+        announce(state)
+        let key = brain.viewKey
+        guard key != viewKey else { return }
+        viewKey = key
+        if history.note(brain.view) { bells.ring() }
+    }
+
+    /// A node whose addresses or abilities changed tells the others.
+    private func announce(_ state: ClusterState) {
+        guard let own = state.members[node], announcement?.number == nil, !hasStopped,
+            announcement.map({ $0.notBefore <= now }) ?? true, brain.currentLeader != nil
+        else { return }
+        let new = settings.member
+        guard
+            own.addresses != new.addresses || own.name != new.name || own.tags != new.tags || own.role != new.role
+                || own.level != new.level
+        else { return }
+        let number = UInt64.random(in: 1 ... .max)
+        announcement = (number, now)
+        inbox.offer(.command(number: number, .admit(new)))
+    }
+
+    private func announced(_ outcome: CommandOutcome) {
+        announcement = (nil, now.advanced(by: settings.timings.commandDeadline))
+        guard case .refused(let refusal) = outcome else { return }
+        logger.warning("the cluster does not take this node's record", metadata: ["why": "\(refusal)"])
+    }
+
+    // MARK: Callers
+
+    /// Carries a command out, wherever the leader is, and waits for its outcome.
+    ///
+    /// **Throws:** `ClusterServiceError.stopped`.
+    package func apply(_ action: Command.Action) async throws -> CommandOutcome {
+        guard !hasStopped else { throw ClusterServiceError.stopped }
+        let number = UInt64.random(in: 1 ... .max)
+        return try await withCheckedThrowingContinuation { caller in
+            waiting[number] = caller
+            process([.command(number: number, action)])
+        }
+    }
+
+    /// What this node knows of its cluster now.
+    package var view: ClusterView { brain.view }
+
+    /// What would become of a wish now, by what this node knows; nothing is decided.
+    package func preview(_ deployment: Deployment) async -> (question: PlanQuestion, answer: PlanAnswer) {
+        let question = brain.planQuestion(for: deployment, now: now)
+        return (question, await Self.answer(question, ports.planner))
+    }
+
+    /// Number of this life of the node.
+    package nonisolated let life: UInt64
+
+    /// Whether this node leads by majority.
+    package var isLeader: Bool { brain.isLeader }
+
+    /// The replicated state as far as this node has applied it.
+    package var state: ClusterState { brain.state }
+
+    /// Messages that were dropped because the brain could not keep up.
+    package nonisolated var droppedMessages: Int { inbox.dropped }
+
+    /// The changes from now on, or from behind `seen`, beginning with everything where that is no longer kept; nil when
+    /// too many watch.
+    package nonisolated func watch(after seen: UInt64? = nil) -> ClusterWatch? {
+        bells.add().map { ClusterWatch(service: self, bell: $0, seen: seen) }
+    }
+
+    func update(after seen: UInt64?) -> ClusterUpdate? { history.update(after: seen) }
+}
+
+extension Effects {
+    /// Whether everything is written anew, after the disk had failed.
+    fileprivate var isRebase: Bool { persist.contains { if case .rebase = $0 { true } else { false } } }
+}

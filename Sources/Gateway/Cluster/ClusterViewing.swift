@@ -1,0 +1,35 @@
+package import Cluster
+
+/// The cluster as the HTTP API sees it: what this node knows, and where wishes go.
+package protocol ClusterViewing: Sendable {
+    /// Number of this node's life; part of the identity of every change.
+    var life: UInt64 { get }
+
+    /// What this node knows now.
+    func currentView() async -> ClusterView
+
+    /// Carries a command out, wherever the leader is, and waits for its outcome.
+    ///
+    /// **Throws:** when this node stops.
+    func apply(_ action: Command.Action) async throws -> CommandOutcome
+
+    /// The changes behind a number, beginning with everything when they are no longer kept; nil when too many watch.
+    func updates(after number: UInt64?) async -> (any AsyncSequence<ClusterUpdate, Never> & Sendable)?
+
+    /// What would become of a wish now; nothing is decided.
+    func preview(_ deployment: Deployment) async -> PlanPreview
+}
+
+/// What would become of a wish: the question the leader would ask, and the planner's answer.
+package struct PlanPreview: Sendable {
+    /// Who could take part, and who not.
+    package let question: PlanQuestion
+    /// What the planner says.
+    package let answer: PlanAnswer
+
+    /// Puts the two together.
+    package init(question: PlanQuestion, answer: PlanAnswer) {
+        self.question = question
+        self.answer = answer
+    }
+}

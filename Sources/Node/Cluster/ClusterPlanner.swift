@@ -1,0 +1,137 @@
+package import Cluster
+package import Placement
+import Vocabulary
+
+/// Answers the control plane's questions with the planner: members become machines, and a placement becomes stages.
+///
+/// A node runs one stage of a placement at most, so plans never use more stages than there are candidates.
+package struct ClusterPlanner: PlacementPlanning {
+    /// Longest reason of a refusal; it is kept in the replicated state. **Units:** bytes.
+    private static let reasonBytes = 900
+    /// Excluded nodes that a reason names.
+    private static let namedExclusions = 4
+    /// Sequences at once where the deployment leaves it open.
+    private static let lanes: UInt64 = 4
+
+    private let model: @Sendable (Deployment) throws -> ModelFootprint
+    private let policy: PlacementPolicy
+
+    /// Plans with what `model` knows of a deployment's model; what it throws becomes the reason of a refusal.
+    package init(
+        policy: PlacementPolicy = PlacementPolicy(), model: @escaping @Sendable (Deployment) throws -> ModelFootprint
+    ) {
+        self.policy = policy
+        self.model = model
+    }
+
+    /// See `PlacementPlanning`.
+    package func plan(_ question: PlanQuestion) -> PlanAnswer {
+        do {
+            let footprint = try model(question.deployment)
+            let inventory = Self.inventory(question, layerCount: footprint.layerCount)
+            let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
+            return try answer(planner, question)
+        } catch {
+            return .refused(reason: Self.clipped("'\(question.deployment.name)' cannot be planned: \(error)"))
+        }
+    }
+
+    private func answer(_ planner: Planner, _ question: PlanQuestion) throws -> PlanAnswer {
+        var request = PlacementRequest(
+            context: question.deployment.contextTokens.map { Int(clamping: $0) },
+            lanes: Int(clamping: question.deployment.lanes ?? Self.lanes))
+        let free = try planner.plan(request)
+        if case .placed(let plan) = free, plan.stages.count >= question.width, Self.isSpread(plan) {
+            return Self.placed(plan, request)
+        }
+        // A node refused for memory, so more stages share the model; or two stages fell on one node.
+        let most = min(planner.model.layerCount, question.candidates.count)
+        if question.width <= most {
+            for count in max(question.width, 1)...most {
+                request.stages = count
+                if case .placed(let plan) = try planner.plan(request), Self.isSpread(plan) {
+                    return Self.placed(plan, request)
+                }
+            }
+        }
+        switch free {
+        case .shortfall(let shortfall): return .refused(reason: Self.reason(shortfall, question))
+        case .placed(let plan):
+            return .refused(
+                reason: Self.clipped(
+                    "\(plan.architecture) fits \(plan.stages.count) stages, but nodes refused for memory "
+                        + "and it now needs \(question.width) of them on \(question.candidates.count) nodes; "
+                        + "add a node or ask for less context." + Self.excluded(question)))
+        }
+    }
+
+    private static func isSpread(_ plan: PlacementPlan) -> Bool {
+        Set(plan.stages.map(\.node)).count == plan.stages.count
+    }
+
+    private static func placed(_ plan: PlacementPlan, _ request: PlacementRequest) -> PlanAnswer {
+        let stages = plan.stages.compactMap { stage in
+            UInt64(stage.node, radix: 16).map {
+                StageAssignment(node: NodeID($0), layers: stage.layers, bytes: stage.footprint.total)
+            }
+        }
+        return .placed(stages, contextTokens: UInt64(plan.context), lanes: UInt64(request.lanes))
+    }
+
+    // MARK: Inventory
+
+    /// The candidates as machines: what they offer is what was measured, less what is promised, plus what was freed.
+    static func inventory(_ question: PlanQuestion, layerCount: Int) -> Inventory {
+        let names = Set(question.candidates.map(\.member.node))
+        var links: [LinkInventory] = []
+        let nodes = question.candidates.map { candidate in
+            let reading = candidate.reading
+            for link in reading?.links ?? [] where names.contains(link.peer) {
+                links.append(
+                    LinkInventory(
+                        from: "\(candidate.member.node)", to: "\(link.peer)",
+                        roundTripMilliseconds: link.roundTripMicroseconds.map { Double($0) / 1000 },
+                        bytesPerSecond: link.bytesPerSecond.flatMap { $0 > 0 ? Double($0) : nil }))
+            }
+            let usable = reading?.usableBytes.map { bytes in
+                let offered = bytes.addingReportingOverflow(candidate.creditedBytes)
+                let sum = min(offered.overflow ? .max : offered.partialValue, PlacementLimits.memoryMax)
+                return ByteCount(sum - min(sum, candidate.promisedBytes))
+            }
+            let total = reading?.totalBytes.map { ByteCount(min($0, PlacementLimits.memoryMax)) }
+            let speed = DeviceSpeed(
+                weightReadBytesPerSecond: reading?.weightBytesPerSecond.flatMap { $0 > 0 ? Double($0) : nil })
+            let holdsAll =
+                !question.deployment.digest.isEmpty
+                && reading?.holds.contains(question.deployment.digest) == true
+            return NodeInventory(
+                name: "\(candidate.member.node)",
+                devices: [DeviceInventory(usableMemory: usable, totalMemory: total, speed: speed)],
+                tags: candidate.member.tags,
+                heldLayers: holdsAll ? [LayerRange(first: 0, end: layerCount)] : [])
+        }
+        return Inventory(nodes: nodes, links: links)
+    }
+
+    // MARK: Reasons
+
+    private static func reason(_ shortfall: Shortfall, _ question: PlanQuestion) -> String {
+        var reason = shortfall.description
+        if let remedy = shortfall.remedies.first { reason += " Next step: \(remedy)." }
+        let unknown = question.candidates.count { $0.reading?.usableBytes == nil }
+        if unknown > 0 { reason += " \(unknown) nodes have not told their memory yet." }
+        return clipped(reason + excluded(question))
+    }
+
+    private static func excluded(_ question: PlanQuestion) -> String {
+        guard !question.excluded.isEmpty else { return "" }
+        let named = question.excluded.prefix(namedExclusions).map { "\($0.node) (\($0.code): \($0.reason))" }
+        let more = question.excluded.count - named.count
+        return " Not used: \(named.joined(separator: ", "))" + (more > 0 ? " and \(more) more." : ".")
+    }
+
+    private static func clipped(_ text: String) -> String {
+        guard text.utf8.count > reasonBytes else { return text }
+        return String(decoding: text.utf8.prefix(reasonBytes - 3), as: UTF8.self) + "…"
+    }
+}

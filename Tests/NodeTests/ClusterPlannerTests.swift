@@ -1,0 +1,151 @@
+import GGUF
+import Placement
+import Testing
+import Vocabulary
+
+@testable import Cluster
+@testable import Node
+
+@Suite struct `Cluster planner` {
+    private static func model(layers: Int = 12) throws -> ModelFootprint {
+        var shape = ModelShape(.llama)
+        shape.layerCount = layers
+        shape.width = 512
+        shape.headCount = 8
+        shape.headCountKV = 2
+        shape.headSize = 64
+        shape.feedForward = 2048
+        shape.contextLength = 8192
+        return try ModelFootprint(try ModelCutter(try shape.writer().layout().file))
+    }
+
+    private static func planner() throws -> ClusterPlanner {
+        let model = try model()
+        return ClusterPlanner { _ in model }
+    }
+
+    private static func candidate(
+        _ number: UInt64, usable: UInt64?, promised: UInt64 = 0, credited: UInt64 = 0
+    ) -> PlanQuestion.PlanCandidate {
+        var reading = NodeReading(node: NodeID(number))
+        reading.usableBytes = usable
+        return PlanQuestion.PlanCandidate(
+            member: Member(node: NodeID(number), name: "n\(number)"), reading: reading, promisedBytes: promised,
+            creditedBytes: credited)
+    }
+
+    private static func question(
+        _ candidates: [PlanQuestion.PlanCandidate], width: Int = 1, excluded: [PlanQuestion.PlanExclusion] = []
+    ) -> PlanQuestion {
+        var deployment = Deployment(name: "m", model: "model")
+        deployment.contextTokens = 512
+        return PlanQuestion(
+            id: 1, deployment: deployment, replica: ReplicaKey(deployment: "m", index: 0), width: width,
+            candidates: candidates, excluded: excluded)
+    }
+
+    private static func stages(_ answer: PlanAnswer) throws -> [StageAssignment] {
+        guard case .placed(let stages, let context, let lanes) = answer else {
+            Issue.record("\(answer)")
+            return []
+        }
+        #expect(context == 512 && lanes == 4)
+        #expect(stages.first?.layers.first == 0 && stages.last?.layers.end == 12)
+        for (first, second) in zip(stages, stages.dropFirst()) { #expect(first.layers.end == second.layers.first) }
+        #expect(Set(stages.map(\.node)).count == stages.count)
+        #expect(stages.allSatisfy { $0.bytes.bytes > 0 })
+        return stages
+    }
+
+    /// Bytes the whole model takes on one node.
+    private static func whole() throws -> UInt64 {
+        let answer = try planner().plan(question([candidate(1, usable: 1 << 40)]))
+        return try #require(try stages(answer).first).bytes.bytes
+    }
+
+    @Test func `one node that holds the model runs it alone`() throws {
+        let stages = try Self.stages(
+            try Self.planner().plan(
+                Self.question([Self.candidate(7, usable: 1 << 40), Self.candidate(8, usable: 1 << 40)])))
+        #expect(stages.count == 1)
+    }
+
+    @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() throws {
+        let whole = try Self.whole()
+        let nodes = (1...4).map { Self.candidate(UInt64($0), usable: whole * 3 / 4) }
+        #expect(try Self.stages(try Self.planner().plan(Self.question(nodes))).count >= 2)
+        #expect(try Self.stages(try Self.planner().plan(Self.question(nodes, width: 4))).count == 4)
+        guard case .refused(let reason) = try Self.planner().plan(Self.question(nodes, width: 5)) else {
+            Issue.record("five stages on four nodes")
+            return
+        }
+        #expect(reason.contains("5") && reason.contains("4"))
+    }
+
+    @Test func `promised memory is not given twice, and freed memory counts before it is read`() throws {
+        let whole = try Self.whole()
+        let planner = try Self.planner()
+        guard
+            case .refused = planner.plan(Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
+        else {
+            Issue.record("promised memory was given again")
+            return
+        }
+        let freed = planner.plan(Self.question([Self.candidate(1, usable: whole / 8, credited: whole)]))
+        #expect(try Self.stages(freed).count == 1)
+    }
+
+    @Test func `a shortfall says what is needed, what there is, what would help, and who is left out`() throws {
+        let whole = try Self.whole()
+        let excluded = (10..<20 as Range<UInt64>).map {
+            PlanQuestion.PlanExclusion(node: NodeID($0), code: "draining", reason: "it is being emptied")
+        }
+        let answer = try Self.planner().plan(
+            Self.question([Self.candidate(1, usable: whole / 2), Self.candidate(2, usable: nil)], excluded: excluded))
+        guard case .refused(let reason) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        for part in ["requires", "short by", "Next step", "draining", "6 more", "1 nodes have not told"] {
+            #expect(reason.contains(part), "\(part) is missing in: \(reason)")
+        }
+        #expect(reason.utf8.count <= Cluster.Limits.textBytes)
+    }
+
+    @Test func `a model nobody can read is refused with its reason`() {
+        let planner = ClusterPlanner { _ in throw PlacementError.incomplete(field: "blocks", problem: "is missing") }
+        guard case .refused(let reason) = planner.plan(Self.question([Self.candidate(1, usable: 1)])) else {
+            Issue.record("it was placed")
+            return
+        }
+        #expect(reason.contains("blocks"))
+    }
+
+    @Test func `links and held models reach the planner`() throws {
+        var first = Self.candidate(1, usable: 1 << 30)
+        first.reading?.links = [
+            LinkReading(peer: NodeID(2), roundTripMicroseconds: 1500, bytesPerSecond: nil),
+            LinkReading(peer: NodeID(9), roundTripMicroseconds: 1, bytesPerSecond: 1),
+        ]
+        first.reading?.holds = ["sum"]
+        var question = Self.question([first, Self.candidate(2, usable: .max)])
+        question.deployment.digest = "sum"
+        let inventory = ClusterPlanner.inventory(question, layerCount: 12)
+        #expect(inventory.links.count == 1)
+        #expect(inventory.links.first?.roundTripMilliseconds == 1.5)
+        #expect(inventory.nodes[0].heldLayers == [LayerRange(first: 0, end: 12)])
+        #expect(inventory.nodes[1].heldLayers.isEmpty)
+        #expect(inventory.nodes[1].devices[0].usableMemory == ByteCount(PlacementLimits.memoryMax))
+    }
+
+    @Test func `a node tells what its machine offers`() {
+        let reading = NodeMeasurement(node: NodeID(3), folder: "/", holds: { ["a"] }).reading()
+        #expect(reading.node == NodeID(3))
+        #expect(reading.usableBytes ?? 0 > 0)
+        #expect(reading.freeDiskBytes ?? 0 > 0)
+        #expect(reading.holds == ["a"])
+        let unknown = NodeMeasurement(node: NodeID(3), folder: "/nowhere/at/all", inventory: { Inventory(nodes: []) })
+            .reading()
+        #expect(unknown.usableBytes == nil && unknown.freeDiskBytes == nil)
+    }
+}
