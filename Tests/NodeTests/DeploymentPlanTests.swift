@@ -1,6 +1,7 @@
 import Foundation
 import ModelStore
 import Runner
+import Serving
 import Testing
 import Vocabulary
 

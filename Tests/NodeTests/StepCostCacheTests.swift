@@ -42,7 +42,7 @@ import Vocabulary
             #expect(cache.costs(of: stage { $0.epoch = Epoch(term: 9, number: 9) }) != nil)
             #expect(cache.costs(of: stage { $0.threads = 2 }) == nil)
             #expect(cache.costs(of: stage { $0.stageIndex = 1 }) == nil)
-            #expect(cache.costs(of: stage { $0.keyType = .q8_0 }) == nil)
+            #expect(cache.costs(of: stage { $0.rowLimit = 7 }) == nil)
             #expect(cache.costs(of: stage { $0.laneCount = 8 }) == nil)
             for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
                 try Data("[7".utf8).write(to: URL(filePath: folder + "/" + name))
