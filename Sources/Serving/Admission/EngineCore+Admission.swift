@@ -52,7 +52,8 @@ extension EngineCore {
         return RequestState(
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
             sampling: request.sampling, seed: seed,
-            reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil), grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil),
+            grammar: prepared.grammar, topLogprobs: request.topLogprobs,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
