@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// Identity of a node: drawn once, kept across restarts, the subject of its certificate.
 package struct NodeID: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     /// The number behind the identity.
@@ -7,10 +9,7 @@ package struct NodeID: Hashable, Sendable, Codable, Comparable, CustomStringConv
     package init(_ value: UInt64) { self.value = value }
 
     /// Sixteen hexadecimal digits.
-    package var description: String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    package var description: String { Hexadecimal.text(of: value) }
 
     /// Orders by number; the order has no meaning but to break ties the same way everywhere.
     package static func < (left: NodeID, right: NodeID) -> Bool { left.value < right.value }

@@ -1,4 +1,5 @@
 package import Cluster
+import Vocabulary
 
 /// Identity of a cluster: drawn when it is founded, in every certificate of it.
 package struct ClusterID: Hashable, Sendable, CustomStringConvertible {

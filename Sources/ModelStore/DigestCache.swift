@@ -1,5 +1,6 @@
 import Crypto
 import SystemPackage
+import Vocabulary
 
 #if canImport(Glibc)
     import Glibc
@@ -21,7 +22,7 @@ package struct DigestCache: Sendable {
     package func digest(ofFile path: String) throws(StoreError) -> String {
         let facts = try FileFacts(path: path)
         let identity = "\(facts.identity) \(facts.byteCount) \(facts.modifiedNanoseconds)"
-        let note = "\(folder)/\(hexadecimal(SHA256.hash(data: Array(identity.utf8))).prefix(32)).sha256"
+        let note = "\(folder)/\(Hexadecimal.text(SHA256.hash(data: Array(identity.utf8))).prefix(32)).sha256"
         if let known = try? FileDescriptor.open(FilePath(note), .readOnly) {
             defer { try? known.close() }
             var text = [UInt8](repeating: 0, count: 64)
@@ -45,7 +46,7 @@ package struct DigestCache: Sendable {
                 guard length > 0 else { break }
                 hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<length]))
             }
-            return hexadecimal(hash.finalize())
+            return Hexadecimal.text(hash.finalize())
         } catch {
             throw .unreadable(path: path, reason: "\(error)")
         }

@@ -58,7 +58,7 @@ package struct StageFileCache: Sendable {
         for segment in plan.segments {
             hash.update(data: Array("\(segment.sourceOffset) \(segment.destinationOffset) \(segment.byteCount)\n".utf8))
         }
-        return hexadecimal(hash.finalize())
+        return Hexadecimal.text(hash.finalize())
     }
 
     private func write(_ plan: StageFilePlan, of modelPath: String, to path: String) throws(StoreError) {
@@ -157,9 +157,4 @@ package final class PinnedFile: Sendable {
         defer { try? opened.close() }
         return flock(opened.rawValue, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0
     }
-}
-
-/// Lower-case hexadecimal digits of a digest.
-func hexadecimal(_ digest: some Sequence<UInt8>) -> String {
-    digest.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
 }

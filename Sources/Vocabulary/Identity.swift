@@ -7,10 +7,7 @@ package struct RequestID: Hashable, Sendable, Codable, Comparable, CustomStringC
     package init(_ value: UInt64) { self.value = value }
 
     /// Sixteen hexadecimal digits.
-    package var description: String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    package var description: String { Hexadecimal.text(of: value) }
 
     /// Orders by number, that is by arrival within one node.
     package static func < (left: RequestID, right: RequestID) -> Bool { left.value < right.value }

@@ -70,18 +70,12 @@ package struct ModelDigest: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads 64 hexadecimal digits, or returns nil for anything else.
     package init?(hexadecimal text: String) {
-        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-        guard digits.count == 2 * Self.byteCount, digits.count == text.utf8.count else { return nil }
-        bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+        guard let bytes = Hexadecimal.bytes(text), bytes.count == Self.byteCount else { return nil }
+        self.bytes = bytes
     }
 
     /// Lower-case hexadecimal.
-    package var description: String {
-        bytes.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-    }
+    package var description: String { Hexadecimal.text(bytes) }
 }
 
 /// A stage's place in its placement.

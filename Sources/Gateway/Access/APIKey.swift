@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// What a key may be used for.
 package enum KeyScope: String, Hashable, Sendable, CaseIterable {
     /// Asking models, and seeing which there are.
@@ -71,19 +73,4 @@ package struct APIKey: Hashable, Sendable {
 
     /// Takes it back; the first time counts.
     mutating func revoke(at now: Int64) { revoked = revoked ?? now }
-}
-
-/// Bytes as text, two digits each.
-enum Hexadecimal {
-    static func text(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    /// The bytes of a text of digit pairs; nil for other text.
-    static func bytes(_ text: String) -> [UInt8]? {
-        let digits = text.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
-        guard digits.count % 2 == 0, !digits.contains(nil) else { return nil }
-        let values = digits.compactMap { $0 }
-        return stride(from: 0, to: values.count, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
-    }
 }

@@ -1,4 +1,5 @@
 package import Dialects
+import Vocabulary
 
 /// The bytes of `keys.json`: `{"version":1,"keys":[…]}`.
 extension KeyBook {

@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import SwiftASN1
+import Vocabulary
 import X509
 
 /// The certificate of a cluster, and the one place where certificates of nodes are checked.

@@ -1,4 +1,5 @@
 package import Cluster
+import Vocabulary
 
 /// What the cluster's side says first, before it is told anything.
 struct JoinHello: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import Cluster
 import SwiftASN1
+import Vocabulary
 
 /// The form of the file that holds a node's identity: some lines of text, PEM, and a checksum over all of it.
 ///

@@ -1,4 +1,5 @@
 import NIOCore
+import Vocabulary
 
 /// Where a node's cluster port is reached.
 package struct ClusterAddress: Hashable, Sendable, CustomStringConvertible {

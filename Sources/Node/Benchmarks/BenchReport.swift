@@ -75,14 +75,9 @@ package struct BenchReport: Sendable, Codable {
         self.settings = settings
         results = []
         machine = Machine(
-            processor: Self.processor, cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), system: Self.system,
+            processor: MachineInventory.processorName ?? "unknown", cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+            system: Self.system,
             engine: engine)
-    }
-
-    private static var processor: String {
-        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return "unknown" }
-        let line = text.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Hardware") }
-        return line?.split(separator: ":").last.map { String($0.drop { $0 == " " }) } ?? "unknown"
     }
 
     private static var system: String {

@@ -50,10 +50,14 @@ package enum MachineInventory {
             return (available.map { ByteCount($0) }, total.map { ByteCount($0) })
         }
 
-        private static var processorName: String? {
-            let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
-            return text?.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Model") }
-                .map(String.init)
+        /// The processor's name; on boards that do not tell it, the board's.
+        static var processorName: String? {
+            guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return nil }
+            let lines = text.split(separator: "\n")
+            let line = ["model name", "Hardware", "Model"].lazy.compactMap { name in
+                lines.first { $0.hasPrefix(name) }
+            }.first
+            return line?.split(separator: ":").last.map { String($0.drop { $0 == " " }) }
         }
 
         private static func number(_ path: String) -> UInt64? {
@@ -61,7 +65,8 @@ package enum MachineInventory {
             return UInt64(text.filter(\.isNumber))
         }
     #else
-        private static var processorName: String? {
+        /// The processor's name.
+        static var processorName: String? {
             var length = 0
             guard sysctlbyname("machdep.cpu.brand_string", nil, &length, nil, 0) == 0, length > 0 else { return nil }
             var bytes = [UInt8](repeating: 0, count: length)

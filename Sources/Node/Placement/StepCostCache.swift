@@ -56,7 +56,6 @@ package struct StepCostCache: Sendable {
             "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
         ]
         let digest = SHA256.hash(data: Data(conditions.joined(separator: "\n").utf8))
-        let name = digest.prefix(16).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-        return "\(folder)/\(name).json"
+        return "\(folder)/\(Hexadecimal.text(digest.prefix(16))).json"
     }
 }
