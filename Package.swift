@@ -101,8 +101,8 @@ let shells: [Target] = [
     shell(
         "Fabric",
         [
-            "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+            "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
         ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
@@ -110,7 +110,12 @@ let shells: [Target] = [
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "Fabric", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "CBuiltinModel",
+            nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -122,7 +127,7 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation",
+            "Wire", "Serving", "Simulation", "Fabric", "Identity",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
@@ -152,7 +157,7 @@ let shellTests: [Target] = [
         "FabricTests",
         [
             "Fabric", "ClusterStore", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
         "NodeTests",
@@ -191,6 +196,7 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
 ]

@@ -10,6 +10,8 @@ package struct ControlPlaneSettings: Sendable {
     package var timings = Timings()
     /// Whether an empty disk means a new cluster, with this node as its founder.
     package var founds: Bool
+    /// Identity of a cluster that is founded here; 0 draws one.
+    package var foundedCluster: UInt64 = 0
     /// Whether a debug build stops at a broken invariant right after the input that broke it.
     package var assertsInvariants = true
 
@@ -171,7 +173,7 @@ package struct ControlPlane: Sendable {
     }
 
     private mutating func found(now: Instant) {
-        let cluster = max(1, random.next())
+        let cluster = settings.foundedCluster == 0 ? max(1, random.next()) : settings.foundedCluster
         setTerm(1, vote: node)
         var member = settings.member
         member.stamp = clock.next(now: now)

@@ -1,31 +1,32 @@
 package import Cluster
-package import NIOSSL
+package import NIOCore
 
-/// How a node proves who it is, and learns who the other is.
-///
-/// The contexts are asked for anew for every connection, so a renewed certificate counts from the next one on.
+/// How connections between nodes are secured: whoever gets through has proven which node it is.
 package struct ChannelSecurity: Sendable {
-    /// TLS of the accepting side; it MUST demand a certificate of the cluster's authority.
-    ///
-    /// **Throws:** when there is no certificate of this node; the connection is then closed.
-    package let serverContext: @Sendable () throws -> NIOSSLContext
-    /// TLS of the dialling side; it MUST trust the cluster's authority only.
-    ///
-    /// **Throws:** as `serverContext` does.
-    package let clientContext: @Sendable () throws -> NIOSSLContext
-    /// The node a verified certificate belongs to.
-    ///
-    /// **Throws:** with a sentence when it names none or is revoked.
-    package let peer: @Sendable (NIOSSLCertificate) throws -> NodeID
+    /// Takes a connection whose peer is proven; what arrives until the future completes is kept back.
+    package typealias Proven = @Sendable (any Channel, NodeID) -> EventLoopFuture<Void>
 
-    /// Puts the three together.
+    /// Listens on `HOST`, `PORT` (0 is any); each connection of a proven member is handed over. Connections MUST live on
+    /// the given loop.
+    package let listen: @Sendable (String, Int, any EventLoop, @escaping Proven) -> EventLoopFuture<any Channel>
+    /// Begins the handshake on a connection this side dialled; `expecting` names the node that must answer, nil takes
+    /// any. Exactly one of `failed` and `proven` is called, unless this throws. Called on the connection's loop.
+    ///
+    /// **Throws:** when the connection is gone already.
+    package let dial:
+        @Sendable (
+            any Channel, _ expecting: NodeID?, _ failed: @escaping @Sendable (String) -> Void,
+            _ proven: @escaping Proven
+        ) throws -> Void
+
+    /// Puts the two together.
     package init(
-        serverContext: @escaping @Sendable () throws -> NIOSSLContext,
-        clientContext: @escaping @Sendable () throws -> NIOSSLContext,
-        peer: @escaping @Sendable (NIOSSLCertificate) throws -> NodeID
+        listen: @escaping @Sendable (String, Int, any EventLoop, @escaping Proven) -> EventLoopFuture<any Channel>,
+        dial: @escaping @Sendable (
+            any Channel, NodeID?, @escaping @Sendable (String) -> Void, @escaping Proven
+        ) throws -> Void
     ) {
-        self.serverContext = serverContext
-        self.clientContext = clientContext
-        self.peer = peer
+        self.listen = listen
+        self.dial = dial
     }
 }

@@ -14,7 +14,7 @@ package struct FabricSettings: Sendable {
     package var host = "0.0.0.0"
     /// Port to listen on; 0 lets the system choose.
     package var port = 0
-    /// Proof of identity; nil sends in the clear, which is for tests only.
+    /// Proof of identity, and what listens; nil sends in the clear, which is for tests only.
     package var security: ChannelSecurity?
     /// How long things take.
     package var timings = FabricTimings()

@@ -117,8 +117,14 @@ package struct FabricError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What the system said.
     package let reason: String
 
+    /// Says which address could not be opened, and why.
+    package init(address: String, reason: String) {
+        self.address = address
+        self.reason = reason
+    }
+
     /// One sentence with the next step.
     package var description: String {
-        "The cluster port \(address) cannot be opened (\(reason)); choose another with --cluster-port."
+        "The cluster port \(address) cannot be opened (\(reason)); choose another with --cluster-listen HOST:PORT."
     }
 }

@@ -38,7 +38,7 @@ package struct StageFileCache: Sendable {
     ) throws(StoreError) -> PinnedFile {
         try StoreFiles.makeFolders(folder)
         let path = "\(folder)/\(Self.key(of: plan, digest: digest)).gguf"
-        if let pinned = PinnedFile(path: path), pinned.byteCount == plan.fileByteCount {
+        if let pinned = existing(plan, digest: digest) {
             pinned.touch()
             return pinned
         }
@@ -48,6 +48,12 @@ package struct StageFileCache: Sendable {
             throw .unreadable(path: path, reason: "it vanished right after it was written")
         }
         return pinned
+    }
+
+    /// The stage file for `plan` when it is there already, pinned.
+    package func existing(_ plan: StageFilePlan, digest: String) -> PinnedFile? {
+        let pinned = PinnedFile(path: "\(folder)/\(Self.key(of: plan, digest: digest)).gguf")
+        return pinned?.byteCount == plan.fileByteCount ? pinned : nil
     }
 
     /// Digest over everything the stage file's content depends on.

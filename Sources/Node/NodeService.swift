@@ -31,6 +31,10 @@ package struct NodeConfiguration: Sendable {
     package var dataFolder = Folders.data
     /// Who may use the API, and from where.
     package var exposure = Exposure()
+    /// The node's part in a cluster; nil serves alone.
+    package var cluster: ClusterSettings?
+    /// Whether the node ends when its part in the cluster cannot be opened; else it serves alone and says so.
+    package var needsCluster = false
 
     /// A node that serves these deployments.
     package init(deployments: [DeploymentSpec]) { self.deployments = deployments }
@@ -85,8 +89,8 @@ package struct NodeService: Sendable {
     /// worth telling happens.
     ///
     /// **Throws:** `ExposureError` when others could reach the API without a key, `KeyBookError` when the keys cannot
-    /// be read, `DeploymentError` when a deployment cannot be planned, or what the HTTP server throws when its port is
-    /// taken.
+    /// be read, `DeploymentError` when a deployment cannot be planned, what `ClusterNode.open` throws when the node needs
+    /// its cluster, or what the HTTP server throws when its port is taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
         try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
     }
@@ -107,20 +111,46 @@ package struct NodeService: Sendable {
                 plan: try DeploymentPlan(spec, caches: caches), executable: executable, folder: folder,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
         }
-        let backend = NodeBackend(supervisors)
+        let cluster = try await openCluster(folder, caches)
+        let router = cluster.map { ClusterRouter($0, logger: logger) }
+        let backend = NodeBackend(supervisors, router: router)
         let gateway = GatewayServer(
-            backend: backend, store: openResponseStore(), host: configuration.host, port: configuration.port,
+            backend: backend, store: openResponseStore(), cluster: cluster.map { ClusterGate($0) }, host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
             connections: connections, logger: logger)
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
-            supervisors.map(SupervisorService.init) + [
-                gateway.application(ready: listening), DrainService(backend: backend),
-            ]
+            supervisors.map(SupervisorService.init)
+            + (cluster.map { [ClusterPartService(node: $0)] } ?? [])
+            + (router.map { [RouterService(router: $0)] } ?? [])
+            + [gateway.application(ready: listening), DrainService(backend: backend)]
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
         try await ServiceGroup(configuration: group).run()
+    }
+
+    /// The node's part in its cluster. Where it cannot be opened the node serves alone, unless it was started for it.
+    private func openCluster(_ folder: String, _ caches: NodeCaches) async throws -> ClusterNode? {
+        guard let settings = configuration.cluster else { return nil }
+        do {
+            try StoreFiles.makeFolders(configuration.dataFolder)
+            let node = try await ClusterNode.open(
+                settings,
+                ClusterNode.Surroundings(
+                    executable: executable, socketFolder: folder, cacheFolder: configuration.cacheFolder,
+                    dataFolder: configuration.dataFolder, caches: caches, logger: logger))
+            let builtin = try Self.builtinModelPath(cacheFolder: configuration.cacheFolder)
+            try await node.library.add(path: builtin, name: Self.builtinModelName)
+            for spec in configuration.deployments where spec.path != builtin {
+                try await node.library.add(path: spec.path)
+            }
+            return node
+        } catch {
+            if configuration.needsCluster { throw error }
+            logger.error("this node serves alone, without a cluster", metadata: ["why": "\(error)"])
+            return nil
+        }
     }
 
     /// The store of responses; without one the node serves all the same, and says of every response that it is not
@@ -138,6 +168,9 @@ package struct NodeService: Sendable {
             return nil
         }
     }
+
+    /// Name of the built-in model.
+    package static let builtinModelName = "skein-tiny"
 
     /// The built-in model as a file in the cache, written when it is not there yet.
     ///
@@ -189,6 +222,20 @@ private struct DrainService: Service {
         try? await gracefulShutdown()
         await backend.drain(seconds: NodeService.drainSeconds)
     }
+}
+
+/// Runs the node's part in its cluster inside the service group.
+private struct ClusterPartService: Service {
+    let node: ClusterNode
+
+    func run() async throws { await cancelWhenGracefulShutdown { await node.run() } }
+}
+
+/// Runs the router inside the service group.
+private struct RouterService: Service {
+    let router: ClusterRouter
+
+    func run() async throws { await cancelWhenGracefulShutdown { await router.run() } }
 }
 
 /// Runs a supervisor inside the service group.

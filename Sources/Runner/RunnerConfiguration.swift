@@ -44,8 +44,10 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var gpuLayers: Int32
     /// How activations travel.
     package var wire: String
-    /// Where this runner listens; port 0 lets the system choose.
+    /// Where this runner listens for its own node and for runners beside it; port 0 lets the system choose.
     package var listen: LinkAddress
+    /// Where it listens for other machines; nil when it does not.
+    package var remote: RemoteListening?
     /// Conditions on what this runner sends to other stages.
     package var conditions: LinkConditions
     /// Seed of requests that bring none.
@@ -92,6 +94,23 @@ package struct RunnerConfiguration: Sendable, Codable {
     }
 }
 
+/// How a runner is reached from other machines: over TCP with TLS, both sides proven.
+package struct RemoteListening: Sendable, Codable {
+    /// Address to bind.
+    package var host: String
+    /// Port to bind; 0 lets the system choose.
+    package var port: Int
+    /// What proves whose runner it is; also used for links to other machines.
+    package var credentials: LinkCredentials
+
+    /// Makes settings.
+    package init(host: String, port: Int, credentials: LinkCredentials) {
+        self.host = host
+        self.port = port
+        self.credentials = credentials
+    }
+}
+
 /// What the node tells a runner: one JSON object per line on its standard input. The end of the input ends the runner.
 package enum RunnerCommand: Sendable, Codable {
     /// First line: what to run.
@@ -100,15 +119,15 @@ package enum RunnerCommand: Sendable, Codable {
     /// entry stage.
     ///
     /// `costs` are those of every stage, entry stage first; nil when one could not be timed.
-    case connect(next: LinkAddress?, entry: LinkAddress?, costs: [StepCosts]?)
+    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?)
     /// Say where the time went.
     case report
 }
 
 /// What a runner tells the node: one JSON object per line on its standard output.
 package enum RunnerReport: Sendable, Codable {
-    /// The runner accepts connections here.
-    case listening(LinkAddress)
+    /// The runner accepts connections here, and those of other machines at this port.
+    case listening(LinkAddress, remotePort: Int?)
     /// The model is being read, 0 … 1.
     case loading(fraction: Double)
     /// The model is read.

@@ -89,7 +89,7 @@ package enum RunnerMain {
 /// A started stage, whatever its engine.
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
-    let connect: @Sendable (LinkAddress?, LinkAddress?, [StepCosts]?) async throws -> Void
+    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?) async throws -> Void
     /// Where the time went so far.
     let times: @Sendable () async -> StageTimes
 }
@@ -149,10 +149,12 @@ extension RunnerMain {
             report(.failed(reason: reason))
             exit(3)
         }
-        var options = LinkEndpoint.Options()
-        options.conditions = configuration.conditions
-        let outward = LinkEndpoint(on: eventLoop, options: options)
-        let inward = LinkEndpoint(on: eventLoop)
+        let dial: @Sendable (LinkTarget, any FrameLinkDelegate) async throws -> FrameLink = { target, delegate in
+            let options = try LinkEndpoint.Options(
+                to: target, with: configuration.remote?.credentials, conditions: configuration.conditions)
+            return try await LinkEndpoint(on: eventLoop, options: options).connect(
+                to: target.address, delegate: delegate)
+        }
         let index = configuration.stageIndex
         if let tools {
             let settings = EngineSettings(
@@ -164,36 +166,44 @@ extension RunnerMain {
                 prefixReuse: configuration.prefixReuse)
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
-            try await listen(inward, configuration) { driver }
+            try await listen(eventLoop, configuration) { driver }
             return RunningStage(
                 connect: { next, _, costs in
                     if let costs { await driver.adopt(CostBatchPolicy(costs)) }
-                    if let next { try await driver.dialled(outward.connect(to: next, delegate: driver)) }
+                    if let next { try await driver.dialled(dial(next, driver)) }
                     try await opened { report in await driver.whenOpened(report) }
                 }, times: { await driver.times })
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
-        try await listen(inward, configuration) { driver }
+        try await listen(eventLoop, configuration) { driver }
         return RunningStage(
             connect: { next, entry, _ in
                 guard let target = configuration.isLast ? entry : next else {
                     throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
                 }
-                try await driver.dialled(outward.connect(to: target, delegate: driver))
+                try await driver.dialled(dial(target, driver))
                 try await opened { report in await driver.whenOpened(report) }
             }, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) })
     }
 
     private static func listen(
-        _ endpoint: LinkEndpoint, _ configuration: RunnerConfiguration,
+        _ eventLoop: any EventLoop, _ configuration: RunnerConfiguration,
         accept: @escaping @Sendable () -> any FrameLinkDelegate
     ) async throws {
-        let channel = try await endpoint.listen(at: configuration.listen, accept: accept)
+        let channel = try await LinkEndpoint(on: eventLoop).listen(at: configuration.listen, accept: accept)
         var address = configuration.listen
         if case .tcp(let host, _) = address, let port = channel.localAddress?.port {
             address = .tcp(host: host, port: port)
         }
-        report(.listening(address))
+        var remotePort: Int?
+        if let remote = configuration.remote {
+            var options = LinkEndpoint.Options()
+            options.tls = try remote.credentials.configuration(dialling: false)
+            let open = try await LinkEndpoint(on: eventLoop, options: options)
+                .listen(at: .tcp(host: remote.host, port: remote.port), accept: accept)
+            remotePort = open.localAddress?.port
+        }
+        report(.listening(address, remotePort: remotePort))
     }
 
     private static func opened(

@@ -18,6 +18,21 @@ package struct LinkEndpoint: Sendable {
 
         /// In the clear, without conditions.
         package init() {}
+
+        /// What connecting to `target` takes.
+        ///
+        /// **Throws:** `LinkClosure.failed` when it is on another machine and there are no usable credentials.
+        package init(
+            to target: LinkTarget, with credentials: LinkCredentials?, conditions: LinkConditions = LinkConditions()
+        ) throws(LinkClosure) {
+            self.conditions = conditions
+            guard let name = target.serverName else { return }
+            guard let credentials else {
+                throw .failed(reason: "\(target) is on another machine, and this runner has no certificate")
+            }
+            tls = try credentials.configuration(dialling: true)
+            serverName = name
+        }
     }
 
     /// Receive buffers grow to this size while large frames arrive. **Units:** bytes.

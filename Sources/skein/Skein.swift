@@ -28,7 +28,7 @@ struct Skein: AsyncParsableCommand {
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: NodeService.version,
         subcommands: [
-            Serve.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
+            Serve.self, Join.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
             RunnerCommandLine.self,
         ])
 }

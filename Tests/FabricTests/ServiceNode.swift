@@ -47,10 +47,11 @@ struct ServiceNode {
         settings.timings = options.timings
         let stages = RecordingStages()
         let ports = ClusterPorts(
-            tasks: stages, planner: options.planner,
+            tasks: stages,
             clocks: ServiceClocks(
                 uptimeNanoseconds: { Int64(NIODeadline.now().uptimeNanoseconds) },
-                unixMilliseconds: { 1_700_000_000_000 + Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) })
+                unixMilliseconds: { 1_700_000_000_000 + Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }),
+            plan: { options.planner.plan($0) }
         ) {
             var reading = NodeReading(node: node)
             reading.usableBytes = 1 << 30

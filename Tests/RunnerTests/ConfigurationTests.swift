@@ -28,8 +28,10 @@ enum Configurations {
         let costs = try #require(StepCosts([.init(rows: 1, nanoseconds: 5), .init(rows: 2, nanoseconds: 7.5)]))
         configuration.costs = costs
         let commands: [RunnerCommand] = [
-            .configure(configuration), .connect(next: .tcp(host: "::1", port: 9), entry: nil, costs: nil),
-            .connect(next: nil, entry: .tcp(host: "::1", port: 9), costs: [costs, costs]), .report,
+            .configure(configuration), .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil),
+            .connect(
+                next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs]),
+            .report,
         ]
         for command in commands {
             let line = try JSONEncoder().encode(command)
@@ -38,7 +40,7 @@ enum Configurations {
             #expect(try Self.same(command, back))
         }
         let reports: [RunnerReport] = [
-            .listening(.unix(path: "/tmp/a b.sock")), .loading(fraction: 0.25), .ready,
+            .listening(.unix(path: "/tmp/a b.sock"), remotePort: 7), .loading(fraction: 0.25), .ready,
             .failed(reason: "two\nlines and \"quotes\""),
         ]
         for report in reports {

@@ -21,7 +21,7 @@ enum VoterReconciler {
         if let stranger = voters.first(where: { members[$0] == nil && $0 != leader }) {
             return voters.filter { $0 != stranger }
         }
-        let steady = members.values.filter { !$0.isDraining }
+        let steady = members.values.filter { !$0.isDraining && $0.role != .worker }
         let target = target(memberCount: steady.count)
         let gone = voters.filter { $0 != leader && (isGone($0) || members[$0]?.isDraining == true) }
         let spare = steady.filter { !voters.contains($0.node) && isReady($0.node) }

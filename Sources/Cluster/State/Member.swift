@@ -6,6 +6,8 @@ package struct Member: Hashable, Sendable, Recordable {
         case full = 0
         /// Answers the API and may vote; runs no stage.
         case management = 1
+        /// Runs stages; never votes, because it holds no copy of the cluster's key.
+        case worker = 2
     }
 
     /// Who it is.
@@ -14,6 +16,10 @@ package struct Member: Hashable, Sendable, Recordable {
     package var name: String
     /// Where it is reached, best first; the transport reads them.
     package var addresses: [String]
+    /// Port of those addresses where members ask each other for model files and stages; 0 while it is not known.
+    package var dataPort: UInt32 = 0
+    /// Fingerprint of its public key, hexadecimal; empty where members prove nothing.
+    package var key = ""
     /// Newest minor version of events it understands.
     package var level: UInt32
     /// What it can do, `engine-compute`, sorted.
@@ -44,6 +50,8 @@ package struct Member: Hashable, Sendable, Recordable {
         writer.put(node.value)
         writer.put(name)
         writer.put(texts: addresses)
+        writer.put(UInt64(dataPort))
+        writer.put(key)
         writer.put(UInt64(level))
         writer.put(texts: tags)
         writer.put(UInt64(role.rawValue))
@@ -56,6 +64,8 @@ package struct Member: Hashable, Sendable, Recordable {
         node = NodeID(try reader.number("member.node"))
         name = try reader.text("member.name")
         addresses = try reader.texts("member.addresses")
+        dataPort = try reader.number32("member.dataPort")
+        key = try reader.text("member.key")
         level = try reader.number32("member.level")
         tags = try reader.texts("member.tags")
         // A part this version does not know must not run stages.

@@ -1,7 +1,5 @@
 import Cluster
 import NIOCore
-import NIOSSL
-import NIOTLS
 
 #if canImport(Glibc)
     import Glibc
@@ -28,7 +26,8 @@ final class ControlConnection: ChannelInboundHandler {
 
     private let board: Switchboard
     private var context: ChannelHandlerContext?
-    private var proven: NodeID?
+    /// Who the connection was proven to be of; nil where nobody proves anything.
+    var proven: NodeID?
     private var version = FabricLimits.versions.upperBound
     private var sequence: UInt64 = 0
     private var reason: FabricClosure?
@@ -62,24 +61,6 @@ final class ControlConnection: ChannelInboundHandler {
         let limit = board.settings.timings.hello
         deadline = board.after(limit) { [weak self] in
             self?.end(.helloTimeout(milliseconds: limit.nanoseconds / 1_000_000))
-        }
-        if board.settings.security == nil { begin() }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? TLSUserEvent, case .handshakeCompleted = event { proved(context) }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    private func proved(_ context: ChannelHandlerContext) {
-        guard let security = board.settings.security, proven == nil else { return }
-        do {
-            guard let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate() else {
-                return end(.unproven(reason: "it sent no certificate"))
-            }
-            proven = try security.peer(certificate)
-        } catch {
-            return end(.unproven(reason: "\(error)"))
         }
         begin()
     }
@@ -121,9 +102,9 @@ final class ControlConnection: ChannelInboundHandler {
         } catch {
             return end(error)
         }
-        if board.settings.security != nil, proven != hello.node {
-            let who = proven.map { "\($0)" } ?? "nobody"
-            return refuse(FabricRefusal(.unproven, "The certificate is that of \(who), the hello of \(hello.node)."))
+        if let proven, proven != hello.node {
+            return refuse(
+                FabricRefusal(.unproven, "The certificate is that of \(proven), the hello of \(hello.node)."))
         }
         peer = hello
         if let refusal = board.refusal(of: self, hello) { return refuse(refusal) }
@@ -243,7 +224,6 @@ final class ControlConnection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch error {
         case let error as FabricClosure: end(error)
-        case is NIOSSLError, is BoringSSLError: end(.unproven(reason: "TLS: \(error)"))
         case let error as IOError where error.errnoCode == ECONNRESET || error.errnoCode == EPIPE: end(.closedByPeer)
         default: end(.failed(reason: "\(error)"))
         }

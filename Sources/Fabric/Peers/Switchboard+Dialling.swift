@@ -1,7 +1,6 @@
 import Cluster
 import NIOCore
 import NIOPosix
-import NIOSSL
 
 #if canImport(Glibc)
     import Glibc
@@ -116,7 +115,6 @@ extension Switchboard {
             .connectTimeout(settings.timings.connect)
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.writeBufferWaterMark, value: Self.waterMark)
         let connected =
             if let socket = try? SocketAddress(ipAddress: address.host, port: address.port) {
                 bootstrap.connect(to: socket)
@@ -141,10 +139,22 @@ extension Switchboard {
 
     private func begin(_ connection: ControlConnection, on channel: any Channel) throws {
         guard isActive else { throw FabricClosure.closedHere }
-        let handler = try settings.security.map {
-            try NIOSSLClientHandler(context: try $0.clientContext(), serverHostname: nil)
+        if let security = settings.security {
+            let attempt = NIOLoopBound((board: self, connection: connection), eventLoop: loop)
+            let expected = dialling[ObjectIdentifier(connection)]?.expected
+            try security.dial(channel, expected) { finding in
+                let (board, connection) = attempt.value
+                board.failed(connection, .unproven(reason: finding))
+            } _: { channel, node in
+                channel.eventLoop.makeCompletedFuture {
+                    let (board, connection) = attempt.value
+                    guard board.isActive else { throw FabricClosure.closedHere }
+                    try board.configure(channel, connection, proven: node)
+                }
+            }
+        } else {
+            try configure(channel, connection, proven: nil)
         }
-        try configure(channel, tls: handler, connection)
         try channel.syncOptions?.setOption(.autoRead, value: true)
         channel.read()
     }

@@ -1,7 +1,6 @@
 import Cluster
 import NIOCore
 import NIOPosix
-import NIOSSL
 import Vocabulary
 
 /// Everything behind `ControlFabric`, confined to one event loop: the listener, the lines to peers, and the rule which
@@ -54,15 +53,21 @@ final class Switchboard {
 
     func listen(port: Int) -> EventLoopFuture<Int> {
         let board = NIOLoopBound(self, eventLoop: loop)
-        let bound = ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: FabricLimits.backlog)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: Self.waterMark)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try board.value.accept(channel) }
+        let bound =
+            if let security = settings.security {
+                security.listen(settings.host, port, loop) { channel, node in
+                    channel.eventLoop.makeCompletedFuture { try board.value.accept(channel, from: node) }
+                }
+            } else {
+                ServerBootstrap(group: loop)
+                    .serverChannelOption(.backlog, value: FabricLimits.backlog)
+                    .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                    .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .childChannelInitializer { channel in
+                        channel.eventLoop.makeCompletedFuture { try board.value.accept(channel, from: nil) }
+                    }
+                    .bind(host: settings.host, port: port)
             }
-            .bind(host: settings.host, port: port)
         return bound.map { channel in
             board.value.listener = channel
             return channel.localAddress?.port ?? port
@@ -73,18 +78,20 @@ final class Switchboard {
         .init(low: FabricLimits.lowWaterBytes, high: FabricLimits.highWaterBytes)
     }
 
-    private func accept(_ channel: any Channel) throws {
+    /// Takes a connection; `node` is who dialled it, nil where nobody proves anything.
+    private func accept(_ channel: any Channel, from node: NodeID?) throws {
         let pending = live.values.count { !$0.isEstablished }
         guard isActive, live.count < FabricLimits.connections, pending < FabricLimits.pendingConnections else {
             throw FabricClosure.refusedHere(FabricRefusal(.crowded, "\(live.count) connections are open already."))
         }
-        let handler = try settings.security.map { NIOSSLServerHandler(context: try $0.serverContext()) }
-        try configure(channel, tls: handler, ControlConnection(board: self, rules: .init(), address: "", call: nil))
+        let connection = ControlConnection(board: self, rules: .init(), address: "", call: nil)
+        try configure(channel, connection, proven: node)
     }
 
-    func configure(_ channel: any Channel, tls: (any ChannelHandler)?, _ connection: ControlConnection) throws {
+    func configure(_ channel: any Channel, _ connection: ControlConnection, proven node: NodeID?) throws {
+        try channel.syncOptions?.setOption(.writeBufferWaterMark, value: Self.waterMark)
+        connection.proven = node
         let pipeline = channel.pipeline.syncOperations
-        if let tls { try pipeline.addHandler(tls) }
         try pipeline.addHandler(ByteToMessageHandler(ControlFrameDecoder(rules: connection.rules)))
         live[ObjectIdentifier(connection)] = connection
         try pipeline.addHandler(connection)

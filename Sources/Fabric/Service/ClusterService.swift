@@ -10,6 +10,8 @@ package struct ClusterServiceSettings: Sendable {
     package var member: Member
     /// Whether an empty memory means a new cluster.
     package var founds: Bool
+    /// Identity of a cluster that is founded here; 0 draws one.
+    package var foundedCluster: UInt64 = 0
     /// Peers to find the cluster by.
     package var seeds: [PeerAddress] = []
     /// The control channel.
@@ -33,20 +35,22 @@ package struct ClusterServiceSettings: Sendable {
 package struct ClusterPorts: Sendable {
     /// Runs this node's stages.
     package var tasks: any StageTasks
-    /// Decides which layers run where.
-    package var planner: any PlacementPlanning
+    /// Decides which layers run where; may take a while, as it may have to ask other nodes about a model.
+    package var plan: @Sendable (PlanQuestion) async -> PlanAnswer
     /// Measures this node; the service adds its links.
     package var reading: @Sendable () -> NodeReading
     /// The machine's clocks.
     package var clocks: ServiceClocks
+    /// Called when the members, or those that were removed, changed, before the control channel follows. MUST be quick.
+    package var membersChanged: @Sendable (ClusterState) -> Void = { _ in }
 
     /// Puts the ports together.
     package init(
-        tasks: any StageTasks, planner: any PlacementPlanning, clocks: ServiceClocks,
+        tasks: any StageTasks, clocks: ServiceClocks, plan: @escaping @Sendable (PlanQuestion) async -> PlanAnswer,
         reading: @escaping @Sendable () -> NodeReading
     ) {
         self.tasks = tasks
-        self.planner = planner
+        self.plan = plan
         self.reading = reading
         self.clocks = clocks
     }
@@ -150,6 +154,7 @@ package actor ClusterService {
         var told = ControlPlaneSettings(
             member: settings.member, seed: settings.fabric.seed, founds: settings.founds && damage == nil)
         told.timings = settings.timings
+        told.foundedCluster = settings.foundedCluster
         brain = ControlPlane(settings: told, stored: stored)
         viewKey = brain.viewKey
         history = ChangeHistory(brain.view)
@@ -273,15 +278,17 @@ package actor ClusterService {
 
     private func answerPlans() async {
         for await question in plans {
-            let answer = await Self.answer(question, ports.planner)
+            let answer = await Self.answer(question, ports.plan)
             inbox.offer(.planned(question: question.id, answer))
         }
     }
 
     /// Off the actor: planning may take a while.
     @concurrent
-    private static func answer(_ question: PlanQuestion, _ planner: any PlacementPlanning) async -> PlanAnswer {
-        planner.plan(question)
+    private static func answer(
+        _ question: PlanQuestion, _ plan: @Sendable (PlanQuestion) async -> PlanAnswer
+    ) async -> PlanAnswer {
+        await plan(question)
     }
 
     // MARK: The world
@@ -323,6 +330,7 @@ package actor ClusterService {
                 cluster: state.cluster, peers: Dictionary(peers) { first, _ in first },
                 removed: Set(state.removedMembers.keys))
             roster = new
+            ports.membersChanged(state)
             fabric.follow(new)
         }
         announce(state)
@@ -340,7 +348,7 @@ package actor ClusterService {
         let new = settings.member
         guard
             own.addresses != new.addresses || own.name != new.name || own.tags != new.tags || own.role != new.role
-                || own.level != new.level
+                || own.level != new.level || own.dataPort != new.dataPort || own.key != new.key
         else { return }
         let number = UInt64.random(in: 1 ... .max)
         announcement = (number, now)
@@ -373,7 +381,7 @@ package actor ClusterService {
     /// What would become of a wish now, by what this node knows; nothing is decided.
     package func preview(_ deployment: Deployment) async -> (question: PlanQuestion, answer: PlanAnswer) {
         let question = brain.planQuestion(for: deployment, now: now)
-        return (question, await Self.answer(question, ports.planner))
+        return (question, await Self.answer(question, ports.plan))
     }
 
     /// Number of this life of the node.

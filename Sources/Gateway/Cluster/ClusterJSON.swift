@@ -189,6 +189,14 @@ enum ClusterJSON {
         writer.endObject()
     }
 
+    private static func name(of role: Member.Role) -> String {
+        switch role {
+        case .full: "full"
+        case .management: "management"
+        case .worker: "worker"
+        }
+    }
+
     private static func write(_ view: MemberView, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.field("id", "\(view.member.node)")
@@ -197,7 +205,7 @@ enum ClusterJSON {
         writer.list(view.member.addresses) { $1.string($0) }
         writer.key("tags")
         writer.list(view.member.tags) { $1.string($0) }
-        writer.field("role", view.member.role == .management ? "management" : "full")
+        writer.field("role", name(of: view.member.role))
         writer.key("draining")
         writer.bool(view.member.isDraining)
         writer.field("liveness", "\(view.liveness)")

@@ -1,13 +1,18 @@
 package import Cluster
-package import Fabric
+import Fabric
 package import Gateway
 
-/// The cluster service as the HTTP API sees it.
+/// The cluster service as the HTTP API sees it. A wish to deploy is completed with the digest of the model's file before
+/// it enters the log, because a name or a path means something on this node only.
 package struct ClusterGate: ClusterViewing {
     private let service: ClusterService
+    private let library: ModelLibrary
 
-    /// Opens a service to the API.
-    package init(_ service: ClusterService) { self.service = service }
+    /// Opens a node's part in the cluster to the API.
+    init(_ node: ClusterNode) {
+        service = node.service
+        library = node.library
+    }
 
     /// See `ClusterViewing`.
     package var life: UInt64 { service.life }
@@ -18,7 +23,13 @@ package struct ClusterGate: ClusterViewing {
     /// See `ClusterViewing`.
     ///
     /// **Throws:** `ClusterServiceError.stopped`.
-    package func apply(_ action: Command.Action) async throws -> CommandOutcome { try await service.apply(action) }
+    package func apply(_ action: Command.Action) async throws -> CommandOutcome {
+        guard case .deploy(let wish) = action else { return try await service.apply(action) }
+        switch await completed(wish) {
+        case .success(let deployment): return try await service.apply(.deploy(deployment))
+        case .failure(let refusal): return .refused(refusal)
+        }
+    }
 
     /// See `ClusterViewing`.
     package func updates(after number: UInt64?) async -> (any AsyncSequence<ClusterUpdate, Never> & Sendable)? {
@@ -26,8 +37,31 @@ package struct ClusterGate: ClusterViewing {
     }
 
     /// See `ClusterViewing`.
-    package func preview(_ deployment: Deployment) async -> PlanPreview {
+    package func preview(_ wish: Deployment) async -> PlanPreview {
+        var deployment = wish
+        var refused: PlanAnswer?
+        switch await completed(wish) {
+        case .success(let complete): deployment = complete
+        case .failure(let refusal): refused = .refused(reason: refusal.description)
+        }
         let (question, answer) = await service.preview(deployment)
-        return PlanPreview(question: question, answer: answer)
+        return PlanPreview(question: question, answer: refused ?? answer)
+    }
+
+    private func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> {
+        guard wish.digest.isEmpty else { return .success(wish) }
+        var deployment = wish
+        do throws(LibraryError) {
+            deployment.digest = try await library.resolve(wish.model).digest
+            return .success(deployment)
+        } catch {
+            // Deployed before from another node, the cluster knows what the name means.
+            let known = await service.state.deployments.values.first { $0.model == wish.model && !$0.digest.isEmpty }
+            if let known {
+                deployment.digest = known.digest
+                return .success(deployment)
+            }
+            return .failure(CommandRefusal(.notFound, error.description))
+        }
     }
 }

@@ -5,7 +5,7 @@ import Vocabulary
 /// Answers the control plane's questions with the planner: members become machines, and a placement becomes stages.
 ///
 /// A node runs one stage of a placement at most, so plans never use more stages than there are candidates.
-package struct ClusterPlanner: PlacementPlanning {
+package struct ClusterPlanner: Sendable {
     /// Longest reason of a refusal; it is kept in the replicated state. **Units:** bytes.
     private static let reasonBytes = 900
     /// Excluded nodes that a reason names.
@@ -13,21 +13,22 @@ package struct ClusterPlanner: PlacementPlanning {
     /// Sequences at once where the deployment leaves it open.
     private static let lanes: UInt64 = 4
 
-    private let model: @Sendable (Deployment) throws -> ModelFootprint
+    private let model: @Sendable (Deployment) async throws -> ModelFootprint
     private let policy: PlacementPolicy
 
     /// Plans with what `model` knows of a deployment's model; what it throws becomes the reason of a refusal.
     package init(
-        policy: PlacementPolicy = PlacementPolicy(), model: @escaping @Sendable (Deployment) throws -> ModelFootprint
+        policy: PlacementPolicy = PlacementPolicy(),
+        model: @escaping @Sendable (Deployment) async throws -> ModelFootprint
     ) {
         self.policy = policy
         self.model = model
     }
 
-    /// See `PlacementPlanning`.
-    package func plan(_ question: PlanQuestion) -> PlanAnswer {
+    /// A placement for the question, or why there is none.
+    package func plan(_ question: PlanQuestion) async -> PlanAnswer {
         do {
-            let footprint = try model(question.deployment)
+            let footprint = try await model(question.deployment)
             let inventory = Self.inventory(question, layerCount: footprint.layerCount)
             let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
             return try answer(planner, question)

@@ -9,6 +9,9 @@ import Wire
 ///
 /// **Isolation:** the link's event loop is the actor's executor.
 actor ControlLink {
+    /// How long the handshake may take. **Units:** seconds.
+    private static let openSeconds: Int64 = 10
+
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
 
@@ -20,23 +23,41 @@ actor ControlLink {
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var reports: [CheckedContinuation<EntryReport?, Never>] = []
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
+    private let lost: @Sendable (LinkClosure) -> Void
 
-    init(hello: Hello, eventLoop: any EventLoop) {
+    /// `lost` is called once when an open link closes; who made the link then ends its streams by `fail`.
+    init(
+        hello: Hello, eventLoop: any EventLoop, lost: @escaping @Sendable (LinkClosure) -> Void = { _ in }
+    ) {
         self.hello = hello
         self.eventLoop = eventLoop
+        self.lost = lost
     }
 
     /// Connects and shakes hands.
     ///
     /// **Throws:** `LinkClosure` when the runner cannot be reached or refuses.
-    func open(_ address: LinkAddress) async throws {
-        let link = try await LinkEndpoint(on: eventLoop).connect(to: address, delegate: self)
+    func open(_ target: LinkTarget, with credentials: LinkCredentials? = nil) async throws {
+        let options = try LinkEndpoint.Options(to: target, with: credentials)
+        let link = try await LinkEndpoint(on: eventLoop, options: options).connect(to: target.address, delegate: self)
         self.link = link
         try writer.hello(hello)
+        let deadline = eventLoop.scheduleTask(in: .seconds(Self.openSeconds)) {
+            self.assumeIsolated { $0.giveUpOpening() }
+        }
+        defer { deadline.cancel() }
         try await withCheckedThrowingContinuation { continuation in
             opening = continuation
             link.send(&writer)
         }
+    }
+
+    private func giveUpOpening() {
+        guard let waiting = opening else { return }
+        opening = nil
+        waiting.resume(
+            throwing: LinkClosure.failed(reason: "the runner did not answer within \(Self.openSeconds) s"))
+        link?.close()
     }
 
     /// Starts a request. The stream ends after its terminal event.
@@ -152,7 +173,8 @@ actor ControlLink {
     private func closed(_ reason: LinkClosure) {
         opening?.resume(throwing: reason)
         opening = nil
-        // The supervisor hears of the runner's exit and knows more than "closed"; it ends the streams with the reason.
+        // Who made the link may hear of the runner's exit and know more than "closed"; it ends the streams.
+        if isOpen { lost(reason) }
         isOpen = false
         for report in reports { report.resume(returning: nil) }
         reports = []

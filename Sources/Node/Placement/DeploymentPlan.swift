@@ -7,12 +7,6 @@ import Transport
 package import Vocabulary
 import Wire
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// A deployment worked out for this machine: the model's card, the cut, and a file for every stage.
 package struct DeploymentPlan: Sendable {
     /// What is served.
@@ -23,41 +17,20 @@ package struct DeploymentPlan: Sendable {
     package let cut: Cut
     /// The stage files, pinned as long as the plan lives; one stage uses the model file itself.
     let files: [StageFile]
-    private let costs: StepCostCache
-    private let isRecurrent: Bool
-    /// Sequences the engine library tells apart.
-    private static let laneLimit = 256
-
-    struct StageFile: Sendable {
-        let path: String
-        let recipe: StageRecipe
-        let pin: PinnedFile?
-    }
+    private let runners: RunnerPlan
 
     /// Reads the model's header, checks it, cuts it and makes the stage files.
     ///
     /// **Throws:** `DeploymentError.store` or `.setting` with the numbers.
     package init(_ spec: DeploymentSpec, caches: NodeCaches) throws(DeploymentError) {
-        guard (1...Self.laneLimit).contains(spec.laneCount) else {
-            throw .setting(name: "lanes", value: "\(spec.laneCount)", limit: "1 … \(Self.laneLimit) are allowed")
-        }
-        guard (0...Self.laneLimit).contains(spec.keptSequences) else {
-            throw .setting(
-                name: "kept-prefixes", value: "\(spec.keptSequences)", limit: "0 … \(Self.laneLimit) are allowed")
-        }
         do {
+            try RunnerPlan.check(spec)
             let file = try ModelFile(path: spec.path)
             let digest = try caches.digests.digest(ofFile: spec.path)
             let cutter = try file.cutter()
             let cut = try Self.cut(spec, cutter)
-            isRecurrent = cutter.layers(.recurrent).contains(true)
-            let trained = file.trainedContext
-            let window = spec.window ?? min(trained, DeploymentSpec.defaultWindow)
-            guard window >= 2, window <= 1 << 24 else {
-                throw DeploymentError.setting(
-                    name: "ctx", value: "\(window)", limit: "2 … \(1 << 24) tokens are allowed")
-            }
-            card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
+            runners = try RunnerPlan(spec, of: file, cutter, digest: digest, stages: cut.stages, costs: caches.costs)
+            card = runners.card
             var files: [StageFile] = []
             for layers in cut.stages where cut.stageCount > 1 {
                 let plan = try cutter.plan(layers)
@@ -68,7 +41,6 @@ package struct DeploymentPlan: Sendable {
                 files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
             }
             self.files = files
-            costs = caches.costs
             self.cut = cut
             self.spec = spec
         } catch let error as DeploymentError {
@@ -103,32 +75,12 @@ package struct DeploymentPlan: Sendable {
     func runnerConfigurations(cluster: String, placement: String, epoch: Epoch, folder: String) -> [RunnerConfiguration]
     {
         files.enumerated().map { index, file in
-            var configuration = RunnerConfiguration(
-                cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: cut.stages,
-                modelDigest: card.digest, path: file.path, recipe: file.recipe,
-                laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext,
-                listen: .unix(path: "\(folder)/\(epoch.number)-\(index).sock"))
-            // A recurrent state is as large for a kept sequence as for a running one.
-            let room = isRecurrent ? spec.laneCount : Self.laneLimit
-            configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
-            configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
-            configuration.rowLimit = min(spec.rowLimit, card.servedContext)
-            configuration.threads = spec.threads ?? max(1, Self.coreCount / cut.stageCount)
-            configuration.keyType = spec.keyType
-            configuration.valueType = spec.valueType
-            configuration.gpuLayers = spec.gpuLayers
-            configuration.wire = spec.wire.description
-            configuration.conditions = spec.conditions
-            configuration.seed = UInt64.random(in: .min ... .max)
-            configuration.costs = costs.costs(of: configuration)
-            return configuration
+            runners.configuration(
+                index, file: file, cluster: cluster, placement: placement, epoch: epoch,
+                listen: .unix(path: "\(folder)/\(epoch.number)-\(index).sock"), sharing: cut.stageCount)
         }
     }
 
     /// Keeps what a stage measured for the next start; what it was told is known already.
-    func remember(_ measured: StepCosts, of stage: RunnerConfiguration) {
-        if stage.costs == nil { costs.remember(measured, of: stage) }
-    }
-
-    private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+    func remember(_ measured: StepCosts, of stage: RunnerConfiguration) { runners.remember(measured, of: stage) }
 }

@@ -191,7 +191,7 @@ actor PlacementSupervisor {
         var lastWords: [Int: String] = [:]
         for await notice in notices {
             switch notice {
-            case .report(let index, .listening(let address)): addresses[index] = address
+            case .report(let index, .listening(let address, _)): addresses[index] = address
             case .report(_, .loading): break
             case .report(let index, .loaded(let stage)):
                 loaded[index] = stage
@@ -217,7 +217,10 @@ actor PlacementSupervisor {
                 let stages = configurations.indices.map { loaded[$0]?.costs }
                 let costs = stages.contains(nil) ? nil : stages.compactMap { $0 }
                 for (index, continuation) in commands.enumerated() {
-                    continuation.yield(.connect(next: addresses[index + 1], entry: addresses[0], costs: costs))
+                    continuation.yield(
+                        .connect(
+                            next: addresses[index + 1].map { LinkTarget($0) },
+                            entry: addresses[0].map { LinkTarget($0) }, costs: costs))
                 }
             }
             if case .report(_, .ready) = notice, readyStages == configurations.count, let entry = addresses[0],
@@ -249,7 +252,7 @@ actor PlacementSupervisor {
             receiver: StagePlace(index: 0, layers: entry.layers), model: digest, width: width, format: plan.spec.wire)
         let link = ControlLink(hello: hello, eventLoop: eventLoop)
         do {
-            try await link.open(address)
+            try await link.open(LinkTarget(address))
         } catch {
             return Loss(stage: 0, reason: "\(error)")
         }

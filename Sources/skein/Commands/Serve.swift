@@ -1,5 +1,4 @@
 import ArgumentParser
-import Gateway
 import LlamaEngine
 import Logging
 import Node
@@ -24,16 +23,14 @@ struct Serve: AsyncParsableCommand {
     var listen = "127.0.0.1:7534"
 
     @OptionGroup var exposure: ExposureOptions
+    @OptionGroup var cluster: ClusterOptions
 
-    @Option(help: "Log level: trace, debug, info, notice, warning, error.")
-    var logLevel = "warning"
+    @Flag(help: "Serve alone: belong to no cluster and open no port for other nodes.")
+    var alone = false
+
+    @OptionGroup var logging: LoggingOptions
 
     func run() async throws {
-        let level = Logger.Level(rawValue: logLevel)
-        guard let level else { throw ValidationError("--log-level is '\(logLevel)'; it takes trace … error.") }
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
-        var logger = Logger(label: "skein")
-        logger.logLevel = level
         let (host, port) = try Self.address(listen)
         let cacheFolder = Folders.cache
         let path = try model ?? NodeService.builtinModelPath(cacheFolder: cacheFolder)
@@ -44,36 +41,24 @@ struct Serve: AsyncParsableCommand {
         configuration.host = host
         configuration.port = port
         configuration.exposure = exposure.exposure
-        let node = NodeService(configuration, executable: try ThisProgram.path, logger: logger)
-        do {
-            let served = spec.name
+        configuration.cluster = alone ? nil : try cluster.settings
+        let node = NodeService(configuration, executable: try ThisProgram.path, logger: try logging.logger)
+        let served = spec.name
+        try await NodeEnding.reported(listen: listen) {
             try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
-        } catch let error as ExposureError {
-            Output.error("\(error)")
-            throw ExitCode(2)
-        } catch let error as KeyBookError {
-            Output.error("\(error)")
-            throw ExitCode(1)
-        } catch let error as DeploymentError {
-            Output.error("\(error)")
-            if case .setting = error { throw ExitCode(2) }
-            throw ExitCode(1)
-        } catch {
-            Output.error("cannot serve at \(listen): \(error); choose another --listen HOST:PORT.")
-            throw ExitCode(1)
         }
     }
 
     private var defaultName: String {
-        guard let model else { return "skein-tiny" }
+        guard let model else { return NodeService.builtinModelName }
         let file = model.split(separator: "/").last.map(String.init) ?? model
         return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
     }
 
-    static func address(_ text: String) throws -> (host: String, port: Int) {
+    static func address(_ text: String, of option: String = "--listen") throws -> (host: String, port: Int) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65535).contains(port), colon != text.startIndex
-        else { throw ValidationError("--listen is '\(text)'; it takes HOST:PORT with a port in 0 … 65535.") }
+        else { throw ValidationError("\(option) is '\(text)'; it takes HOST:PORT with a port in 0 … 65535.") }
         return (String(text[..<colon]).trimmingBrackets, port)
     }
 }
@@ -81,6 +66,25 @@ struct Serve: AsyncParsableCommand {
 extension String {
     fileprivate var trimmingBrackets: String {
         hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : self
+    }
+}
+
+/// What a node writes to standard error.
+struct LoggingOptions: ParsableArguments {
+    @Option(help: "Log level: trace, debug, info, notice, warning, error.")
+    var logLevel = "warning"
+
+    /// The logger, made once per process.
+    var logger: Logger {
+        get throws {
+            guard let level = Logger.Level(rawValue: logLevel) else {
+                throw ValidationError("--log-level is '\(logLevel)'; it takes trace … error.")
+            }
+            LoggingSystem.bootstrap(StreamLogHandler.standardError)
+            var logger = Logger(label: "skein")
+            logger.logLevel = level
+            return logger
+        }
     }
 }
 

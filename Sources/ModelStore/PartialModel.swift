@@ -1,0 +1,159 @@
+import Synchronization
+import SystemPackage
+import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A model file of which only some ranges are here: as long as the whole, with holes for what was not fetched.
+///
+/// A stage is cut from it as from the whole file, once the ranges of its layers are there. What was fetched is noted
+/// beside it after it is on disk, so that a fetch that broke off goes on where it was. Two writers of the same model
+/// write the same bytes, so they do not harm each other.
+package final class PartialModel: Sendable {
+    /// Where the file is.
+    package let path: String
+    /// Length of the whole model. **Units:** bytes.
+    package let byteCount: UInt64
+    private let file: FileDescriptor
+    private let notes: FileDescriptor
+    private let present: Mutex<[Range<UInt64>]>
+    /// More ranges than any fetch makes; a file of notes beyond it is begun anew.
+    private static let noteLimit = 1 << 20
+
+    /// Opens what is there of a model in `folder`, or begins it.
+    ///
+    /// **Throws:** `StoreError.unwritable`, or `diskFull`.
+    package init(folder: String, digest: String, byteCount: UInt64) throws(StoreError) {
+        try StoreFiles.makeFolders(folder)
+        path = "\(folder)/\(digest).part"
+        self.byteCount = byteCount
+        do {
+            file = try FileDescriptor.open(
+                FilePath(path), .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+            notes = try FileDescriptor.open(
+                FilePath(path + ".ranges"), .readWrite, options: [.create, .append, .closeOnExec],
+                permissions: .ownerReadWrite)
+        } catch {
+            throw .unwritable(path: path, reason: "\(error)")
+        }
+        guard ftruncate(file.rawValue, off_t(byteCount)) == 0 else {
+            throw .unwritable(path: path, reason: String(cString: strerror(errno)))
+        }
+        present = Mutex(Self.read(notes, within: byteCount))
+    }
+
+    deinit {
+        try? file.close()
+        try? notes.close()
+    }
+
+    private static func read(_ notes: FileDescriptor, within byteCount: UInt64) -> [Range<UInt64>] {
+        let length = (try? notes.seek(offset: 0, from: .end)) ?? 0
+        guard length > 0, length < Int64(noteLimit) * 42 else { return [] }
+        var bytes = [UInt8](repeating: 0, count: Int(length))
+        let count = (try? bytes.withUnsafeMutableBytes { try notes.read(fromAbsoluteOffset: 0, into: $0) }) ?? 0
+        var ranges: [Range<UInt64>] = []
+        for line in String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n") {
+            let numbers = line.split(separator: " ").compactMap { UInt64($0) }
+            // A torn last line names less than was written, or nothing.
+            guard numbers.count == 2, numbers[0] < numbers[1], numbers[1] <= byteCount else { continue }
+            ranges.append(numbers[0]..<numbers[1])
+        }
+        return merged(ranges)
+    }
+
+    private static func merged(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
+        var merged: [Range<UInt64>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = merged.last, range.lowerBound <= last.upperBound {
+                merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
+    }
+
+    /// What of `wanted` is not here yet, ascending, in pieces of at most `pieceByteCount`.
+    package func missing(_ wanted: [Range<UInt64>], pieceByteCount: UInt64) -> [Range<UInt64>] {
+        let present = present.withLock { $0 }
+        var pieces: [Range<UInt64>] = []
+        for range in Self.merged(wanted.filter { !$0.isEmpty }) {
+            var start = range.lowerBound
+            for have in present where have.upperBound > start && have.lowerBound < range.upperBound {
+                Self.cut(start, have.lowerBound, pieceByteCount, into: &pieces)
+                start = max(start, have.upperBound)
+            }
+            Self.cut(start, range.upperBound, pieceByteCount, into: &pieces)
+        }
+        return pieces
+    }
+
+    private static func cut(
+        _ start: UInt64, _ end: UInt64, _ pieceByteCount: UInt64, into pieces: inout [Range<UInt64>]
+    ) {
+        var start = start
+        while start < end {
+            let next = min(end, start + pieceByteCount)
+            pieces.append(start..<next)
+            start = next
+        }
+    }
+
+    /// Writes bytes that came.
+    ///
+    /// **Throws:** `StoreError.unwritable` or `diskFull`.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StoreError) {
+        guard offset <= byteCount, UInt64(bytes.count) <= byteCount - offset else {
+            throw .unwritable(path: path, reason: "\(bytes.count) bytes at \(offset) are beyond its end \(byteCount)")
+        }
+        do {
+            try file.writeAll(toAbsoluteOffset: Int64(offset), bytes)
+        } catch {
+            if let number = error as? Errno, number == .noSpace {
+                throw .diskFull(path: path, needed: ByteCount(UInt64(bytes.count)), free: ByteCount(0))
+            }
+            throw .unwritable(path: path, reason: "\(error)")
+        }
+    }
+
+    /// Notes that a range is here, after it has reached the disk.
+    ///
+    /// **Throws:** `StoreError.unwritable`.
+    package func finish(_ range: Range<UInt64>) throws(StoreError) {
+        do {
+            guard fsync(file.rawValue) == 0 else { throw Errno(rawValue: errno) }
+            try notes.writeAll(Array("\(range.lowerBound) \(range.upperBound)\n".utf8))
+        } catch {
+            throw .unwritable(path: path, reason: "\(error)")
+        }
+        present.withLock { $0 = Self.merged($0 + [range]) }
+    }
+
+    /// Makes the whole file of it, after its content was checked against the digest.
+    ///
+    /// **Throws:** `StoreError.unreadable` when the digest differs; what is here is then forgotten.
+    package func complete(digest: String, with digests: DigestCache) throws(StoreError) -> String {
+        let actual = try digests.digest(ofFile: path)
+        guard actual == digest else {
+            remove()
+            throw .unreadable(path: path, reason: "its content has the digest \(actual) instead of \(digest)")
+        }
+        let whole = String(path.dropLast(".part".count)) + ".gguf"
+        guard rename(path, whole) == 0 else {
+            throw .unwritable(path: whole, reason: String(cString: strerror(errno)))
+        }
+        unlink(path + ".ranges")
+        return whole
+    }
+
+    /// Removes the file and what was noted of it.
+    package func remove() {
+        unlink(path)
+        unlink(path + ".ranges")
+    }
+}

@@ -1,0 +1,159 @@
+import Hummingbird
+import HummingbirdCore
+import Identity
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import ServiceLifecycle
+import Synchronization
+
+/// The port where members of the cluster ask this node: HTTP over TLS, and only whoever shows a certificate of the
+/// cluster and is still trusted gets as far as a route.
+struct PeerServer: Sendable {
+    private let security: ClusterSecurity
+    private let routes: PeerRoutes
+    private let host: String
+    private let port: Int
+    private let logger: Logger
+
+    init(security: ClusterSecurity, routes: PeerRoutes, host: String, port: Int, logger: Logger) {
+        self.security = security
+        self.routes = routes
+        self.host = host
+        self.port = port
+        self.logger = logger
+    }
+
+    /// The server; `ready` gets the port it listens at.
+    func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
+        let router = Router(context: PeerContext.self)
+        router.add(middleware: PeerErrors(logger: logger))
+        router.add(middleware: PeerProof(security: security))
+        routes.add(to: router)
+        let tls = PeerTLS(security)
+        var quiet = logger
+        // The server library logs every request at info.
+        quiet.logLevel = max(logger.logLevel, .warning)
+        return Application(
+            router: router,
+            server: HTTPServerBuilder { responder in
+                PeerChannel(
+                    base: HTTP1Channel(
+                        responder: responder,
+                        configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(PeerLimits.idleSeconds))),
+                    tls: tls)
+            },
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: port), backlog: PeerLimits.backlog,
+                availableConnectionsDelegate: MaximumAvailableConnections(PeerLimits.connections)),
+            onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) },
+            eventLoopGroupProvider: .singleton, logger: quiet)
+    }
+}
+
+/// TLS contexts of the listening side, made anew when the certificate was renewed.
+final class PeerTLS: Sendable {
+    private let security: ClusterSecurity
+    private let made = Mutex<(serial: String, context: NIOSSLContext)?>(nil)
+
+    init(_ security: ClusterSecurity) { self.security = security }
+
+    func context() throws -> NIOSSLContext {
+        let serial = security.credentials.certificate.identity.serial
+        if let known = made.withLock({ $0 }), known.serial == serial { return known.context }
+        let context = try NIOSSLContext(configuration: security.linkConfiguration(dialing: false))
+        made.withLock { $0 = (serial, context) }
+        return context
+    }
+}
+
+/// HTTP/1.1 behind the TLS of the cluster.
+private struct PeerChannel: ServerChildChannel {
+    let base: HTTP1Channel
+    let tls: PeerTLS
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
+        channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: try tls.context()))
+        }.flatMap { base.setup(channel: channel, logger: logger) }
+    }
+
+    func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
+/// A request of a member.
+struct PeerContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+    /// Who asks; set before any route runs.
+    var peer: PeerIdentity?
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    var maxUploadSize: Int { PeerLimits.bodyBytes }
+}
+
+/// Finds out who asks, and refuses whoever was removed or revoked since its certificate was issued.
+private struct PeerProof: RouterMiddleware {
+    let security: ClusterSecurity
+
+    func handle(
+        _ request: Request, context: PeerContext,
+        next: @concurrent (Request, PeerContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        guard let certificate = try await context.channel.nioSSL_peerCertificate().get() else {
+            throw PeerRefusal(.unauthorized, "The connection shows no certificate.")
+        }
+        do throws(CertificateRefusal) {
+            context.peer = try security.peer(of: [certificate])
+        } catch {
+            throw PeerRefusal(.forbidden, "\(error)")
+        }
+        return try await next(request, context)
+    }
+}
+
+/// An answer other than success: a status and a sentence.
+struct PeerRefusal: Error {
+    let status: HTTPResponse.Status
+    let message: String
+
+    init(_ status: HTTPResponse.Status, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+}
+
+/// Turns what routes throw into a status and a sentence.
+private struct PeerErrors: RouterMiddleware {
+    let logger: Logger
+
+    func handle(
+        _ request: Request, context: PeerContext,
+        next: @concurrent (Request, PeerContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let refusal as PeerRefusal {
+            return Self.response(refusal.status, refusal.message)
+        } catch let error as any HTTPResponseError {
+            return Self.response(error.status, "\(request.method) \(request.uri.path): \(error)")
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            logger.warning("a member's request failed", metadata: ["path": "\(request.uri.path)", "why": "\(error)"])
+            return Self.response(.internalServerError, "\(error)")
+        }
+    }
+
+    private static func response(_ status: HTTPResponse.Status, _ text: String) -> Response {
+        Response(
+            status: status, headers: [.contentType: "text/plain; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+}

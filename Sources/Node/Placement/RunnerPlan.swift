@@ -1,0 +1,93 @@
+import GGUF
+import ModelStore
+import Runner
+import Serving
+import Transport
+import Vocabulary
+import Wire
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The file a stage is loaded from, pinned as long as the value lives.
+struct StageFile: Sendable {
+    let path: String
+    let recipe: StageRecipe
+    /// Keeps the file in its cache; nil for files of no cache.
+    let pin: PinnedFile?
+}
+
+/// What the runners of one placement have in common, wherever they run.
+struct RunnerPlan: Sendable {
+    let spec: DeploymentSpec
+    let card: ModelCard
+    let stages: [LayerRange]
+    private let isRecurrent: Bool
+    private let costs: StepCostCache
+    /// Sequences the engine library tells apart.
+    private static let laneLimit = 256
+    /// Longest window. **Units:** tokens.
+    private static let windowLimit = 1 << 24
+
+    /// Whether the numbers of a wish are within their limits.
+    static func check(_ spec: DeploymentSpec) throws(DeploymentError) {
+        guard (1...laneLimit).contains(spec.laneCount) else {
+            throw .setting(name: "lanes", value: "\(spec.laneCount)", limit: "1 … \(laneLimit) are allowed")
+        }
+        guard (0...laneLimit).contains(spec.keptSequences) else {
+            throw .setting(
+                name: "kept-prefixes", value: "\(spec.keptSequences)", limit: "0 … \(laneLimit) are allowed")
+        }
+    }
+
+    init(
+        _ spec: DeploymentSpec, of file: ModelFile, _ cutter: ModelCutter, digest: String, stages: [LayerRange],
+        costs: StepCostCache
+    ) throws(DeploymentError) {
+        try Self.check(spec)
+        let window = spec.window ?? min(file.trainedContext, DeploymentSpec.defaultWindow)
+        guard window >= 2, window <= Self.windowLimit else {
+            throw .setting(name: "ctx", value: "\(window)", limit: "2 … \(Self.windowLimit) tokens are allowed")
+        }
+        self.spec = spec
+        self.stages = stages
+        self.costs = costs
+        isRecurrent = cutter.layers(.recurrent).contains(true)
+        card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
+    }
+
+    /// What the runner of one stage is told; `sharing` runners share this machine's cores.
+    func configuration(
+        _ index: Int, file: StageFile, cluster: String, placement: String, epoch: Epoch, listen: LinkAddress,
+        sharing runners: Int
+    ) -> RunnerConfiguration {
+        var configuration = RunnerConfiguration(
+            cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: stages,
+            modelDigest: card.digest, path: file.path, recipe: file.recipe,
+            laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext, listen: listen)
+        // A recurrent state is as large for a kept sequence as for a running one.
+        let room = isRecurrent ? spec.laneCount : Self.laneLimit
+        configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
+        configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
+        configuration.rowLimit = min(spec.rowLimit, card.servedContext)
+        configuration.threads = spec.threads ?? max(1, Self.coreCount / runners)
+        configuration.keyType = spec.keyType
+        configuration.valueType = spec.valueType
+        configuration.gpuLayers = spec.gpuLayers
+        configuration.wire = spec.wire.description
+        configuration.conditions = spec.conditions
+        configuration.seed = UInt64.random(in: .min ... .max)
+        configuration.costs = costs.costs(of: configuration)
+        return configuration
+    }
+
+    /// Keeps what a stage measured for the next start; what it was told is known already.
+    func remember(_ measured: StepCosts, of stage: RunnerConfiguration) {
+        if stage.costs == nil { costs.remember(measured, of: stage) }
+    }
+
+    private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+}

@@ -1,0 +1,225 @@
+import Cluster
+import Fabric
+import GGUF
+import Gateway
+import Identity
+import Logging
+import ModelStore
+import NIOCore
+import NIOPosix
+import Runner
+import Transport
+import Vocabulary
+
+/// Takes requests to the entry stage of a placement, on whatever node that runs: the prompt goes straight there.
+///
+/// **Isolation:** an actor; the events of a request do not pass through it.
+actor ClusterRouter {
+    /// How long a request waits for a deployment that is on its way. **Units:** seconds.
+    static let patienceSeconds = 120
+    /// Requests that may wait for deployments.
+    private static let waiterLimit = 1024
+
+    /// A way to the entry runner of one epoch.
+    private struct Way {
+        var link: ControlLink
+        /// Requests of this node that went there.
+        var sent: UInt64 = 0
+    }
+
+    private let service: ClusterService
+    private let stages: StageHost
+    private let peers: PeerClient
+    private let library: ModelLibrary
+    private let credentials: @Sendable () -> LinkCredentials
+    private let logger: Logger
+    private var ways: [Epoch: Way] = [:]
+    private var opening: [Epoch: [CheckedContinuation<Void, Never>]] = [:]
+    private var waiting = 0
+    private let (losses, lost) = AsyncStream.makeStream(of: (Epoch, LinkClosure).self)
+    private var isDraining = false
+
+    init(_ node: ClusterNode, logger: Logger) {
+        service = node.service
+        stages = node.stages
+        peers = node.peers
+        library = node.library
+        let security = node.security
+        credentials = { LinkCredentials(security.credentials) }
+        self.logger = logger
+    }
+
+    /// Notices ways that broke, until the task is cancelled.
+    func run() async {
+        for await (epoch, closure) in losses {
+            guard let way = ways.removeValue(forKey: epoch) else { continue }
+            logger.warning("the way to a placement broke", metadata: ["epoch": "\(epoch)", "why": "\(closure)"])
+            await way.link.fail(.stageLost(stage: 0, reason: "\(closure)"))
+        }
+    }
+
+    /// Ends every way, each request with the same error.
+    func close(_ error: GenerationError) async {
+        isDraining = true
+        let links = ways.values.map(\.link)
+        ways = [:]
+        for link in links { await link.fail(error) }
+    }
+
+    /// The links in use, for a drain.
+    var links: [ControlLink] { ways.values.map(\.link) }
+
+    // MARK: Routing
+
+    /// The way a request for a deployment takes; waits while the deployment is on its way.
+    ///
+    /// **Throws:** `modelNotFound`, `modelNotReady` with the reason the cluster gives, `overloaded`.
+    func way(to name: String) async throws(GenerationError) -> ControlLink {
+        let deadline = ContinuousClock.now + .seconds(Self.patienceSeconds)
+        var failure = ""
+        while !isDraining {
+            let view = await service.view
+            guard let deployment = view.deployments.first(where: { $0.deployment.name == name }) else {
+                throw .modelNotFound(name: name, available: view.deployments.map(\.deployment.name))
+            }
+            // The least used replica first: each node spreads what it is asked.
+            let active = deployment.placements.filter { $0.phase == .active }
+                .sorted { (ways[$0.epoch]?.sent ?? 0, $0.epoch) < (ways[$1.epoch]?.sent ?? 0, $1.epoch) }
+            for placement in active {
+                do throws(RouteFailure) {
+                    let link = try await link(to: placement)
+                    ways[placement.epoch]?.sent += 1
+                    return link
+                } catch {
+                    failure = error.reason
+                }
+            }
+            if deployment.state == .failed {
+                throw .modelNotReady(name: name, reason: deployment.reason, retryAfterSeconds: 60)
+            }
+            try await pause(name, reason: failure.isEmpty ? deployment.reason : failure, until: deadline, view)
+        }
+        throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 10)
+    }
+
+    /// Waits for something to change.
+    private func pause(
+        _ name: String, reason: String, until deadline: ContinuousClock.Instant, _ seen: ClusterView
+    ) async throws(GenerationError) {
+        guard ContinuousClock.now < deadline, !Task.isCancelled else {
+            throw .modelNotReady(name: name, reason: reason, retryAfterSeconds: 10)
+        }
+        guard waiting < Self.waiterLimit else {
+            throw .overloaded(queued: waiting, limit: Self.waiterLimit, retryAfterSeconds: 5)
+        }
+        waiting += 1
+        defer { waiting -= 1 }
+        let service = service
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                guard let watch = service.watch() else {
+                    try? await Task.sleep(for: .milliseconds(200))
+                    return
+                }
+                for await update in watch {
+                    // The first one is what is there already.
+                    if case .snapshot(_, let view) = update, view.deployments == seen.deployments { continue }
+                    return
+                }
+            }
+            group.addTask { try? await Task.sleep(for: .seconds(1)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private struct RouteFailure: Error {
+        let reason: String
+    }
+
+    private func link(to placement: PlacedReplica) async throws(RouteFailure) -> ControlLink {
+        let epoch = placement.epoch
+        while true {
+            if let way = ways[epoch] { return way.link }
+            guard opening[epoch] != nil else { break }
+            await withCheckedContinuation { opening[epoch, default: []].append($0) }
+            if ways[epoch] == nil { throw RouteFailure(reason: "the entry stage cannot be reached") }
+        }
+        opening[epoch] = []
+        defer { for waiter in opening.removeValue(forKey: epoch) ?? [] { waiter.resume() } }
+        guard let entry = placement.stages.first?.node else { throw RouteFailure(reason: "it has no stages") }
+        do {
+            let link = try await open(epoch, on: entry)
+            ways[epoch] = Way(link: link)
+            return link
+        } catch {
+            throw RouteFailure(reason: "the entry stage on node \(entry) cannot be reached: \(error)")
+        }
+    }
+
+    private func open(_ epoch: Epoch, on entry: NodeID) async throws -> ControlLink {
+        let post: StagePost
+        let target: LinkTarget
+        if let stage = await stages.stage(epoch), entry == service.node {
+            post = try await stage.post()
+            target = await stage.target
+        } else {
+            post = try await peers.post(of: entry, epoch: epoch)
+            guard let host = await peers.lastHost(of: entry) else { throw PeerError.unknown(entry) }
+            target = LinkTarget(.tcp(host: host, port: post.port), serverName: peers.serverName(of: entry))
+        }
+        guard let hello = post.hello else {
+            throw PeerError.unreadable(entry, reason: "the description of its stage is damaged")
+        }
+        let lost = lost
+        let link = ControlLink(hello: hello, eventLoop: MultiThreadedEventLoopGroup.singleton.next()) { closure in
+            lost.yield((epoch, closure))
+        }
+        try await link.open(target, with: credentials())
+        return link
+    }
+
+    // MARK: What is served
+
+    /// The cluster's deployments as clients see them.
+    func models() async -> [ServedModel] {
+        var models: [ServedModel] = []
+        for view in await service.view.deployments {
+            let state: ServedModel.State =
+                switch view.state {
+                case .ready, .degraded: .ready
+                case .failed: .failed(reason: view.reason)
+                case .sleeping: .starting(reason: "it sleeps until the next request")
+                case .pending, .fetching, .loading: .starting(reason: view.reason)
+                }
+            models.append(
+                ServedModel(
+                    card: await card(of: view), state: state,
+                    created: view.deployment.stamp.milliseconds / 1000))
+        }
+        return models
+    }
+
+    /// What is known of a deployment's model; little while its header cannot be read.
+    private func card(of view: DeploymentView) async -> ModelCard {
+        let deployment = view.deployment
+        let placed = view.placements.last { $0.phase == .active } ?? view.placements.last
+        let window = placed.map { Int(clamping: $0.contextTokens) } ?? 0
+        if let model = try? await library.header(deployment.digest), let cutter = try? model.cutter() {
+            return model.card(
+                id: deployment.name, digest: deployment.digest, layerCount: cutter.layerCount,
+                servedContext: window > 0 ? window : min(model.trainedContext, DeploymentSpec.defaultWindow))
+        }
+        return ModelCard(
+            id: deployment.name, architecture: "unknown", layerCount: placed?.stages.last?.layers.end ?? 0, width: 0,
+            trainedContext: window, servedContext: window, vocabularySize: 0, parameterCount: 0,
+            weightBytes: ByteCount(0), digest: deployment.digest, quantization: "", chatTemplate: "", license: "")
+    }
+
+    /// What the entry runners this node uses say of themselves.
+    func reports() async -> [EntryReport] {
+        var reports: [EntryReport] = []
+        for link in links { if let report = await link.report() { reports.append(report) } }
+        return reports
+    }
+}

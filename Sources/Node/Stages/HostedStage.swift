@@ -1,0 +1,298 @@
+import Cluster
+import GGUF
+import HTTPTypes
+import Logging
+import ModelStore
+import NIOCore
+import NIOPosix
+import Runner
+import Serving
+import Transport
+import Vocabulary
+import Wire
+
+/// One stage of one epoch on this node: fetched, cut, loaded, linked, and at last stopped.
+///
+/// The control plane says what to do, one `StageTask` after the other; what becomes of each is reported.
+actor HostedStage {
+    /// How long a canary token may take. **Units:** seconds.
+    private static let canarySeconds: Int64 = 60
+    /// Time between looks at a stage that is being drained, or that counts how long it was idle. **Units:**
+    /// milliseconds.
+    private static let lookMilliseconds = 100
+
+    let placement: PlacedReplica
+    let index: Int
+    private let host: StageHosting
+    private let report: @Sendable (StageReport) -> Void
+    private let socket: String
+    private let (stops, stop) = AsyncStream.makeStream(of: Void.self)
+    private let (commands, command) = AsyncStream.makeStream(of: RunnerCommand.self)
+    private var plan: RunnerPlan?
+    private var width = 0
+    private var costs: StepCosts?
+    private var port: Int?
+    private var isListening = false
+    private var lastWords: String?
+    private var readiness: [CheckedContinuation<Void, any Error>] = []
+    private var isReady = false
+    private var hasEnded = false
+    private(set) var control: ControlLink?
+    private var status = StageStatus.fetching
+
+    private enum Ending: Sendable {
+        case exit(RunnerExit)
+        case heard
+        case stop
+    }
+
+    init(
+        _ placement: PlacedReplica, index: Int, host: StageHosting, report: @escaping @Sendable (StageReport) -> Void
+    ) {
+        self.placement = placement
+        self.index = index
+        self.host = host
+        self.report = report
+        socket = "\(host.folder)/c\(placement.epoch.pathText)-\(index).sock"
+    }
+
+    var epoch: Epoch { placement.epoch }
+
+    // MARK: Loading and living
+
+    /// Fetches, loads and runs the stage until it is stopped or lost.
+    func run() async {
+        tell(.fetching)
+        let configuration: RunnerConfiguration
+        do {
+            configuration = try await prepare()
+        } catch let error as StageObstacle {
+            return end(error.status, error.reason)
+        } catch is CancellationError {
+            return
+        } catch {
+            return end(.fetchFailed, "\(error)")
+        }
+        tell(.loading)
+        let process = RunnerProcess(executable: host.executable, configuration: configuration, logger: host.logger)
+        let (notices, notify) = AsyncStream.makeStream(of: RunnerReport.self, bufferingPolicy: .bufferingNewest(1024))
+        let exit = await withTaskGroup(of: Ending.self) { group in
+            group.addTask { [commands] in
+                let exit = await process.run(commands: commands) { notify.yield($0) }
+                notify.finish()
+                return .exit(exit)
+            }
+            group.addTask { [stops] in
+                for await _ in stops { break }
+                return .stop
+            }
+            group.addTask {
+                for await notice in notices { await self.heard(notice, configuration) }
+                return .heard
+            }
+            // What the runner said last is heard before its exit is told.
+            var (exit, isHeard) = (RunnerExit?.none, false)
+            while exit == nil || !isHeard, let ending = await group.next() {
+                switch ending {
+                case .exit(let ended): exit = ended
+                case .heard: isHeard = true
+                case .stop: group.cancelAll()
+                }
+            }
+            group.cancelAll()
+            return exit ?? .stopped
+        }
+        guard exit != .stopped else { return await finish(nil) }
+        let reason = lastWords ?? exit.description
+        host.logger.warning("a stage was lost", metadata: ["stage": "\(placement.replica)/\(index)", "why": "\(reason)"])
+        await finish(reason)
+        end(.crashed, reason)
+    }
+
+    /// Ends the runner; `run` returns soon.
+    func halt() { stop.yield(()) }
+
+    /// Makes the stage's file and works out what its runner is told.
+    private func prepare() async throws -> RunnerConfiguration {
+        guard let deployment = await host.deployment(placement.replica.deployment),
+            deployment.stamp == placement.wish || placement.wish == .zero
+        else { throw StageObstacle(.fetchFailed, "the deployment was changed meanwhile") }
+        guard !deployment.digest.isEmpty else {
+            throw StageObstacle(.fetchFailed, "the deployment names no digest of its model; deploy it again")
+        }
+        let own = placement.stages[index]
+        if let usable = host.usableBytes(), Double(usable) * StageHost.memoryTolerance < Double(own.bytes.bytes) {
+            throw StageObstacle(
+                .refused, "the stage needs \(own.bytes), and \(ByteCount(usable)) are free on this node now")
+        }
+        let (file, model) = try await host.library.stage(deployment.digest, layers: own.layers) { thousandths in
+            var progress = StageReport(epoch: self.placement.epoch, status: .fetching)
+            progress.progress = thousandths
+            self.report(progress)
+        }
+        var spec = DeploymentSpec(name: deployment.name, path: file.path)
+        if placement.contextTokens > 0 { spec.window = Int(clamping: placement.contextTokens) }
+        if placement.lanes > 0 { spec.laneCount = Int(clamping: placement.lanes) }
+        let plan: RunnerPlan
+        let cutter = try model.cutter()
+        do {
+            plan = try RunnerPlan(
+                spec, of: model, cutter, digest: deployment.digest, stages: placement.stages.map(\.layers),
+                costs: host.library.caches.costs)
+        } catch {
+            throw StageObstacle(.crashed, "\(error)")
+        }
+        self.plan = plan
+        width = cutter.width
+        var configuration = plan.configuration(
+            index, file: file, cluster: host.cluster, placement: "\(placement.replica)", epoch: placement.epoch,
+            listen: .unix(path: socket), sharing: 1)
+        configuration.remote = RemoteListening(host: host.address, port: 0, credentials: host.credentials())
+        return configuration
+    }
+
+    private func heard(_ notice: RunnerReport, _ configuration: RunnerConfiguration) {
+        switch notice {
+        case .loading(let fraction):
+            var progress = StageReport(epoch: epoch, status: .loading)
+            progress.progress = UInt32(max(0, min(1, fraction)) * 1000)
+            if status == .loading { report(progress) }
+        case .loaded(let stage):
+            width = stage.shape.width
+            costs = stage.costs
+            if let measured = stage.costs { plan?.remember(measured, of: configuration) }
+        case .listening(_, let remotePort):
+            port = remotePort
+            isListening = true
+            tell(.loaded)
+        case .ready:
+            isReady = true
+            for waiter in readiness { waiter.resume() }
+            readiness = []
+        case .failed(let reason): lastWords = reason
+        case .times: break
+        }
+    }
+
+    private func tell(_ status: StageStatus, _ reason: String = "") {
+        self.status = status
+        report(StageReport(epoch: epoch, status: status, reason: reason))
+    }
+
+    private func end(_ status: StageStatus, _ reason: String) {
+        hasEnded = true
+        tell(status, String(reason.prefix(StageHost.reasonLength)))
+    }
+
+    private func finish(_ reason: String?) async {
+        hasEnded = true
+        command.finish()
+        let lost = LinkClosure.failed(reason: reason ?? "the stage was stopped")
+        for waiter in readiness { waiter.resume(throwing: lost) }
+        readiness = []
+        await control?.fail(.stageLost(stage: index, reason: "\(lost)"))
+        control = nil
+    }
+
+    // MARK: Linking
+
+    /// What other nodes need to reach the runner.
+    ///
+    /// **Throws:** `PeerRefusal` while it does not listen.
+    func post() throws -> StagePost {
+        guard isListening, !hasEnded, let plan, let port else {
+            throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
+        }
+        return StagePost(
+            cluster: host.cluster, placement: "\(placement.replica)", epoch: epoch, stage: index,
+            stages: plan.stages, card: plan.card, width: width, wire: plan.spec.wire.description, port: port,
+            costs: costs)
+    }
+
+    /// Where the runner listens for its own node.
+    var target: LinkTarget { LinkTarget(.unix(path: socket)) }
+
+    /// Opens the runner's links, and waits until they are open.
+    ///
+    /// **Throws:** when the runner ends before.
+    func connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?) async throws {
+        guard isListening, !hasEnded else {
+            throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
+        }
+        guard !isReady else { return }
+        command.yield(.connect(next: next, entry: entry, costs: costs))
+        try await withCheckedThrowingContinuation { readiness.append($0) }
+    }
+
+    // MARK: Serving
+
+    /// Links the whole chain and sends one token through it. Called on the entry stage.
+    func prove(_ chain: StageChain) async {
+        do {
+            try await chain.link(self)
+            guard let hello = try post().hello else {
+                throw StageObstacle(.unproven, "the stage's description is damaged")
+            }
+            let link = ControlLink(hello: hello, eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+            try await link.open(target)
+            control = link
+            try await canary(link)
+            tell(.proven)
+        } catch {
+            guard !hasEnded else { return }
+            end(.unproven, (error as? StageObstacle)?.reason ?? "\(error)")
+            halt()
+        }
+    }
+
+    private func canary(_ link: ControlLink) async throws {
+        var request = GenerationRequest(id: RequestID(0), model: placement.replica.deployment, prompt: .tokens([0]))
+        request.maxOutputTokens = 1
+        request.sampling.temperature = 0
+        let timer = link.eventLoop.scheduleTask(in: .seconds(Self.canarySeconds)) { link.cancelEarly(RequestID(0)) }
+        defer { timer.cancel() }
+        for await event in await link.generate(request) {
+            switch event {
+            case .failed(let error): throw StageObstacle(.unproven, "the canary token did not come back: \(error)")
+            case .finished: return
+            case .queued, .started, .output: break
+            }
+        }
+        throw StageObstacle(.unproven, "the canary token's stream ended without an end")
+    }
+
+    /// Takes requests from now on.
+    func serve() {
+        guard !hasEnded else { return }
+        tell(.serving)
+    }
+
+    /// Says when the last request has ended. New ones do not come, because every node follows the log; one that comes
+    /// late is answered all the same.
+    func drain() async {
+        guard !hasEnded else { return }
+        tell(.draining)
+        while !Task.isCancelled, !hasEnded, index == 0 {
+            guard let known = await control?.report(), known.active + known.queued > 0 else { break }
+            try? await Task.sleep(for: .milliseconds(Self.lookMilliseconds))
+        }
+        guard !hasEnded else { return }
+        tell(.drained)
+    }
+
+    /// What the entry stage's runner does now; nil elsewhere.
+    func load() async -> EntryReport? { await control?.report() }
+}
+
+/// Why a stage cannot be loaded or does not answer.
+struct StageObstacle: Error, CustomStringConvertible {
+    let status: StageStatus
+    let reason: String
+
+    init(_ status: StageStatus, _ reason: String) {
+        self.status = status
+        self.reason = reason
+    }
+
+    var description: String { reason }
+}

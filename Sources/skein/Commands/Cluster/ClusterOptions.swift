@@ -1,0 +1,61 @@
+import ArgumentParser
+import Fabric
+import Node
+
+/// Where and as what a node takes part in its cluster.
+struct ClusterOptions: ParsableArguments {
+    @Option(
+        help: """
+            Where other nodes join and talk to this one, HOST:PORT. Default: all networks, port 7535, or any when that \
+            is taken.
+            """)
+    var clusterListen: String?
+
+    @Option(help: "Port where other nodes ask for stages and models. Default: 7536, or any when that is taken.")
+    var dataPort: Int?
+
+    @Option(help: "Name of this node for people. Default: the machine's.")
+    var nodeName: String?
+
+    @Option(
+        name: .customLong("advertise"), parsing: .singleValue,
+        help: "Address by which other nodes reach this one, without a port. May be repeated.")
+    var advertised: [String] = []
+
+    @Option(
+        name: .customLong("peer"), parsing: .singleValue,
+        help: "A member to find the cluster by, HOST:PORT, beside those it remembers. May be repeated.")
+    var peers: [String] = []
+
+    @Option(name: .customLong("tag"), parsing: .singleValue, help: "A tag deployments can ask for. May be repeated.")
+    var tags: [String] = []
+
+    var settings: ClusterSettings {
+        get throws {
+            var settings = ClusterSettings()
+            if let clusterListen {
+                (settings.host, settings.port) = try Serve.address(clusterListen, of: "--cluster-listen")
+                settings.mayMove = false
+                if settings.port == 0 { settings.dataPort = 0 }
+            }
+            if let dataPort {
+                guard (0...65535).contains(dataPort) else {
+                    throw ValidationError("--data-port is \(dataPort); it takes 0 … 65535.")
+                }
+                settings.dataPort = dataPort
+            } else if settings.port > 0, !settings.mayMove {
+                settings.dataPort = min(settings.port + 1, 65535)
+            }
+            settings.name = nodeName ?? ""
+            settings.advertised = advertised
+            settings.tags = tags.sorted()
+            settings.seeds = try peers.map { text in
+                guard let address = PeerAddress(text) else {
+                    throw ValidationError("--peer is '\(text)'; it takes HOST:PORT.")
+                }
+                return address
+            }
+            return settings
+        }
+    }
+}
