@@ -59,48 +59,48 @@ import Vocabulary
 
     /// Bytes the whole model takes on one node.
     private static func whole() throws -> UInt64 {
-        let answer = try planner().plan(question([candidate(1, usable: 1 << 40)]))
+        let answer = try await planner().plan(question([candidate(1, usable: 1 << 40)]))
         return try #require(try stages(answer).first).bytes.bytes
     }
 
-    @Test func `one node that holds the model runs it alone`() throws {
+    @Test func `one node that holds the model runs it alone`() async throws {
         let stages = try Self.stages(
-            try Self.planner().plan(
+            try await Self.planner().plan(
                 Self.question([Self.candidate(7, usable: 1 << 40), Self.candidate(8, usable: 1 << 40)])))
         #expect(stages.count == 1)
     }
 
-    @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() throws {
+    @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() async throws {
         let whole = try Self.whole()
         let nodes = (1...4).map { Self.candidate(UInt64($0), usable: whole * 3 / 4) }
-        #expect(try Self.stages(try Self.planner().plan(Self.question(nodes))).count >= 2)
-        #expect(try Self.stages(try Self.planner().plan(Self.question(nodes, width: 4))).count == 4)
-        guard case .refused(let reason) = try Self.planner().plan(Self.question(nodes, width: 5)) else {
+        #expect(try Self.stages(try await Self.planner().plan(Self.question(nodes))).count >= 2)
+        #expect(try Self.stages(try await Self.planner().plan(Self.question(nodes, width: 4))).count == 4)
+        guard case .refused(let reason) = try await Self.planner().plan(Self.question(nodes, width: 5)) else {
             Issue.record("five stages on four nodes")
             return
         }
         #expect(reason.contains("5") && reason.contains("4"))
     }
 
-    @Test func `promised memory is not given twice, and freed memory counts before it is read`() throws {
+    @Test func `promised memory is not given twice, and freed memory counts before it is read`() async throws {
         let whole = try Self.whole()
         let planner = try Self.planner()
         guard
-            case .refused = planner.plan(Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
+            case .refused = await planner.plan(Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
         else {
             Issue.record("promised memory was given again")
             return
         }
-        let freed = planner.plan(Self.question([Self.candidate(1, usable: whole / 8, credited: whole)]))
+        let freed = await planner.plan(Self.question([Self.candidate(1, usable: whole / 8, credited: whole)]))
         #expect(try Self.stages(freed).count == 1)
     }
 
-    @Test func `a shortfall says what is needed, what there is, what would help, and who is left out`() throws {
+    @Test func `a shortfall says what is needed, what there is, what would help, and who is left out`() async throws {
         let whole = try Self.whole()
         let excluded = (10..<20 as Range<UInt64>).map {
             PlanQuestion.PlanExclusion(node: NodeID($0), code: "draining", reason: "it is being emptied")
         }
-        let answer = try Self.planner().plan(
+        let answer = try await Self.planner().plan(
             Self.question([Self.candidate(1, usable: whole / 2), Self.candidate(2, usable: nil)], excluded: excluded))
         guard case .refused(let reason) = answer else {
             Issue.record("\(answer)")
@@ -112,16 +112,16 @@ import Vocabulary
         #expect(reason.utf8.count <= Cluster.Limits.textBytes)
     }
 
-    @Test func `a model nobody can read is refused with its reason`() {
+    @Test func `a model nobody can read is refused with its reason`() async {
         let planner = ClusterPlanner { _ in throw PlacementError.incomplete(field: "blocks", problem: "is missing") }
-        guard case .refused(let reason) = planner.plan(Self.question([Self.candidate(1, usable: 1)])) else {
+        guard case .refused(let reason) = await planner.plan(Self.question([Self.candidate(1, usable: 1)])) else {
             Issue.record("it was placed")
             return
         }
         #expect(reason.contains("blocks"))
     }
 
-    @Test func `links and held models reach the planner`() throws {
+    @Test func `links and held models reach the planner`() async throws {
         var first = Self.candidate(1, usable: 1 << 30)
         first.reading?.links = [
             LinkReading(peer: NodeID(2), roundTripMicroseconds: 1500, bytesPerSecond: nil),
@@ -138,7 +138,7 @@ import Vocabulary
         #expect(inventory.nodes[1].devices[0].usableMemory == ByteCount(PlacementLimits.memoryMax))
     }
 
-    @Test func `a node tells what its machine offers`() {
+    @Test func `a node tells what its machine offers`() async {
         let reading = NodeMeasurement(node: NodeID(3), folder: "/", holds: { ["a"] }).reading()
         #expect(reading.node == NodeID(3))
         #expect(reading.usableBytes ?? 0 > 0)

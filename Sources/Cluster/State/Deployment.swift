@@ -12,6 +12,8 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var contextTokens: UInt64?
     /// Lanes asked for; nil leaves it to the planner.
     package var lanes: UInt64?
+    /// Stages asked for; nil leaves it to the planner.
+    package var stages: UInt64?
     /// Only these nodes may run it; empty means any.
     package var pinned: [NodeID] = []
     /// These nodes may not run it.
@@ -38,6 +40,7 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(count: replicas)
         writer.put(optional: contextTokens)
         writer.put(optional: lanes)
+        writer.put(optional: stages)
         writer.put(list: pinned)
         writer.put(list: excluded)
         writer.put(texts: requiredTags)
@@ -53,6 +56,7 @@ package struct Deployment: Hashable, Sendable, Recordable {
         replicas = try reader.count("deployment.replicas", limit: Limits.replicaCount)
         contextTokens = try reader.optionalNumber("deployment.context")
         lanes = try reader.optionalNumber("deployment.lanes")
+        stages = try reader.optionalNumber("deployment.stages")
         pinned = try reader.list("deployment.pinned", limit: Limits.listCount)
         excluded = try reader.list("deployment.excluded", limit: Limits.listCount)
         requiredTags = try reader.texts("deployment.tags")

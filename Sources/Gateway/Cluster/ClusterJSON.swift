@@ -17,7 +17,7 @@ enum ClusterJSON {
             writer.list(view.deployments) { write($0, to: &$1) }
             writer.key("settings")
             writer.beginObject()
-            for setting in view.settings {
+            for setting in view.settings where !setting.name.hasPrefix("join-token/") {
                 writer.key(setting.name)
                 writer.string(setting.value)
             }
@@ -108,6 +108,22 @@ enum ClusterJSON {
         }
     }
 
+    /// The outcome of what leaves no index in the log to speak of.
+    static var done: [UInt8] { object { $0.field("outcome", "done") } }
+
+    static func refusal(_ refusal: TokenRefusal) -> (status: Int, body: [UInt8]) {
+        let (status, code) =
+            switch refusal {
+            case .invalid: (400, "invalid")
+            case .notFound: (404, "not_found")
+            case .full: (409, "full")
+            case .conflict: (409, "conflict")
+            case .unavailable: (503, "unavailable")
+            case .command(let refusal): kind(of: refusal)
+            }
+        return (status, error(code: code, message: refusal.description))
+    }
+
     private static func kind(of refusal: CommandRefusal) -> (Int, String) {
         switch refusal.code {
         case .notFound: (404, "not_found")
@@ -162,6 +178,41 @@ enum ClusterJSON {
                 writer.field("id", "\(exclusion.node)")
                 writer.field("code", exclusion.code)
                 writer.field("reason", exclusion.reason)
+                writer.endObject()
+            }
+        }
+    }
+
+    // MARK: Join tokens
+
+    /// The only answer that holds a token's secret.
+    static func created(_ created: CreatedToken) -> [UInt8] {
+        object { writer in
+            writer.field("id", created.token.id)
+            writer.field("line", created.line)
+            writer.key("expires")
+            writer.integer(created.token.expires)
+            writer.field("uses", UInt64(clamping: created.token.uses))
+            writer.key("worker")
+            writer.bool(created.token.isForWorkers)
+        }
+    }
+
+    static func tokens(_ tokens: [TokenView]) -> [UInt8] {
+        object { writer in
+            writer.key("tokens")
+            writer.list(tokens) { token, writer in
+                writer.beginObject()
+                writer.field("id", token.id)
+                writer.field("state", token.state.rawValue)
+                writer.field("uses", UInt64(clamping: token.uses))
+                writer.field("uses_left", UInt64(clamping: token.usesLeft))
+                writer.key("worker")
+                writer.bool(token.isForWorkers)
+                writer.key("created")
+                writer.integer(token.created)
+                writer.key("expires")
+                writer.integer(token.expires)
                 writer.endObject()
             }
         }
@@ -233,6 +284,7 @@ enum ClusterJSON {
         writer.field("replicas", UInt64(deployment.replicas))
         writer.field("context_tokens", deployment.contextTokens)
         writer.field("lanes", deployment.lanes)
+        writer.field("stages", deployment.stages)
         writer.field("state", view.state.rawValue)
         if !view.reason.isEmpty { writer.field("reason", view.reason) }
         writer.field("progress_per_mille", view.progress.map { UInt64($0) })

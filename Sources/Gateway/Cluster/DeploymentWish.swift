@@ -4,7 +4,7 @@ import Dialects
 /// A deployment as clients write it.
 enum DeploymentWish {
     private static let keys = [
-        "name", "model", "replicas", "context_tokens", "lanes", "pinned", "excluded", "required_tags",
+        "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
         "keep_alive_seconds",
     ]
 
@@ -20,6 +20,7 @@ enum DeploymentWish {
         }
         deployment.contextTokens = try number("context_tokens", body, 1...(1 << 24))
         deployment.lanes = try number("lanes", body, 1...256)
+        deployment.stages = try number("stages", body, 1...UInt64(Cluster.Limits.stageCount))
         deployment.pinned = try nodes("pinned", body)
         deployment.excluded = try nodes("excluded", body)
         deployment.requiredTags = try texts("required_tags", body).sorted()

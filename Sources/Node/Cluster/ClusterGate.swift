@@ -7,11 +7,13 @@ package import Gateway
 package struct ClusterGate: ClusterViewing {
     private let service: ClusterService
     private let library: ModelLibrary
+    private let office: TokenOffice
 
     /// Opens a node's part in the cluster to the API.
     init(_ node: ClusterNode) {
         service = node.service
         library = node.library
+        office = TokenOffice(service: node.service, security: node.security)
     }
 
     /// See `ClusterViewing`.
@@ -47,6 +49,21 @@ package struct ClusterGate: ClusterViewing {
         let (question, answer) = await service.preview(deployment)
         return PlanPreview(question: question, answer: refused ?? answer)
     }
+
+    /// See `ClusterViewing`.
+    ///
+    /// **Throws:** `TokenRefusal`.
+    package func createToken(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken {
+        try await office.create(wish)
+    }
+
+    /// See `ClusterViewing`.
+    package func tokens() async throws(TokenRefusal) -> [TokenView] { await office.all() }
+
+    /// See `ClusterViewing`.
+    ///
+    /// **Throws:** `TokenRefusal`.
+    package func revokeToken(_ id: String) async throws(TokenRefusal) { try await office.revoke(id) }
 
     private func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> {
         guard wish.digest.isEmpty else { return .success(wish) }

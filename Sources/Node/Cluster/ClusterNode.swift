@@ -97,7 +97,7 @@ struct ClusterNode: Sendable {
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, credentials: { LinkCredentials(security.credentials) }, library: library,
+            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) }, library: library,
             deployment: { await service.state.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
@@ -114,6 +114,7 @@ struct ClusterNode: Sendable {
     ) async throws -> [PeerAddress] {
         guard let ticket = settings.ticket else {
             if store.identity.credentials == nil {
+                guard settings.founds else { throw IdentityError.notMember }
                 try founding.begin()
                 _ = try store.found(ClusterID.draw(.system), now: .current)
             }

@@ -41,19 +41,31 @@ package struct ClusterPlanner: Sendable {
         var request = PlacementRequest(
             context: question.deployment.contextTokens.map { Int(clamping: $0) },
             lanes: Int(clamping: question.deployment.lanes ?? Self.lanes))
+        // As many as the user asked for, but more when nodes refused for memory.
+        let asked = question.deployment.stages.map { Int(clamping: $0) }
+        let width = max(question.width, asked ?? 1)
         let free = try planner.plan(request)
-        if case .placed(let plan) = free, plan.stages.count >= question.width, Self.isSpread(plan) {
+        if case .placed(let plan) = free, Self.isSpread(plan),
+            asked == nil ? plan.stages.count >= width : plan.stages.count == width
+        {
             return Self.placed(plan, request)
         }
         // A node refused for memory, so more stages share the model; or two stages fell on one node.
         let most = min(planner.model.layerCount, question.candidates.count)
-        if question.width <= most {
-            for count in max(question.width, 1)...most {
+        if width <= most {
+            for count in width...most {
                 request.stages = count
                 if case .placed(let plan) = try planner.plan(request), Self.isSpread(plan) {
                     return Self.placed(plan, request)
                 }
             }
+        }
+        if let asked, asked > most {
+            return .refused(
+                reason: Self.clipped(
+                    "\(asked) stages are asked for, but \(question.candidates.count) nodes can take part and the model "
+                        + "has \(planner.model.layerCount) layers; add nodes or ask for fewer stages."
+                        + Self.excluded(question)))
         }
         switch free {
         case .shortfall(let shortfall): return .refused(reason: Self.reason(shortfall, question))
@@ -61,7 +73,7 @@ package struct ClusterPlanner: Sendable {
             return .refused(
                 reason: Self.clipped(
                     "\(plan.architecture) fits \(plan.stages.count) stages, but nodes refused for memory "
-                        + "and it now needs \(question.width) of them on \(question.candidates.count) nodes; "
+                        + "and it now needs \(width) of them on \(question.candidates.count) nodes; "
                         + "add a node or ask for less context." + Self.excluded(question)))
         }
     }

@@ -20,8 +20,10 @@ package struct ClusterSettings: Sendable {
     package var dataPort = Self.defaultPort + 1
     /// Whether another port is taken when one of the two is in use already.
     package var mayMove = true
-    /// What lets this node into a cluster, when it is in none yet; without one it founds its own.
+    /// What lets this node into a cluster.
     package var ticket: JoinTicket?
+    /// Whether a node that is in no cluster and has no ticket founds its own.
+    package var founds = true
     /// Members to find the cluster by, beside those it remembers.
     package var seeds: [PeerAddress] = []
     /// The name people gave this node; the machine's own when empty.
@@ -30,6 +32,8 @@ package struct ClusterSettings: Sendable {
     package var advertised: [String] = []
     /// What the node asks to become when it joins.
     package var part = JoinPart.member
+    /// Compute threads of a stage that runs here for the cluster; nil takes all cores.
+    package var threads: Int?
     /// Tags of what it can do.
     package var tags: [String] = []
 

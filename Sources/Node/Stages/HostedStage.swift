@@ -133,6 +133,7 @@ actor HostedStage {
         var spec = DeploymentSpec(name: deployment.name, path: file.path)
         if placement.contextTokens > 0 { spec.window = Int(clamping: placement.contextTokens) }
         if placement.lanes > 0 { spec.laneCount = Int(clamping: placement.lanes) }
+        spec.threads = host.threads
         let plan: RunnerPlan
         let cutter = try model.cutter()
         do {

@@ -16,6 +16,8 @@ struct StageHosting: Sendable {
     var cluster: String
     /// Address runners bind for other machines.
     var address: String
+    /// Compute threads of a stage; nil takes all cores.
+    var threads: Int?
     /// What runners show other machines.
     var credentials: @Sendable () -> LinkCredentials
     /// The models.

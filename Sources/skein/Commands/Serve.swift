@@ -41,7 +41,11 @@ struct Serve: AsyncParsableCommand {
         configuration.host = host
         configuration.port = port
         configuration.exposure = exposure.exposure
-        configuration.cluster = alone ? nil : try cluster.settings
+        if !alone {
+            var settings = try cluster.settings
+            settings.threads = try EngineOptions.checked(threads: engine.threads)
+            configuration.cluster = settings
+        }
         let node = NodeService(configuration, executable: try ThisProgram.path, logger: try logging.logger)
         let served = spec.name
         try await NodeEnding.reported(listen: listen) {
@@ -175,14 +179,18 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Type of the V cache.")
     var cacheTypeV = CacheType.f16
 
-    func apply(to spec: inout DeploymentSpec) throws {
+    static func checked(threads: Int?) throws -> Int? {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads is \(threads); it takes 1 … 1024.")
         }
+        return threads
+    }
+
+    func apply(to spec: inout DeploymentSpec) throws {
         spec.window = ctx
         spec.laneCount = lanes
         spec.keptSequences = keptPrefixes
-        spec.threads = threads
+        spec.threads = try Self.checked(threads: threads)
         spec.gpuLayers = Int32(clamping: gpuLayers)
         spec.keyType = cacheTypeK
         spec.valueType = cacheTypeV

@@ -21,6 +21,9 @@ struct Join: AsyncParsableCommand {
     @Flag(help: "Run stages, but hold no copy of the cluster's key and never vote.")
     var worker = false
 
+    @Option(help: "Compute threads of a stage. Default: all cores.")
+    var threads: Int?
+
     @OptionGroup var exposure: ExposureOptions
     @OptionGroup var cluster: ClusterOptions
     @OptionGroup var logging: LoggingOptions
@@ -31,6 +34,7 @@ struct Join: AsyncParsableCommand {
         (configuration.host, configuration.port) = (host, port)
         configuration.exposure = exposure.exposure
         var settings = try cluster.settings
+        settings.threads = try EngineOptions.checked(threads: threads)
         settings.part = worker ? .worker : .member
         if let ticket {
             do throws(JoinTicketError) {
@@ -40,6 +44,8 @@ struct Join: AsyncParsableCommand {
                 throw ExitCode(2)
             }
         }
+        // Whoever means to join must not become a cluster of its own for want of a ticket.
+        settings.founds = false
         configuration.cluster = settings
         configuration.needsCluster = true
         let node = NodeService(configuration, executable: try ThisProgram.path, logger: try logging.logger)

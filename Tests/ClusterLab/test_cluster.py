@@ -1,0 +1,265 @@
+"""One cluster through its life, in the order of this file: each test leaves all machines running and joined."""
+
+import subprocess
+import threading
+import time
+
+from conftest import ids_of, settle
+from lab import Load, leader_of
+from node import BINARY, wait_until
+from questions import CAPITAL, CAPITAL_ANSWER, STORY
+
+SPLIT = "split"
+READY_SECONDS = 60
+
+
+def wait_until_ready(machine, name=SPLIT, seconds=READY_SECONDS):
+    wait_until(
+        lambda: machine.deployment(name)["state"] == "ready", seconds,
+        f"'{name}' ready on {machine.name}: {machine.deployment(name)}")
+
+
+def placement_of(machine, name=SPLIT):
+    return [p for p in machine.deployment(name)["placements"] if p["phase"] == "active"][-1]
+
+
+def stage_machines(machines, name=SPLIT):
+    ids = {machine.state["node"]: machine for machine in machines}
+    return [ids[stage["node"]] for stage in placement_of(machines[0], name)["stages"]]
+
+
+def test_every_machine_is_a_member_and_sees_the_others(cluster):
+    for machine in cluster:
+        assert sorted(ids_of(machine)) == sorted(ids_of(cluster[0]))
+
+
+def test_a_model_runs_in_three_stages_on_three_machines(cluster, figures):
+    began = time.monotonic()
+    cluster[1].deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024)
+    figures["plan to ready of the built-in model in 3 stages, seconds (target 3)"] = f"{time.monotonic() - began:.2f}"
+    stages = placement_of(cluster[1])["stages"]
+    assert len({stage["node"] for stage in stages}) == 3
+    assert [(s["first_layer"], s["end_layer"]) for s in stages] == [
+        (a, b) for a, b in zip([0] + [s["end_layer"] for s in stages][:-1], [s["end_layer"] for s in stages])]
+
+
+def test_every_machine_answers(cluster):
+    for machine in cluster:
+        wait_until_ready(machine)
+        assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+
+
+def test_the_split_model_answers_as_the_whole_one(cluster):
+    """The founder serves the whole model beside it."""
+    whole = cluster[0].chat("skein-tiny", STORY, max_tokens=64, seed=1)
+    for machine in cluster:
+        assert machine.chat(SPLIT, STORY, max_tokens=64, seed=1) == whole
+
+
+def test_a_model_file_of_one_machine_runs_on_the_others(cluster, tmp_path):
+    """The others fetch the layers they need, and only those."""
+    owner, others = cluster[3], cluster[:3]
+    path = tmp_path / "deep.gguf"
+    subprocess.run([str(BINARY), "gguf", "synth", str(path), "--shape", "qwen3", "--layers", "6"], check=True)
+    others_ids = [machine.state["node"] for machine in others]
+    owner.deploy(name="fetched", model=str(path), stages=3, pinned=others_ids, context_tokens=512)
+    texts = {machine.chat("fetched", CAPITAL, max_tokens=8, seed=1) for machine in cluster}
+    assert len(texts) == 1
+    assert {s["node"] for s in placement_of(owner, "fetched")["stages"]} == set(others_ids)
+    assert owner.ask("DELETE", "/cluster/v1/deployments/fetched")[0] == 200
+    wait_until(lambda: owner.deployment("fetched")["state"] == "gone", 30, "the deployment is gone")
+
+
+def test_the_death_of_the_leader_disturbs_nobody(cluster, figures):
+    leader = leader_of(cluster)
+    others = [machine for machine in cluster if machine is not leader]
+    pinned = [machine.state["node"] for machine in others]
+    others[0].deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024, pinned=pinned)
+    wait_until(
+        lambda: all(
+            {s["node"] for s in placement_of(m)["stages"]} == set(pinned) and m.deployment(SPLIT)["state"] == "ready"
+            for m in others), READY_SECONDS, "the split model on the others")
+    expected = others[0].chat(SPLIT, STORY, max_tokens=48, seed=3)
+    loads = [Load(machine, SPLIT, STORY, max_tokens=48, seed=3) for machine in others]
+    for load in loads:
+        load.__enter__()
+    wait_until(lambda: all(len(load.answers) >= 2 for load in loads), 60, "answers before the leader is killed")
+    leader.kill()
+    began = time.monotonic()
+    wait_until(lambda: leader_of(others) is not None, 30, "another leader")
+    figures["failover of the leader, seconds (target 2)"] = f"{time.monotonic() - began:.2f}"
+    before = [len(load.answers) for load in loads]
+    wait_until(lambda: all(len(l.answers) >= b + 2 for l, b in zip(loads, before)), 60, "answers after it")
+    for load in loads:
+        load.__exit__()
+    assert [load.failures for load in loads] == [[], [], []]
+    assert {text for load in loads for text in load.answers} == {expected}
+    leader.launch("join").wait_for_api()
+    settle(cluster)
+
+
+def test_a_killed_worker_is_replaced(cluster, figures):
+    leader = leader_of(cluster)
+    leader.deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024)
+    victim = next(machine for machine in stage_machines(cluster) if machine is not leader)
+    others = [machine for machine in cluster if machine is not victim]
+    dead = victim.state["node"]
+    victim.kill()
+    began = time.monotonic()
+    wait_until(
+        lambda: any(n["id"] == dead and n["liveness"] == "dead" for n in leader.state["nodes"]), 10, "its death known")
+    figures["death of a process known, seconds (target 0.25)"] = f"{time.monotonic() - began:.2f}"
+    wait_until(
+        lambda: leader.deployment(SPLIT)["state"] == "ready"
+        and dead not in [s["node"] for s in placement_of(leader)["stages"]], READY_SECONDS, "another placement")
+    figures["killed worker replaced, seconds"] = f"{time.monotonic() - began:.2f}"
+    for machine in others:
+        wait_until_ready(machine)
+        assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+    victim.launch("join").wait_for_api()
+    settle(cluster)
+
+
+def test_a_pulled_cable_is_noticed(cluster, figures):
+    leader = leader_of(cluster)
+    victim = next(machine for machine in cluster if machine is not leader)
+    dead = victim.state["node"]
+    victim.unplug()
+    began = time.monotonic()
+    wait_until(
+        lambda: any(n["id"] == dead and n["liveness"] == "dead" for n in leader.state["nodes"]), 20, "its death known")
+    figures["pulled cable known, seconds (target 3)"] = f"{time.monotonic() - began:.2f}"
+    victim.plug_in()
+    settle(cluster)
+    wait_until_ready(leader)
+
+
+def test_a_partition_heals(cluster, switch):
+    leader = leader_of(cluster)
+    voters = set(leader.state["leadership"]["voters"])
+    friend = next(m for m in cluster if m is not leader and m.state["node"] in voters)
+    far = [m for m in cluster if m is not leader and m is not friend]
+    switch.part(far)
+    try:
+        wait_until(
+            lambda: all(
+                any(n["id"] == m.state.get("node") and n["liveness"] == "dead" for n in leader.state["nodes"])
+                for m in far), 30, "the far side dead for the near one")
+        # The side with most of the voters decides; the other one says that it does so alone, or not at all.
+        status, body = leader.ask("POST", "/cluster/v1/deployments", {"name": "during", "model": "skein-tiny",
+            "context_tokens": 512})
+        assert status in (200, 202), body
+        wait_until_ready(leader, "during")
+        assert leader.chat("during", CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+        for machine in far:
+            assert machine.get("/healthz") is not None
+    finally:
+        switch.heal(far)
+    settle(cluster)
+    for machine in cluster:
+        wait_until_ready(machine, "during")
+        wait_until_ready(machine)
+        assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+    wait_until(lambda: len({m.state["index"] for m in cluster}) == 1, 30, "the same state everywhere")
+    assert leader.ask("DELETE", "/cluster/v1/deployments/during")[0] == 200
+
+
+def test_a_full_restart_restores_what_was_deployed(cluster):
+    stoppers = [threading.Thread(target=machine.stop) for machine in cluster]
+    for thread in stoppers:
+        thread.start()
+    for thread in stoppers:
+        thread.join()
+    for machine in cluster:
+        machine.launch("join")
+    for machine in cluster:
+        machine.wait_for_api()
+    settle(cluster)
+    for machine in cluster:
+        wait_until_ready(machine)
+        assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+
+
+def test_a_rolling_restart_keeps_answering(cluster, figures):
+    """Whoever is asked answers all the time; a placement on the machine that restarts is made anew meanwhile."""
+    asked = cluster[0]
+    failures = []
+    for machine in cluster[1:]:
+        with Load(asked, SPLIT, CAPITAL, max_tokens=12) as load:
+            wait_until(lambda: load.answers, 30, "an answer before")
+            machine.stop()
+            machine.launch("join").wait_for_api()
+            settle(cluster)
+            wait_until_ready(asked)
+            before = len(load.answers)
+            wait_until(lambda: len(load.answers) > before, 60, "an answer after")
+        failures += load.failures
+    figures["rolling restart of three machines: requests that failed"] = len(failures)
+    for failure in failures:
+        assert "stage_lost" in failure or "not_ready" in failure or "InternalServerError" in failure, failure
+
+
+def test_wrong_tickets_are_refused_in_words(cluster, tmp_path):
+    machine = cluster[3]
+
+    def refused(ticket, code, words):
+        done = subprocess.run(
+            ["ip", "netns", "exec", machine.name, str(BINARY), "join", ticket, "--listen", "127.0.0.1:0",
+             "--cluster-listen", f"{machine.data_address}:0"],
+            capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+            env={"SKEIN_HOME": str(tmp_path / f"data{code}"), "XDG_CACHE_HOME": str(tmp_path), "PATH": "/usr/bin"})
+        assert done.returncode == code, (done.returncode, done.stderr)
+        assert words in done.stderr, done.stderr
+
+    good = cluster[0].create_ticket(uses=1)
+    scheme, host, port, authority, secret = good.split(":")
+    turned = "".join(reversed(secret))
+    refused(f"{scheme}:{host}:{port}:{authority}:{turned[:-1] + secret[-1]}", 26, "token")
+    refused(f"{scheme}:{host}:{port}:{'0' * 64}:{secret}", 22, "certificate")
+    refused(f"{scheme}:{host}:9:{authority}:{secret}", 21, "reach")
+    refused("skein1:nonsense", 2, "ticket")
+    identity = cluster[0].get("/cluster/v1/tokens")
+    token = next(t for t in identity["tokens"] if t["state"] == "valid")
+    assert cluster[0].ask("DELETE", f"/cluster/v1/tokens/{token['id']}")[0] in (200, 204)
+    refused(good, 29, "revoked")
+
+
+def test_a_removed_machine_is_talked_to_no_more(cluster):
+    gone = cluster[3]
+    others = cluster[:3]
+    id = gone.state["node"]
+    status, body = others[0].ask("DELETE", f"/cluster/v1/nodes/{id}")
+    assert status == 200, body
+    wait_until(lambda: all(id not in ids_of(machine) for machine in others), 30, "it is no member any more")
+    for machine in others:
+        wait_until_ready(machine)
+        assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
+    # Its own API still answers, and it cannot come back under its old name.
+    assert gone.get("/healthz") is not None
+    gone.stop()
+    gone.launch("join").wait_for_api()
+    time_over = time.monotonic() + 3
+    while time.monotonic() < time_over:
+        assert id not in ids_of(others[0])
+        time.sleep(0.2)
+    gone.stop()
+
+
+def test_a_node_that_does_nothing_costs_little(cluster, figures):
+    machine = cluster[2]
+    for name in [d["name"] for d in machine.state["deployments"]]:
+        assert machine.ask("DELETE", f"/cluster/v1/deployments/{name}")[0] == 200
+    wait_until(lambda: not machine.state["deployments"] and not machine.runners, 30, "an empty node")
+    pid = machine.process.pid
+    before, began = cpu_seconds(pid), time.monotonic()
+    time.sleep(5)
+    share = (cpu_seconds(pid) - before) / (time.monotonic() - began)
+    resident = int(open(f"/proc/{pid}/statm").read().split()[1]) * 4096 / 1e6
+    figures["idle node: share of a core (target 0.01)"] = f"{share:.4f}"
+    figures["idle node: resident MB (target 80)"] = f"{resident:.0f}"
+    assert share < 0.05 and resident < 160
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
