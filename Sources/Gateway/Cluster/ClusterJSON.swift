@@ -108,6 +108,22 @@ enum ClusterJSON {
         }
     }
 
+    /// The outcome of what leaves no index in the log to speak of.
+    static var done: [UInt8] { object { $0.field("outcome", "done") } }
+
+    static func refusal(_ refusal: TokenRefusal) -> (status: Int, body: [UInt8]) {
+        let (status, code) =
+            switch refusal {
+            case .invalid: (400, "invalid")
+            case .notFound: (404, "not_found")
+            case .full: (409, "full")
+            case .conflict: (409, "conflict")
+            case .unavailable: (503, "unavailable")
+            case .command(let refusal): kind(of: refusal)
+            }
+        return (status, error(code: code, message: refusal.description))
+    }
+
     private static func kind(of refusal: CommandRefusal) -> (Int, String) {
         switch refusal.code {
         case .notFound: (404, "not_found")
@@ -162,6 +178,41 @@ enum ClusterJSON {
                 writer.field("id", "\(exclusion.node)")
                 writer.field("code", exclusion.code)
                 writer.field("reason", exclusion.reason)
+                writer.endObject()
+            }
+        }
+    }
+
+    // MARK: Join tokens
+
+    /// The only answer that holds a token's secret.
+    static func created(_ created: CreatedToken) -> [UInt8] {
+        object { writer in
+            writer.field("id", created.token.id)
+            writer.field("line", created.line)
+            writer.key("expires")
+            writer.integer(created.token.expires)
+            writer.field("uses", UInt64(clamping: created.token.uses))
+            writer.key("worker")
+            writer.bool(created.token.isForWorkers)
+        }
+    }
+
+    static func tokens(_ tokens: [TokenView]) -> [UInt8] {
+        object { writer in
+            writer.key("tokens")
+            writer.list(tokens) { token, writer in
+                writer.beginObject()
+                writer.field("id", token.id)
+                writer.field("state", token.state.rawValue)
+                writer.field("uses", UInt64(clamping: token.uses))
+                writer.field("uses_left", UInt64(clamping: token.usesLeft))
+                writer.key("worker")
+                writer.bool(token.isForWorkers)
+                writer.key("created")
+                writer.integer(token.created)
+                writer.key("expires")
+                writer.integer(token.expires)
                 writer.endObject()
             }
         }

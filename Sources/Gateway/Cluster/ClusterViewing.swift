@@ -18,6 +18,22 @@ package protocol ClusterViewing: Sendable {
 
     /// What would become of a wish now; nothing is decided.
     func preview(_ deployment: Deployment) async -> PlanPreview
+
+    /// Makes a join token, wherever the leader is; the answer is the only place its secret ever is.
+    ///
+    /// **Throws:** `TokenRefusal.invalid` for a life or a number of uses out of bounds, `full` when there are as many
+    /// as there may be, `unavailable` or `command` when it cannot be decided now.
+    func createToken(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken
+
+    /// The join tokens, those that are good for nothing any more included, ordered by id.
+    ///
+    /// **Throws:** `TokenRefusal.unavailable` when this node cannot know them.
+    func tokens() async throws(TokenRefusal) -> [TokenView]
+
+    /// Takes a join token back; one that was taken back already stays so.
+    ///
+    /// **Throws:** `TokenRefusal.notFound` for an id of no token, also for a text that is none.
+    func revokeToken(_ id: String) async throws(TokenRefusal)
 }
 
 /// What would become of a wish: the question the leader would ask, and the planner's answer.

@@ -42,6 +42,7 @@ struct ClusterRoutes: Sendable {
             let wish = try DeploymentWish.read(try await Self.body(request))
             return Response(json: ClusterJSON.preview(await cluster.preview(wish)))
         }
+        addTokens(to: routes)
     }
 
     /// Methods of a path of these routes; nil for other paths.
@@ -50,9 +51,9 @@ struct ClusterRoutes: Sendable {
         guard parts.starts(with: ["cluster", "v1"]) else { return nil }
         switch parts.dropFirst(2).map(String.init) {
         case ["state"], ["nodes"], ["events"]: return ["GET"]
-        case ["deployments"]: return ["GET", "POST"]
+        case ["deployments"], ["tokens"]: return ["GET", "POST"]
         case ["plan"]: return ["POST"]
-        case let rest where rest.count == 2 && (rest[0] == "deployments" || rest[0] == "nodes"): return ["DELETE"]
+        case let rest where rest.count == 2 && ["deployments", "nodes", "tokens"].contains(rest[0]): return ["DELETE"]
         case let rest where rest.count == 3 && rest[0] == "nodes" && rest[2] == "drain": return ["POST"]
         default: return nil
         }
@@ -122,7 +123,7 @@ struct ClusterRoutes: Sendable {
 
     // MARK: Reading
 
-    private static func body(_ request: Request) async throws -> JSONNode {
+    static func body(_ request: Request) async throws -> JSONNode {
         var request = request
         let bytes = Array(try await request.collectBody(upTo: bodyBytes).readableBytesView)
         guard !bytes.isEmpty else { return JSONNode(.object([]), offset: 0) }
