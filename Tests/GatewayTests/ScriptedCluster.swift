@@ -68,4 +68,37 @@ actor ScriptedCluster: ClusterViewing {
         let question = brain.planQuestion(for: deployment, now: now)
         return PlanPreview(question: question, answer: .refused(reason: "It needs 8 GiB, short by 7 GiB."))
     }
+
+    /// What the next command about tokens is refused with.
+    private var tokenRefusal: TokenRefusal?
+    private var made: [TokenView] = []
+    private(set) var wishes: [TokenWish] = []
+
+    func refuseTokens(_ refusal: TokenRefusal?) { tokenRefusal = refusal }
+
+    func createToken(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken {
+        if let tokenRefusal { throw tokenRefusal }
+        guard (1...1000).contains(wish.uses) else {
+            throw .invalid("A join token has 1 to 1000 uses, not \(wish.uses); choose another --uses.")
+        }
+        wishes.append(wish)
+        let token = TokenView(
+            id: "0000000\(made.count)", state: .valid, uses: wish.uses, usesLeft: wish.uses,
+            isForWorkers: wish.isForWorkers, created: 1_700_000_000, expires: 1_700_000_000 + wish.lifeSeconds)
+        made.append(token)
+        return CreatedToken(token: token, line: "skein join skein1:10.0.0.1:7535:ab:SECRET")
+    }
+
+    func tokens() async throws(TokenRefusal) -> [TokenView] {
+        if let tokenRefusal { throw tokenRefusal }
+        return made
+    }
+
+    func revokeToken(_ id: String) async throws(TokenRefusal) {
+        if let tokenRefusal { throw tokenRefusal }
+        guard let place = made.firstIndex(where: { $0.id == id }) else {
+            throw .notFound("There is no join token \(id); see skein token list.")
+        }
+        made[place].state = .revoked
+    }
 }
