@@ -1,5 +1,6 @@
 """One cluster through its life, in the order of this file: each test leaves all machines running and joined."""
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -7,7 +8,9 @@ import time
 from conftest import ids_of, settle
 from lab import Load, leader_of
 from node import BINARY, wait_until
-from questions import CAPITAL, CAPITAL_ANSWER, STORY
+from questions import CAPITAL, CAPITAL_ANSWER, GOLDEN, STORY
+
+COUNT = "Count from 3 to 12."
 
 SPLIT = "split"
 READY_SECONDS = 60
@@ -19,13 +22,16 @@ def wait_until_ready(machine, name=SPLIT, seconds=READY_SECONDS):
         f"'{name}' ready on {machine.name}: {machine.deployment(name)}")
 
 
-def placement_of(machine, name=SPLIT):
-    return [p for p in machine.deployment(name)["placements"] if p["phase"] == "active"][-1]
+def nodes_of(machine, name=SPLIT):
+    """Ids of the nodes that serve a deployment which is ready, in the order of its stages; none while it is not."""
+    deployment = machine.deployment(name)
+    active = [p for p in deployment["placements"] if p["phase"] == "active"]
+    return [stage["node"] for stage in active[-1]["stages"]] if deployment["state"] == "ready" and active else []
 
 
 def stage_machines(machines, name=SPLIT):
     ids = {machine.state["node"]: machine for machine in machines}
-    return [ids[stage["node"]] for stage in placement_of(machines[0], name)["stages"]]
+    return [ids[node] for node in nodes_of(machines[0], name)]
 
 
 def test_every_machine_is_a_member_and_sees_the_others(cluster):
@@ -37,7 +43,7 @@ def test_a_model_runs_in_three_stages_on_three_machines(cluster, figures):
     began = time.monotonic()
     cluster[1].deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024)
     figures["plan to ready of the built-in model in 3 stages, seconds (target 3)"] = f"{time.monotonic() - began:.2f}"
-    stages = placement_of(cluster[1])["stages"]
+    stages = cluster[1].deployment(SPLIT)["placements"][-1]["stages"]
     assert len({stage["node"] for stage in stages}) == 3
     assert [(s["first_layer"], s["end_layer"]) for s in stages] == [
         (a, b) for a, b in zip([0] + [s["end_layer"] for s in stages][:-1], [s["end_layer"] for s in stages])]
@@ -65,7 +71,7 @@ def test_a_model_file_of_one_machine_runs_on_the_others(cluster, tmp_path):
     owner.deploy(name="fetched", model=str(path), stages=3, pinned=others_ids, context_tokens=512)
     texts = {machine.chat("fetched", CAPITAL, max_tokens=8, seed=1) for machine in cluster}
     assert len(texts) == 1
-    assert {s["node"] for s in placement_of(owner, "fetched")["stages"]} == set(others_ids)
+    assert set(nodes_of(owner, "fetched")) == set(others_ids)
     assert owner.ask("DELETE", "/cluster/v1/deployments/fetched")[0] == 200
     wait_until(lambda: owner.deployment("fetched")["state"] == "gone", 30, "the deployment is gone")
 
@@ -76,25 +82,21 @@ def test_the_death_of_the_leader_disturbs_nobody(cluster, figures):
     pinned = [machine.state["node"] for machine in others]
     others[0].deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024, pinned=pinned)
     wait_until(
-        lambda: all(
-            {s["node"] for s in placement_of(m)["stages"]} == set(pinned) and m.deployment(SPLIT)["state"] == "ready"
-            for m in others), READY_SECONDS, "the split model on the others")
-    expected = others[0].chat(SPLIT, STORY, max_tokens=48, seed=3)
-    loads = [Load(machine, SPLIT, STORY, max_tokens=48, seed=3) for machine in others]
-    for load in loads:
-        load.__enter__()
-    wait_until(lambda: all(len(load.answers) >= 2 for load in loads), 60, "answers before the leader is killed")
-    leader.kill()
-    began = time.monotonic()
-    wait_until(lambda: leader_of(others) is not None, 30, "another leader")
-    figures["failover of the leader, seconds (target 2)"] = f"{time.monotonic() - began:.2f}"
-    before = [len(load.answers) for load in loads]
-    wait_until(lambda: all(len(l.answers) >= b + 2 for l, b in zip(loads, before)), 60, "answers after it")
-    for load in loads:
-        load.__exit__()
-    assert [load.failures for load in loads] == [[], [], []]
-    assert {text for load in loads for text in load.answers} == {expected}
+        lambda: all(set(nodes_of(m)) == set(pinned) for m in others), READY_SECONDS, "the split model on the others")
+    loads = [Load(machine, SPLIT, COUNT, max_tokens=60) for machine in others]
+    with contextlib.ExitStack() as stack:
+        for load in loads:
+            stack.enter_context(load)
+        wait_until(lambda: all(len(load.answers) >= 2 for load in loads), 60, "answers before the leader is killed")
+        leader.kill()
+        began = time.monotonic()
+        wait_until(lambda: leader_of(others) is not None, 30, "another leader")
+        figures["failover of the leader, seconds (target 2)"] = f"{time.monotonic() - began:.2f}"
+        before = [len(load.answers) for load in loads]
+        wait_until(lambda: all(len(l.answers) >= b + 2 for l, b in zip(loads, before)), 60, "answers after it")
     leader.launch("join").wait_for_api()
+    assert [load.failures for load in loads] == [[], [], []]
+    assert {text for load in loads for text in load.answers} == {GOLDEN[COUNT]}
     settle(cluster)
 
 
@@ -110,8 +112,7 @@ def test_a_killed_worker_is_replaced(cluster, figures):
         lambda: any(n["id"] == dead and n["liveness"] == "dead" for n in leader.state["nodes"]), 10, "its death known")
     figures["death of a process known, seconds (target 0.25)"] = f"{time.monotonic() - began:.2f}"
     wait_until(
-        lambda: leader.deployment(SPLIT)["state"] == "ready"
-        and dead not in [s["node"] for s in placement_of(leader)["stages"]], READY_SECONDS, "another placement")
+        lambda: (nodes := nodes_of(leader)) and dead not in nodes, READY_SECONDS, "another placement")
     figures["killed worker replaced, seconds"] = f"{time.monotonic() - began:.2f}"
     for machine in others:
         wait_until_ready(machine)

@@ -83,7 +83,11 @@ struct ClusterRoutes: Sendable {
                 guard let updates = await cluster.updates(after: nil) else { return nil }
                 for await _ in updates {
                     let view = await cluster.currentView().deployments.first { $0.deployment.name == name }
-                    if let view, view.state == .ready || view.state == .failed { return view }
+                    // While an earlier wish still serves, this one is not ready.
+                    let isCurrent = view?.placements.allSatisfy { placement in
+                        placement.phase != .active || placement.wish == view?.deployment.stamp
+                    }
+                    if let view, view.state == .failed || view.state == .ready && isCurrent == true { return view }
                 }
                 return nil
             }

@@ -81,22 +81,4 @@ package struct ClusterGate: ClusterViewing {
             return .failure(CommandRefusal(.notFound, error.description))
         }
     }
-
-    private static let noCluster = TokenRefusal.unavailable(
-        "This node belongs to no cluster yet; ask a node that does.")
-
-    /// See `ClusterViewing`.
-    ///
-    /// **Throws:** `TokenRefusal`.
-    package func createToken(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken { throw Self.noCluster }
-
-    /// See `ClusterViewing`.
-    ///
-    /// **Throws:** `TokenRefusal`.
-    package func tokens() async throws(TokenRefusal) -> [TokenView] { throw Self.noCluster }
-
-    /// See `ClusterViewing`.
-    ///
-    /// **Throws:** `TokenRefusal`.
-    package func revokeToken(_ id: String) async throws(TokenRefusal) { throw Self.noCluster }
 }

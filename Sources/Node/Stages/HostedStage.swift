@@ -91,16 +91,18 @@ actor HostedStage {
                 return .heard
             }
             // What the runner said last is heard before its exit is told.
-            var (exit, isHeard) = (RunnerExit?.none, false)
+            var (exit, isHeard, isStopped) = (RunnerExit?.none, false, false)
             while exit == nil || !isHeard, let ending = await group.next() {
                 switch ending {
                 case .exit(let ended): exit = ended
                 case .heard: isHeard = true
-                case .stop: group.cancelAll()
+                case .stop:
+                    isStopped = true
+                    group.cancelAll()
                 }
             }
             group.cancelAll()
-            return exit ?? .stopped
+            return isStopped || Task.isCancelled ? .stopped : exit ?? .stopped
         }
         guard exit != .stopped else { return await finish(nil) }
         let reason = lastWords ?? exit.description
