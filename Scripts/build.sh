@@ -4,7 +4,7 @@
 #
 #   Scripts/build.sh product          builds .build/release/skein, setting up what is missing
 #   Scripts/build.sh tests            also builds the tests
-#   Scripts/build.sh test [flags…]    runs the tests that were built
+#   Scripts/build.sh test [flags…]    runs the tests that were built, one after the other
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf 'build: %s\n' "$*" >&2; }
@@ -32,7 +32,10 @@ case $what in
         Scripts/llama.sh libs
         if [ "$what" = tests ]; then build --build-tests; else build --product skein; fi
         ;;
-    test) swift_in_release test --skip-build --disable-xctest "$@" ;;
+    # One after the other: many tests wait for sockets, processes and deadlines. All at once, on the few threads that
+    # carry Swift's tasks, each would take as long as all of them, and a long computation would stop the others' clocks
+    # from being looked at. What is dear uses every core by itself.
+    test) swift_in_release test --skip-build --disable-xctest --no-parallel "$@" ;;
     *)
         sed -n '2,8p' "$0" >&2
         exit 2

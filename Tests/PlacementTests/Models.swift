@@ -32,6 +32,13 @@ enum Seeds {
         return (1...(number("SEEDS") ?? UInt64(count))).map { $0 }
     }
 
+    /// A debug build takes a hundred times as long.
+    static var isDebug: Bool {
+        var isDebug = false
+        assert({ isDebug = true }() == ())
+        return isDebug
+    }
+
     private static func number(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }

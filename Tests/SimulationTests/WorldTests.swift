@@ -4,19 +4,27 @@ import Testing
 import Vocabulary
 
 @Suite struct `Simulated clusters` {
-    @Test(arguments: 0..<4)
-    func `keep every promise under all faults`(part: Int) {
+    /// On every core at once; between worlds other tests get their turn, as few threads carry all of them.
+    @Test func `keep every promise under all faults`() async {
         let seeds = Seeds.first(Seeds.usual)
-        for index in seeds.indices where index % 4 == part {
-            var world = World(Scenario(seed: seeds[index]))
-            let outcome = world.run()
-            #expect(outcome.violation == nil, "SEED=\(seeds[index]) nodes \(outcome.nodeCount)")
+        await withTaskGroup(of: Void.self) { group in
+            for part in 0..<4 {
+                group.addTask {
+                    for index in stride(from: part, to: seeds.count, by: 4) {
+                        var world = World(Scenario(seed: seeds[index]))
+                        let outcome = world.run()
+                        #expect(outcome.violation == nil, "SEED=\(seeds[index]) nodes \(outcome.nodeCount)")
+                        await Task.yield()
+                    }
+                }
+            }
         }
     }
 
     /// A simulator in which nothing happens finds nothing.
     @Test func `have leaders, callers, parts without a majority and epochs that serve`() {
-        let outcomes = Seeds.first(40).prefix(40).map { seed in
+        let count = Seeds.isDebug ? 16 : 40
+        let outcomes = Seeds.first(count).prefix(count).map { seed in
             var world = World(Scenario(seed: seed))
             return world.run()
         }
@@ -43,19 +51,21 @@ import Vocabulary
         #expect(String(digest, radix: 16) == "c14ac649d5e587ea")
     }
 
-    @Test(arguments: Mutation.allCases)
-    func `catch a planted bug`(mutation: Mutation) {
-        let caught = (1...200 as ClosedRange<UInt64>).contains { seed in
+    /// Begins where the bug is known to show at once: a world that a bug keeps from converging runs to its end, which
+    /// is dear, and proves little.
+    @Test(arguments: zip(Mutation.allCases, [6, 26, 1, 1] as [UInt64]))
+    func `catch a planted bug`(mutation: Mutation, first: UInt64) {
+        let caught = (first..<first + 200).contains { seed in
             var scenario = Scenario(seed: seed)
             scenario.mutation = mutation
             var world = World(scenario)
-            return world.run().violation != nil
+            return world.run().violation.map { !$0.hasPrefix("not converged") } ?? false
         }
         #expect(caught)
     }
 
     @Test func `a large cluster elects another leader within two seconds and agrees soon after`() {
-        var world = World(Scenario(seed: 1, nodeCount: 100))
+        var world = World(Scenario(seed: 1, nodeCount: Seeds.isDebug ? 50 : 100))
         world.countBytes()
         let outcome = world.run()
         #expect(outcome.violation == nil)
