@@ -37,7 +37,7 @@ struct GatewayContext: RequestContext {
                 action?()
                 return
             }
-            (try? channel.pipeline.syncOperations.handler(type: DisconnectWatch.self))?.action = action
+            (try? channel.pipeline.syncOperations.handler(type: DisconnectWatch.self))?.watch(action)
         }
     }
 }
@@ -47,7 +47,14 @@ final class DisconnectWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = NIOAny
 
     /// What to do; at most once.
-    var action: (@Sendable () -> Void)?
+    private var action: (@Sendable () -> Void)?
+    private var hasLeft = false
+
+    /// Replaces what to do; it is done at once when the client has left already, perhaps with its side only, so that
+    /// the channel is still active.
+    func watch(_ new: (@Sendable () -> Void)?) {
+        if hasLeft { new?() } else { action = new }
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed { act() }
@@ -60,6 +67,7 @@ final class DisconnectWatch: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func act() {
+        hasLeft = true
         action?()
         action = nil
     }
