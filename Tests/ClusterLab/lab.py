@@ -97,7 +97,7 @@ class Machine:
             "--listen", f"{self.desk_address}:{API_PORT}", "--no-auth", "--allow-host", self.desk_address,
             "--cluster-listen", f"{self.data_address}:{CLUSTER_PORT}", "--node-name", self.name,
             # All machines of the laboratory share the cores of this one.
-            "--threads", "1", "--log-level", "info"]
+            "--threads", "1", "--log-level", "debug"]
         with open(self.folder / f"log{self.starts}", "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
@@ -171,7 +171,7 @@ class Machine:
 
     def deploy(self, **wish):
         status, body = self.ask("POST", "/cluster/v1/deployments?wait=ready", wish)
-        assert status == 200, body
+        assert status == 200, (body, self.deployment(wish["name"]))
         return body
 
     @property

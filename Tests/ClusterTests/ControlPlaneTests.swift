@@ -100,6 +100,14 @@ import Vocabulary
         #expect(nodes.brains.allSatisfy { $0.state.settings["a"]?.value == "1" })
     }
 
+    @Test func `a node that starts again knows where its peers are before anything is committed`() {
+        var nodes = Nodes(3)
+        for index in 0..<3 {
+            nodes.restart(index)
+            #expect(nodes.brains[index].addressBook.keys == (0..<3).map(Nodes.id))
+        }
+    }
+
     @Test func `a leader whose disk is full makes way, and nothing acknowledged is lost`() throws {
         var nodes = Nodes(3)
         let old = try #require(nodes.leaders.first)

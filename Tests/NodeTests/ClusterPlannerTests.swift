@@ -58,7 +58,7 @@ import Vocabulary
     }
 
     /// Bytes the whole model takes on one node.
-    private static func whole() throws -> UInt64 {
+    private static func whole() async throws -> UInt64 {
         let answer = try await planner().plan(question([candidate(1, usable: 1 << 40)]))
         return try #require(try stages(answer).first).bytes.bytes
     }
@@ -71,7 +71,7 @@ import Vocabulary
     }
 
     @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() async throws {
-        let whole = try Self.whole()
+        let whole = try await Self.whole()
         let nodes = (1...4).map { Self.candidate(UInt64($0), usable: whole * 3 / 4) }
         #expect(try Self.stages(try await Self.planner().plan(Self.question(nodes))).count >= 2)
         #expect(try Self.stages(try await Self.planner().plan(Self.question(nodes, width: 4))).count == 4)
@@ -83,7 +83,7 @@ import Vocabulary
     }
 
     @Test func `promised memory is not given twice, and freed memory counts before it is read`() async throws {
-        let whole = try Self.whole()
+        let whole = try await Self.whole()
         let planner = try Self.planner()
         guard
             case .refused = await planner.plan(Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
@@ -96,7 +96,7 @@ import Vocabulary
     }
 
     @Test func `a shortfall says what is needed, what there is, what would help, and who is left out`() async throws {
-        let whole = try Self.whole()
+        let whole = try await Self.whole()
         let excluded = (10..<20 as Range<UInt64>).map {
             PlanQuestion.PlanExclusion(node: NodeID($0), code: "draining", reason: "it is being emptied")
         }

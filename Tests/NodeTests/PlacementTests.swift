@@ -177,7 +177,7 @@ import Vocabulary
             let supervisor = PlacementSupervisor(
                 plan: try Fixture.plan(in: folder), executable: "/none", folder: folder,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Fixture.silence)
-            let backend = NodeBackend([supervisor])
+            let backend = NodeBackend([supervisor], router: nil)
             var request = RunningPlacement.request(1, "hi")
             request.model = "other"
             var events: [GenerationEvent] = []

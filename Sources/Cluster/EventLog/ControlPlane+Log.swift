@@ -9,6 +9,19 @@ extension ControlPlane {
     /// The state this node acts on: what the majority decided, or without one what those here decided.
     package var effectiveState: ClusterState { branch?.state ?? state }
 
+    /// Where members are looked for: those of the state, and those of entries not known to be committed. After a restart
+    /// of everybody nothing is, until the voters have found each other.
+    package var addressBook: OrderedTable<NodeID, Member> {
+        var book = effectiveState.members
+        guard log.last.index > state.index else { return book }
+        for entry in log.entries(from: state.index + 1) {
+            for member in entry.members where effectiveState.removedMembers[member.node] == nil {
+                book[member.node] = member
+            }
+        }
+        return book
+    }
+
     /// Adds an entry of this node's own making.
     mutating func append(_ entry: LogEntry) {
         log.append(entry)

@@ -40,6 +40,17 @@ package struct LogEntry: Hashable, Sendable, Recordable {
         return nil
     }
 
+    /// Members this entry sets.
+    var members: [Member] {
+        events.compactMap { record in
+            guard record.kind == 1 || record.kind == 3 else { return nil }
+            switch record.event {
+            case .founded(_, let member), .memberSet(let member): return member
+            default: return nil
+            }
+        }
+    }
+
     /// Roughly its size on the wire. **Units:** bytes.
     var size: Int { events.reduce(48) { $0 + $1.body.count + 6 } }
 

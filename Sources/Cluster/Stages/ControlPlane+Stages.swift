@@ -22,6 +22,8 @@ extension ControlPlane {
 
     /// The shell measured this node; the stages are this brain's own knowledge.
     mutating func measured(_ reading: NodeReading) {
+        // Others can fetch a model only from whom they know to have it.
+        if reading.holds != ownReading.holds { readingChanged = true }
         ownReading = reading
         ownReading.node = node
     }

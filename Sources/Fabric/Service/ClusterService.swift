@@ -321,11 +321,10 @@ package actor ClusterService {
     /// The channel and the watchers follow what the log says.
     private func followState() {
         let state = brain.effectiveState
-        if followed.map({ $0 != state.members || $1 != state.removedMembers }) ?? true
-            || roster?.cluster != state.cluster
-        {
-            followed = (state.members, state.removedMembers)
-            let peers = state.members.elements.filter { $0.key != node }.map { ($0.key, $0.value.addresses) }
+        let book = brain.addressBook
+        if followed.map({ $0 != book || $1 != state.removedMembers }) ?? true || roster?.cluster != state.cluster {
+            followed = (book, state.removedMembers)
+            let peers = book.elements.filter { $0.key != node }.map { ($0.key, $0.value.addresses) }
             let new = FabricRoster(
                 cluster: state.cluster, peers: Dictionary(peers) { first, _ in first },
                 removed: Set(state.removedMembers.keys))
@@ -382,6 +381,12 @@ package actor ClusterService {
     package func preview(_ deployment: Deployment) async -> (question: PlanQuestion, answer: PlanAnswer) {
         let question = brain.planQuestion(for: deployment, now: now)
         return (question, await Self.answer(question, ports.plan))
+    }
+
+    /// Measures this node at once, because something worth telling changed.
+    package func measureNow() {
+        nextMeasurement = now
+        inbox.ring()
     }
 
     /// Number of this life of the node.

@@ -70,6 +70,7 @@ package struct ClusterGate: ClusterViewing {
         var deployment = wish
         do throws(LibraryError) {
             deployment.digest = try await library.resolve(wish.model).digest
+            await service.measureNow()
             return .success(deployment)
         } catch {
             // Deployed before from another node, the cluster knows what the name means.

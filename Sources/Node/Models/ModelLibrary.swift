@@ -51,6 +51,10 @@ actor ModelLibrary {
 
     /// Models that are remembered.
     private static let bookLimit = 1024
+    /// How long it may take until it is known who has a model. **Units:** seconds.
+    private static let holderSeconds = 10
+    /// Time between looks at who has a model. **Units:** milliseconds.
+    private static let holderMilliseconds = 100
     /// Models whose headers are kept in memory.
     private static let headerLimit = 64
 
@@ -282,8 +286,14 @@ actor ModelLibrary {
     private func fromHolders<Value: Sendable>(
         _ digest: String, _ ask: @Sendable (NodeID) async throws -> Value
     ) async throws(LibraryError) -> Value {
-        let holders = await holders(digest)
-        guard !holders.isEmpty else { throw .nobodyHas(digest: digest) }
+        let deadline = ContinuousClock.now + .seconds(Self.holderSeconds)
+        var holders = await holders(digest)
+        while holders.isEmpty {
+            guard ContinuousClock.now < deadline, !Task.isCancelled else { throw .nobodyHas(digest: digest) }
+            // Who has a model tells it by gossip, which may come after the wish to run it.
+            try? await Task.sleep(for: .milliseconds(Self.holderMilliseconds))
+            holders = await self.holders(digest)
+        }
         var reasons: [String] = []
         for node in holders.prefix(PeerLimits.addresses) {
             do {

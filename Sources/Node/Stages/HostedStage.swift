@@ -127,6 +127,7 @@ actor HostedStage {
             throw StageObstacle(
                 .refused, "the stage needs \(own.bytes), and \(ByteCount(usable)) are free on this node now")
         }
+        host.logger.debug("a stage is fetched", metadata: ["stage": "\(placement.replica)/\(index)"])
         let (file, model) = try await host.library.stage(deployment.digest, layers: own.layers) { thousandths in
             var progress = StageReport(epoch: self.placement.epoch, status: .fetching)
             progress.progress = thousandths
@@ -179,6 +180,8 @@ actor HostedStage {
 
     private func tell(_ status: StageStatus, _ reason: String = "") {
         self.status = status
+        host.logger.debug(
+            "a stage", metadata: ["stage": "\(placement.replica)/\(index)", "epoch": "\(epoch)", "is": "\(status)"])
         report(StageReport(epoch: epoch, status: status, reason: reason))
     }
 
