@@ -3,6 +3,7 @@ package import NIOCore
 import NIOPosix
 import NIOSSL
 import Synchronization
+import SystemPackage
 
 /// What joining brings.
 package struct JoinAnswer: Sendable {
@@ -144,8 +145,15 @@ package struct JoinClient: Sendable {
                 channel.close(promise: nil)
             }
         } catch {
-            return .failure(.unreachable(["\(attempt.address): \("\(error)".prefixed(200))"]))
+            return .failure(.unreachable(["\(attempt.address): \(Self.plain(error).prefixed(200))"]))
         }
+    }
+
+    /// What the system said, without what the library tells around it.
+    private static func plain(_ error: any Error) -> String {
+        let cause = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+        guard let number = (cause as? IOError)?.errnoCode else { return "\(cause)" }
+        return Errno(rawValue: number).description
     }
 
     private static func configure(
