@@ -201,9 +201,10 @@ import Testing
     @Test func `a silent stream is asked for again without a word`() async throws {
         let seen = try await Self.watch(
             [.events("id: 1\ndata: {}\n\n", closes: false), .events("id: 2\ndata: {}\n\n")], until: 2
-        ) { $0.silence = .milliseconds(50) }
+        ) { $0.silence = .seconds(1) }
         #expect(seen.ids == ["1", "2"])
         #expect(seen.asked == [nil, "1"])
+        // The end of the second stream.
         #expect(seen.lost == 1)
     }
 

@@ -37,7 +37,9 @@ import Testing
         ),
         (
             "deployment",
-            #"{"name":"tiny","model":"skein-tiny","replicas":1,"state":"ready","placements":[{"epoch":"3/2","replica":0,"phase":"canary","stages":[{"node":"00000000000000a1","first_layer":0,"end_layer":8,"bytes":1}]}]}"#,
+            #"{"name":"tiny","model":"skein-tiny","replicas":1,"state":"ready","#
+                + #""placements":[{"epoch":"3/2","replica":0,"phase":"canary","stages":["#
+                + #"{"node":"00000000000000a1","first_layer":0,"end_layer":8,"bytes":1}]}]}"#,
             ["tiny: replica 0, epoch 3/2, canary on alpha"]
         ),
         ("deployment_removed", #"{"name":"tiny"}"#, ["deployment tiny is gone"]),

@@ -96,7 +96,7 @@ struct ClusterClient: Sendable {
                 for try await piece in response.body {
                     for event in try reader.read(piece.readableBytesView) { try receive(event) }
                 }
-            } catch HTTPClientError.readTimeout {
+            } catch let error as HTTPClientError where error == .readTimeout {
                 return
             }
         } catch {

@@ -43,8 +43,8 @@ enum ClusterClientError: Error, Hashable, CustomStringConvertible {
         case .unreachable(let node, let reason):
             "no node answers at \(node) (\(reason)); start one with 'skein serve', or name another with --node."
         case .slow(let node, let seconds):
-            "the node at \(node) did not answer \(seconds.map { "within \($0) s" } ?? "in time"); it may still do it, see 'skein status', or ask "
-                + "another node with --node."
+            "the node at \(node) did not answer \(seconds.map { "within \($0) s" } ?? "in time"); "
+                + "it may still do it, see 'skein status', or ask another node with --node."
         case .cut(let node):
             "the connection to \(node) ended before its answer; it may still do it, see 'skein status', or ask another "
                 + "node with --node."

@@ -47,9 +47,11 @@ struct Deploy: AsyncParsableCommand {
     var keepAlive: TimeSpan?
 
     @Option(
-        defaultAsFlag: ClientLimits.waitDefaultSeconds,
         help: ArgumentHelp(
-            "Wait until it is ready; --wait=SECONDS for how long, at most \(ClientLimits.waitSeconds).",
+            """
+            Wait until it is ready. Without '=SECONDS' \(ClientLimits.waitDefaultSeconds), at most \
+            \(ClientLimits.waitSeconds).
+            """,
             valueName: "seconds"))
     var wait: Int?
 
