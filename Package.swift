@@ -127,7 +127,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Fabric", "Identity",
+            "Wire", "Serving", "Simulation", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
@@ -173,6 +174,13 @@ let shellTests: [Target] = [
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
             .product(name: "SystemPackage", package: "swift-system"),
+        ]),
+    tests(
+        "SkeinTests",
+        [
+            "skein", "Cluster", "Dialects", "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
     tests(

@@ -48,8 +48,8 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
             "This machine is node \(node) of cluster \(cluster); leave that cluster first, or use another data "
                 + "directory."
         case .notMember:
-            "This node is in no cluster; found one with skein serve, or join one with the ticket that skein token create "
-                + "prints on one of its nodes."
+            "This node is in no cluster; found one with skein serve, or join one with the ticket that "
+                + "skein token create prints on one of its nodes."
         case .signingRequest(let finding):
             "The certificate signing request is refused: \(finding); both sides need versions that work together."
         case .keyMismatch(let name):

@@ -89,8 +89,8 @@ package struct NodeService: Sendable {
     /// worth telling happens.
     ///
     /// **Throws:** `ExposureError` when others could reach the API without a key, `KeyBookError` when the keys cannot
-    /// be read, `DeploymentError` when a deployment cannot be planned, what `ClusterNode.open` throws when the node needs
-    /// its cluster, or what the HTTP server throws when its port is taken.
+    /// be read, `DeploymentError` when a deployment cannot be planned, what `ClusterNode.open` throws when the node
+    /// needs its cluster, or what the HTTP server throws when its port is taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
         try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
     }
@@ -115,7 +115,8 @@ package struct NodeService: Sendable {
         let router = cluster.map { ClusterRouter($0, logger: logger) }
         let backend = NodeBackend(supervisors, router: router)
         let gateway = GatewayServer(
-            backend: backend, store: openResponseStore(), cluster: cluster.map { ClusterGate($0) }, host: configuration.host, port: configuration.port,
+            backend: backend, store: openResponseStore(), cluster: cluster.map { ClusterGate($0) },
+            host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
             connections: connections, logger: logger)
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.

@@ -7,7 +7,7 @@ enum Program {
     /// Parses and runs; usage errors end with 2, as scripts expect, instead of ArgumentParser's 64.
     static func main() async {
         do {
-            var command = try Skein.parseAsRoot()
+            var command = try Skein.parseAsRoot(CommandWords.read(Array(CommandLine.arguments.dropFirst())))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -28,7 +28,9 @@ struct Skein: AsyncParsableCommand {
         abstract: "Several ordinary machines pooled into one LLM server.",
         version: NodeService.version,
         subcommands: [
-            Serve.self, Join.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
+            Serve.self, Join.self, Nodes.self, Status.self, Deploy.self, Undeploy.self, Ps.self, Drain.self,
+            Remove.self,
+            TokenCommand.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
             RunnerCommandLine.self,
         ])
 }

@@ -16,7 +16,7 @@ from questions import CAPITAL, CAPITAL_ANSWER
 MODEL = REPOSITORY / "Models" / "skein-tiny-q8_0.gguf"
 
 #: Exit codes of the contract.
-DONE, FAILED, USAGE = 0, 1, 2
+DONE, FAILED, USAGE, NOT_REACHABLE = 0, 1, 2, 3
 
 #: What no output of a command may hold: traces of a crash instead of a sentence.
 CRASH_WORDS = ["Fatal error", "Stack dump", "Program crashed", "Backtrace", "libc++abi", "GGML_ASSERT", "SIGSEGV"]
@@ -95,10 +95,31 @@ def test_the_version_is_a_version(skein):
     ["serve", "--listen", "nowhere"], ["serve", "--listen", "127.0.0.1:70000"], ["serve", "--wire", "f8"],
     ["serve", "--threads", "0"], ["serve", "--log-level", "loud"], ["serve", "one", "two"], ["verify", "--cuts", "x"],
     ["verify", "--wire", "f8"], ["gguf", "inspect"], ["gguf", "validate"], ["gguf", "bogus"],
+    ["nodes", "--node", "ftp://x"], ["deploy"], ["deploy", "m", "--wait=0"], ["token", "create", "--ttl", "forever"],
 ], ids=" ".join)
 def test_a_usage_error_exits_with_2(skein, arguments):
     ended = skein(*arguments)
     check_refusal(ended, USAGE, "Usage:")
+    assert ended.stdout == ""
+
+
+# A cluster
+
+
+CLUSTER_COMMANDS = [
+    ["nodes"], ["status"], ["status", "--watch"], ["ps"], ["deploy", "m"], ["deploy", "m", "--wait", "--json"],
+    ["undeploy", "m"], ["drain", "n"], ["remove", "n"], ["token", "create"], ["token", "list"], ["token", "revoke", "t"],
+    ["plan", "m", "--on-cluster"],
+]
+
+
+@pytest.mark.parametrize("arguments", CLUSTER_COMMANDS, ids=" ".join)
+def test_without_a_node_a_cluster_command_exits_with_3(skein, arguments):
+    with socket.socket() as held:  # bound and not listening: nobody else gets the port
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        ended = skein(*arguments, "--node", url)
+    check_refusal(ended, NOT_REACHABLE, url, "refused", "skein serve")
     assert ended.stdout == ""
 
 

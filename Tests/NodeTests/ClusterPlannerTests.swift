@@ -86,7 +86,8 @@ import Vocabulary
         let whole = try await Self.whole()
         let planner = try Self.planner()
         guard
-            case .refused = await planner.plan(Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
+            case .refused = await planner.plan(
+                Self.question([Self.candidate(1, usable: whole * 2, promised: whole * 3 / 2)]))
         else {
             Issue.record("promised memory was given again")
             return

@@ -9,8 +9,8 @@ extension ControlPlane {
     /// The state this node acts on: what the majority decided, or without one what those here decided.
     package var effectiveState: ClusterState { branch?.state ?? state }
 
-    /// Where members are looked for: those of the state, and those of entries not known to be committed. After a restart
-    /// of everybody nothing is, until the voters have found each other.
+    /// Where members are looked for: those of the state, and those of entries not known to be committed. After a
+    /// restart of everybody nothing is, until the voters have found each other.
     package var addressBook: OrderedTable<NodeID, Member> {
         var book = effectiveState.members
         guard log.last.index > state.index else { return book }

@@ -90,6 +90,7 @@ package struct CommandRefusal: Error, Hashable, Sendable, CustomStringConvertibl
     /// One sentence with the numbers and the next step.
     package let description: String
 
+    /// Makes a refusal.
     package init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description

@@ -2,8 +2,8 @@ package import Cluster
 import Fabric
 package import Gateway
 
-/// The cluster service as the HTTP API sees it. A wish to deploy is completed with the digest of the model's file before
-/// it enters the log, because a name or a path means something on this node only.
+/// The cluster service as the HTTP API sees it. A wish to deploy is completed with the digest of the model's file
+/// before it enters the log, because a name or a path means something on this node only.
 package struct ClusterGate: ClusterViewing {
     private let service: ClusterService
     private let library: ModelLibrary
@@ -58,6 +58,8 @@ package struct ClusterGate: ClusterViewing {
     }
 
     /// See `ClusterViewing`.
+    ///
+    /// **Throws:** nothing; the tokens are settings every node knows.
     package func tokens() async throws(TokenRefusal) -> [TokenView] { await office.all() }
 
     /// See `ClusterViewing`.

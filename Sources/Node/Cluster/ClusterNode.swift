@@ -97,7 +97,8 @@ struct ClusterNode: Sendable {
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) }, library: library,
+            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
+            library: library,
             deployment: { await service.state.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
@@ -140,7 +141,8 @@ struct ClusterNode: Sendable {
     ) -> ChannelSecurity {
         ChannelSecurity { host, port, loop, proven in
             let door = ClusterPort(
-                security: security, gate: ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) },
+                security: security,
+                gate: ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) },
                 versions: JoinVersions(release: NodeService.version),
                 joins: reception,
                 refused: { address, refusal in
@@ -150,7 +152,9 @@ struct ClusterNode: Sendable {
                 }, control: { channel, peer in proven(channel, peer.node) })
             return loop.makeFutureWithTask { try await door.listen(host: host, port: port, on: loop) }
         } dial: { channel, node, failed, proven in
-            try security.configureControlClient(channel, expecting: node) { failed("\($0)") } ready: { channel, peer in
+            try security.configureControlClient(channel, expecting: node) {
+                failed("\($0)")
+            } ready: { channel, peer in
                 proven(channel, peer.node)
             }
         }

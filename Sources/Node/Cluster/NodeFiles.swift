@@ -5,8 +5,8 @@ import Identity
 import NIOCore
 import NIOPosix
 
-/// The note that this node is founding a cluster: as long as it is there, an empty memory means a new cluster. A founder
-/// whose memory is lost later must not found a second one of the same name.
+/// The note that this node is founding a cluster: as long as it is there, an empty memory means a new cluster. A
+/// founder whose memory is lost later must not found a second one of the same name.
 struct Founding: Sendable {
     private let path: String
 

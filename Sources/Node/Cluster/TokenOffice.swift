@@ -18,7 +18,8 @@ struct TokenOffice: Sendable {
         let made: (token: JoinToken, secret: JoinSecret)
         do throws(JoinTokenError) {
             made = try tokens.create(
-                life: .seconds(wish.lifeSeconds), uses: wish.uses, part: wish.isForWorkers ? .worker : .member, now: now)
+                life: .seconds(wish.lifeSeconds), uses: wish.uses, part: wish.isForWorkers ? .worker : .member, now: now
+            )
         } catch {
             throw Self.refusal(error)
         }

@@ -56,7 +56,9 @@ struct PeerRoutes: Sendable {
         }
     }
 
-    private func send(_ digest: String, _ from: UInt64, _ count: UInt64, _ context: PeerContext) async throws -> Response {
+    private func send(_ digest: String, _ from: UInt64, _ count: UInt64, _ context: PeerContext) async throws
+        -> Response
+    {
         let (path, length) = try await library.file(digest)
         guard (1...PeerLimits.rangeBytes).contains(count), from <= length, count <= length - from else {
             throw PeerRefusal(

@@ -106,7 +106,8 @@ actor HostedStage {
         }
         guard exit != .stopped else { return await finish(nil) }
         let reason = lastWords ?? exit.description
-        host.logger.warning("a stage was lost", metadata: ["stage": "\(placement.replica)/\(index)", "why": "\(reason)"])
+        host.logger.warning(
+            "a stage was lost", metadata: ["stage": "\(placement.replica)/\(index)", "why": "\(reason)"])
         await finish(reason)
         end(.crashed, reason)
     }

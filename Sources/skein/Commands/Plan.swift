@@ -8,13 +8,14 @@ import Placement
 import Vocabulary
 
 /// `skein plan`: where a model would run, with the arithmetic, without running it.
-struct Plan: ParsableCommand {
+struct Plan: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how a model would be placed: memory, context and predicted speed.",
         discussion: """
             Without --nodes this machine alone is asked for its memory. An inventory describes machines for what-if \
             planning: {"nodes":[{"name":"a","memory_gb":16,"weight_read_gb_s":20,"prefill_gflops":300}],\
             "links":[{"from":"a","to":"b","rtt_ms":0.4,"mb_s":110}]}. What is left out counts as unknown. \
+            With --on-cluster, the cluster says what it would do now; nothing is decided. \
             Exits with 4 when the model would not fit.
             """)
 
@@ -30,8 +31,8 @@ struct Plan: ParsableCommand {
     @Option(help: "Context in tokens. Default: what fits, up to what the model was trained for, at most 131072.")
     var ctx: Int?
 
-    @Option(help: "Requests answered at once.")
-    var lanes = 4
+    @Option(help: "Requests answered at once. Default: 4, or what the cluster decides.")
+    var lanes: Int?
 
     @Option(help: "Type of the K cache: \(CacheType.allCases.map(\.rawValue).joined(separator: ", ")).")
     var cacheTypeK = CacheType.f16
@@ -51,10 +52,16 @@ struct Plan: ParsableCommand {
     @Option(help: "Inventory of machines (JSON).")
     var nodes: String?
 
+    @Flag(help: "Ask the cluster, with MODEL as 'skein deploy' reads it.")
+    var onCluster = false
+
+    @OptionGroup var asked: NodeOptions
+
     @Flag(help: "Print as JSON.")
     var json = false
 
     func validate() throws {
+        try validateOnCluster()
         if stages != "auto", (Int(stages) ?? 0) < 1 {
             throw ValidationError("--stages is '\(stages)'; it takes auto or a number from 1 on.")
         }
@@ -69,11 +76,12 @@ struct Plan: ParsableCommand {
         return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
     }
 
-    private func names(_ list: String?) -> [String] {
+    func names(_ list: String?) -> [String] {
         list?.split(separator: ",").map { String($0) } ?? []
     }
 
-    func run() throws {
+    func run() async throws {
+        if onCluster { return try await runOnCluster() }
         let answer: (plans: [PlacementPlan], shortfall: Shortfall?)
         do {
             answer = try planned()
@@ -104,7 +112,7 @@ struct Plan: ParsableCommand {
         let planner = try Planner(model: ModelFootprint(cutter), inventory: inventory)
         return try planner.planReplicas(
             PlacementRequest(
-                context: ctx, lanes: lanes, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
+                context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
                 values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: boundaries == nil ? count : nil,
                 boundaries: boundaries, on: names(on), exclude: names(exclude), replicas: replicas))
     }

@@ -83,15 +83,7 @@ enum PlanText {
         return "\((value * places).rounded() / places)"
     }
 
-    /// Columns as wide as their widest cell.
     private static func table(_ titles: [String], _ rows: [[String]]) -> [String] {
-        let all = [titles] + rows
-        let widths = titles.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-        return all.map { row in
-            let cells = row.enumerated().map { column, cell in
-                cell + String(repeating: " ", count: widths[column] - cell.count)
-            }
-            return "  " + cells.joined(separator: "  ")
-        }
+        TextTable(titles: titles, rows: rows, indent: 2).lines
     }
 }

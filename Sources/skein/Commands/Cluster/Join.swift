@@ -8,8 +8,8 @@ struct Join: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Join a cluster with the line that 'skein token create' printed, and serve.",
         discussion: """
-            Once it has joined, the node remembers its cluster: 'skein join' without a ticket, or 'skein serve', starts \
-            it again.
+            Once it has joined, the node remembers its cluster: 'skein join' without a ticket, or 'skein serve', \
+            starts it again.
             """)
 
     @Argument(help: "The ticket, skein1:HOST:PORT,…:SHA256:SECRET. Not needed once the node has joined.")

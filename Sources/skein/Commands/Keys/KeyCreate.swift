@@ -23,7 +23,7 @@ struct KeyCreate: AsyncParsableCommand {
     var scopes: [KeyScope] = [.inference]
 
     @Option(help: "How long it is valid: a number and s, m, h or d, as in 30d. Default: until it is revoked.")
-    var expires: String?
+    var expires: TimeSpan?
 
     @Option(help: "Most requests per minute. Default: no bound.")
     var requestsPerMinute: Int?
@@ -34,19 +34,13 @@ struct KeyCreate: AsyncParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    func validate() throws {
-        if let expires, Self.seconds(expires) == nil {
-            throw ValidationError("--expires is '\(expires)'; it takes a number and s, m, h or d, as in 30d.")
-        }
-    }
-
     func run() async throws {
         let now = Int64(time(nil))
         var generator = SystemRandomNumberGenerator()
         let secret = KeySecret.make(using: &generator)
         let key = APIKey(
             name: name, digest: KeySecret.digest(of: secret), scopes: Set(scopes), created: now,
-            expires: expires.flatMap(Self.seconds).map { now + $0 }, requestsPerMinute: requestsPerMinute,
+            expires: expires.map { now + $0.seconds }, requestsPerMinute: requestsPerMinute,
             tokensPerMinute: tokensPerMinute)
         try KeyCommand.withFile { file throws(KeyBookError) in
             try file.change { book throws(KeyBookError) in try book.add(key) }
@@ -64,17 +58,6 @@ struct KeyCreate: AsyncParsableCommand {
         }
         Output.line(secret)
         Output.error("this is \(key.id), '\(name)'; it is not shown again")
-    }
-
-    /// The seconds of a duration; nil for what is none.
-    static func seconds(_ text: String) -> Int64? {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let number = Int64(text.dropLast()), number > 0 else {
-            return nil
-        }
-        let (seconds, overflows) = number.multipliedReportingOverflow(by: unit)
-        // A hundred years are for ever.
-        return overflows || seconds > 36_500 * 86_400 ? nil : seconds
     }
 }
 

@@ -38,19 +38,15 @@ struct KeyList: AsyncParsableCommand {
             return
         }
         let now = Int64(time(nil))
-        let rows =
-            [["ID", "NAME", "STATE", "SCOPES", "REQUESTS/MIN", "TOKENS/MIN"]]
-            + keys.map { key in
-                [
-                    key.id, key.name, state(of: key, now), key.scopes.map(\.rawValue).joined(separator: ","),
-                    key.requestsPerMinute.map(String.init) ?? "-", key.tokensPerMinute.map(String.init) ?? "-",
-                ]
-            }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        for row in rows {
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            Output.line(cells.joined(separator: "  "))
+        let rows = keys.map { key in
+            [
+                key.id, key.name, state(of: key, now), key.scopes.map(\.rawValue).joined(separator: ","),
+                key.requestsPerMinute.map(String.init) ?? "-", key.tokensPerMinute.map(String.init) ?? "-",
+            ]
         }
+        let table = TextTable(
+            titles: ["ID", "NAME", "STATE", "SCOPES", "REQUESTS/MIN", "TOKENS/MIN"], rows: rows)
+        for line in table.lines { Output.line(line) }
     }
 
     private static func state(of key: APIKey, _ now: Int64) -> String {

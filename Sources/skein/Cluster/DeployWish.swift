@@ -1,0 +1,81 @@
+import Dialects
+import FoundationEssentials
+
+/// What `skein deploy` asks for, as the API reads it.
+struct DeployWish: Hashable, Sendable {
+    var model: String
+    var name: String?
+    var replicas: Int?
+    var context: Int?
+    var lanes: Int?
+    /// Ids.
+    var pinned: [String] = []
+    var excluded: [String] = []
+    var tags: [String] = []
+    var keepAliveSeconds: Int64?
+
+    /// The body of the request; what was not said is left to the cluster.
+    var body: [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        for (key, value) in [("model", model as String?), ("name", name)] {
+            guard let value else { continue }
+            writer.key(key)
+            writer.string(value)
+        }
+        let numbers = [
+            ("replicas", replicas.map(Int64.init)), ("context_tokens", context.map(Int64.init)),
+            ("lanes", lanes.map(Int64.init)), ("keep_alive_seconds", keepAliveSeconds),
+        ]
+        for (key, value) in numbers {
+            guard let value else { continue }
+            writer.key(key)
+            writer.integer(value)
+        }
+        for (key, values) in [("pinned", pinned), ("excluded", excluded), ("required_tags", tags)] where !values.isEmpty
+        {
+            writer.key(key)
+            writer.beginArray()
+            for value in values { writer.string(value) }
+            writer.endArray()
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+}
+
+/// What people write for a model: a name the cluster knows, or a file here.
+struct ModelName: Hashable, Sendable {
+    /// As the cluster shall read it.
+    let model: String
+    /// What clients call it unless told otherwise; nil leaves it to the cluster.
+    let name: String?
+
+    /// A file here is meant by its absolute path: other nodes start elsewhere.
+    init(_ text: String, folder: String, isFile: (String) -> Bool) {
+        let path = Self.absolute(text, folder: folder)
+        let isPath = isFile(path)
+        model = isPath ? path : text
+        guard isPath || text.hasPrefix("/") else {
+            name = nil
+            return
+        }
+        let file = path.split(separator: "/").last.map(String.init) ?? text
+        let stem = file.lowercased().hasSuffix(".gguf") ? String(file.dropLast(5)) : file
+        name = stem.isEmpty ? nil : stem
+    }
+
+    /// The same with this machine's files.
+    init(_ text: String) {
+        self.init(text, folder: FileManager.default.currentDirectoryPath) { path in
+            var isFolder = false
+            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder
+        }
+    }
+
+    /// A `..` stays: behind a link it leads elsewhere than the text suggests.
+    private static func absolute(_ text: String, folder: String) -> String {
+        let path = text.hasPrefix("/") ? text : folder + "/" + text
+        return "/" + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+    }
+}

@@ -1,0 +1,114 @@
+/// A cluster as a node's answers tell it.
+struct SeenCluster: Hashable, Sendable {
+    /// The node that answered.
+    var node: String
+    /// Nil before the node belongs to one.
+    var cluster: String?
+    var leadership: SeenLeadership
+    var nodes: [SeenNode]
+    var deployments: [SeenDeployment]
+    var warnings: [String]
+
+    /// How a node is called in texts: by its name when it has one, else by its id.
+    func name(of id: String) -> String {
+        guard let node = nodes.first(where: { $0.id == id }), !node.name.isEmpty else { return id }
+        // Two nodes of one name would be taken for one.
+        return nodes.count { $0.name == node.name } > 1 ? "\(node.name) (\(id))" : node.name
+    }
+}
+
+/// Who decides.
+struct SeenLeadership: Hashable, Sendable {
+    var term: UInt64
+    var leader: String?
+    var isDegraded: Bool
+    var voters: [String]
+}
+
+/// A machine of the cluster.
+struct SeenNode: Hashable, Sendable {
+    var id: String
+    var name: String
+    var addresses: [String]
+    var tags: [String]
+    var role: String
+    var isDraining: Bool
+    /// `alive`, `suspect`, `dead` or `left`.
+    var liveness: String
+    /// What stages may take. **Units:** bytes; nil while unknown.
+    var usableBytes: UInt64?
+    var totalBytes: UInt64?
+
+    /// What it is, apart from what it measures: two that differ here differ for people.
+    var standing: [String] { [name, role, liveness, isDraining ? "draining" : ""] + addresses + tags }
+}
+
+/// What is wanted, and how far it is.
+struct SeenDeployment: Hashable, Sendable {
+    var name: String
+    var model: String
+    var replicas: UInt64
+    var state: String
+    var reason: String
+    /// **Units:** thousandths; nil when nothing is on its way.
+    var progress: UInt64?
+    var placements: [SeenPlacement]
+}
+
+/// A replica in one epoch.
+struct SeenPlacement: Hashable, Sendable {
+    var replica: UInt64
+    var epoch: String
+    /// `loading`, `canary`, `active` or `draining`.
+    var phase: String
+    var contextTokens: UInt64?
+    var lanes: UInt64?
+    var stages: [SeenStage]
+}
+
+/// Layers on a node.
+struct SeenStage: Hashable, Sendable {
+    var node: String
+    var firstLayer: UInt64
+    var endLayer: UInt64
+    var bytes: UInt64
+}
+
+/// What would become of a wish.
+struct SeenPreview: Hashable, Sendable {
+    var fits: Bool
+    /// Why it does not fit.
+    var reason: String
+    var contextTokens: UInt64?
+    var lanes: UInt64?
+    var stages: [SeenStage]
+    var candidates: [SeenCandidate]
+    var excluded: [SeenExclusion]
+}
+
+/// A node that could take part.
+struct SeenCandidate: Hashable, Sendable {
+    var id: String
+    var name: String
+    var usableBytes: UInt64?
+    var promisedBytes: UInt64?
+}
+
+/// A node that cannot take part.
+struct SeenExclusion: Hashable, Sendable {
+    var id: String
+    var code: String
+    var reason: String
+}
+
+/// A permission to join, without its secret.
+struct SeenToken: Hashable, Sendable {
+    var id: String
+    /// `valid`, `expired`, `used_up` or `revoked`.
+    var state: String
+    var uses: UInt64
+    var usesLeft: UInt64
+    var isForWorkers: Bool
+    /// **Units:** seconds since 1970.
+    var expires: Int64
+}

@@ -1,0 +1,131 @@
+import Gateway
+import Hummingbird
+import Logging
+import Synchronization
+import Testing
+import Vocabulary
+
+@testable import Cluster
+@testable import skein
+
+/// A cluster that stands still and remembers what was asked of it.
+final class FixedCluster: ClusterViewing {
+    let life: UInt64 = 42
+    private let asked = Mutex<[Command.Action]>([])
+    private let tokenCalls = Mutex<[String]>([])
+
+    /// The commands so far.
+    var actions: [Command.Action] { asked.withLock { $0 } }
+    /// What was asked about tokens.
+    var tokenRequests: [String] { tokenCalls.withLock { $0 } }
+
+    private static func member(_ id: UInt64, _ name: String) -> MemberView {
+        var reading = NodeReading(node: NodeID(id))
+        // Beyond what a signed number holds.
+        reading.totalBytes = .max
+        reading.usableBytes = 1 << 33
+        let member = Member(node: NodeID(id), name: name, addresses: ["10.0.0.\(id):7535"], tags: ["llama-cpu"])
+        return MemberView(member: member, liveness: .alive, reading: id == 1 ? reading : nil)
+    }
+
+    func currentView() async -> ClusterView {
+        var placed = PlacedReplica(
+            epoch: Epoch(term: 3, number: 9), replica: ReplicaKey(deployment: "m", index: 0),
+            stages: [
+                StageAssignment(node: NodeID(1), layers: LayerRange(first: 0, end: 4), bytes: ByteCount(1024)),
+                StageAssignment(node: NodeID(2), layers: LayerRange(first: 4, end: 8), bytes: ByteCount(2048)),
+            ], contextTokens: 4096, lanes: 2)
+        placed.phase = .active
+        return ClusterView(
+            node: NodeID(1), cluster: 0xBEEF, index: 12,
+            leadership: LeadershipView(term: 3, leader: NodeID(1), isDegraded: true, voters: [NodeID(1)]),
+            members: [Self.member(1, "one"), Self.member(2, "two")],
+            deployments: [
+                DeploymentView(
+                    deployment: Deployment(name: "m", model: "file"), state: .degraded, reason: "Slow.", progress: 7,
+                    placements: [placed])
+            ], settings: [SettingView(name: "s", value: "v")], warnings: ["Beware."])
+    }
+
+    func apply(_ action: Command.Action) async throws -> CommandOutcome {
+        asked.withLock { $0.append(action) }
+        if case .undeploy("none") = action { return .refused(CommandRefusal(.notFound, "No deployment 'none'.")) }
+        return .doneDegraded
+    }
+
+    func updates(after number: UInt64?) async -> (any AsyncSequence<ClusterUpdate, Never> & Sendable)? {
+        let (stream, sink) = AsyncStream<ClusterUpdate>.makeStream()
+        switch number {
+        case nil: sink.yield(.snapshot(0, await currentView()))
+        case 0: sink.yield(.changes(2, [.member(NodeID(2), nil), .warnings([])]))
+        default: sink.yield(.changes(3, [.deployment("m", nil)]))
+        }
+        sink.finish()
+        return stream
+    }
+
+    func preview(_ deployment: Deployment) async -> PlanPreview {
+        let one = PlanQuestion.PlanCandidate(
+            member: Member(node: NodeID(1), name: "one"), reading: nil, promisedBytes: 5, creditedBytes: 0)
+        let question = PlanQuestion(
+            id: 1, deployment: deployment, replica: ReplicaKey(deployment: deployment.name, index: 0), width: 1,
+            candidates: [one],
+            excluded: [PlanQuestion.PlanExclusion(node: NodeID(2), code: "tags", reason: "It lacks tags.")])
+        return PlanPreview(question: question, answer: .refused(reason: "Short by 7 GiB."))
+    }
+
+    func createToken(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken {
+        tokenCalls.withLock { $0.append("create \(wish.uses) \(wish.lifeSeconds) \(wish.isForWorkers)") }
+        return CreatedToken(token: Self.token, line: "skein join skein1:x")
+    }
+
+    func tokens() async throws(TokenRefusal) -> [TokenView] { [Self.token] }
+
+    func revokeToken(_ id: String) async throws(TokenRefusal) { tokenCalls.withLock { $0.append("revoke \(id)") } }
+
+    private static let token = TokenView(
+        id: "0a0b0c0d", state: .usedUp, uses: 2, usesLeft: 0, isForWorkers: true, created: 1, expires: 86_401)
+}
+
+/// A node without models.
+private struct EmptyNode: Generating {
+    func generate(_ request: GenerationRequest) async -> GenerationStream {
+        GenerationStream(events: AsyncStream { $0.finish() })
+    }
+
+    func models() async -> [ServedModel] { [] }
+
+    func nextRequestID() -> Vocabulary.RequestID { Vocabulary.RequestID(1) }
+
+    func metrics() async -> [MetricSample] { [] }
+}
+
+extension FixedCluster {
+    /// Calls `body` with a client of a real gateway in front of this cluster.
+    func serve(
+        watching: Bool = false, _ body: (ClusterClient) async throws -> Void
+    ) async throws {
+        var logger = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .critical
+        let gateway = GatewayServer(
+            backend: EmptyNode(), cluster: self, host: "127.0.0.1", port: 0, fingerprint: "skein-test",
+            logger: logger)
+        let (ports, ready) = AsyncStream.makeStream(of: Int.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { ready.finish() }
+                try await gateway.application { ready.yield($0) }.run()
+            }
+            var opened: Int?
+            for await port in ports {
+                opened = port
+                break
+            }
+            let port = try #require(opened, "the server ended before it listened")
+            let settings = ClusterClient.Settings(
+                address: try NodeAddress("http://127.0.0.1:\(port)"), isWatching: watching)
+            try await ClusterClient.with(settings, body)
+            group.cancelAll()
+        }
+    }
+}
