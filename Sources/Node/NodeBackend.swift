@@ -26,7 +26,8 @@ final class NodeBackend: Generating {
             guard !isDraining.load(ordering: .acquiring) else {
                 throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
             }
-            let link = try await link(to: request.model)
+            guard let supervisor = try await own(request.model) else { return try await routed(request) }
+            let link = try await supervisor.ready()
             let id = request.id
             return GenerationStream(events: await link.generate(request)) { link.cancelEarly(id) }
         } catch {
@@ -39,23 +40,30 @@ final class NodeBackend: Generating {
         }
     }
 
-    private func link(to name: String) async throws(GenerationError) -> ControlLink {
-        if let exact = supervisors.first(where: { $0.plan.spec.name == name }) { return try await exact.ready() }
+    /// The deployment of this node alone that a name means; nil when the cluster has to be asked.
+    private func own(_ name: String) async throws(GenerationError) -> PlacementSupervisor? {
+        if let exact = supervisors.first(where: { $0.plan.spec.name == name }) { return exact }
+        if name == "auto", let only = supervisors.first { return only }
+        if router == nil { throw .modelNotFound(name: name, available: supervisors.map(\.plan.spec.name)) }
+        return nil
+    }
+
+    /// An answer by a placement of the cluster, which goes on by another one when that is lost.
+    private func routed(_ request: GenerationRequest) async throws(GenerationError) -> GenerationStream {
+        guard let router else { throw .modelNotFound(name: request.model, available: []) }
         let own = supervisors.map(\.plan.spec.name)
-        guard let router else {
-            if name == "auto", let only = supervisors.first { return try await only.ready() }
-            throw .modelNotFound(name: name, available: own)
-        }
+        var name = request.model
         if name == "auto" {
-            if let only = supervisors.first { return try await only.ready() }
             guard let first = await router.models().first else { throw .modelNotFound(name: name, available: own) }
-            return try await router.way(to: first.card.id)
+            name = first.card.id
         }
-        do throws(GenerationError) {
-            return try await router.way(to: name)
-        } catch {
-            guard case .modelNotFound(_, let available) = error else { throw error }
-            throw .modelNotFound(name: name, available: own + available)
+        let known = await router.names
+        guard known.contains(name) else { throw .modelNotFound(name: name, available: own + known) }
+        let answer = JournaledAnswer(request) { [name] () async throws(GenerationError) in
+            try await router.way(to: name)
+        }
+        return GenerationStream(events: AsyncStream { await answer.next() } onCancel: { answer.cancel() }) {
+            answer.cancel()
         }
     }
 

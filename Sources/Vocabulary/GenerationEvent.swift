@@ -33,6 +33,9 @@ package struct OutputDelta: Hashable, Sendable, Codable {
     package var toolCalls: [ToolCallDelta]
     /// Log-probabilities of the tokens this piece was made from, when asked for.
     package var logprobs: [TokenLogprob]
+    /// Tokens since the last piece of this choice, for requests that keep a journal; replaying all of them gives the
+    /// pieces so far.
+    package var journal: [Token] = []
 
     /// Makes a piece; all parts are empty by default.
     package init(

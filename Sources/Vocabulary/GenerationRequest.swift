@@ -58,6 +58,11 @@ package struct GenerationRequest: Sendable, Codable {
     package var reusesPrefix: Bool?
     /// Repeat the prompt at the start of the answer (completions).
     package var echo = false
+    /// Send the answer's tokens along with its pieces, so that it can go on elsewhere.
+    package var keepsJournal = false
+    /// Tokens of each choice that were answered elsewhere before: the answer goes on behind them, and tells nothing of
+    /// them again. Empty for an answer from its beginning.
+    package var answered: [[Token]] = []
 
     /// Makes a request with default settings.
     package init(id: RequestID, model: String, prompt: Prompt) {

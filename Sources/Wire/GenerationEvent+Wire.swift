@@ -16,7 +16,8 @@ struct OutputParts: OptionSet {
     static let reasoning = OutputParts(rawValue: 2)
     static let toolCalls = OutputParts(rawValue: 4)
     static let logprobs = OutputParts(rawValue: 8)
-    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs]
+    static let journal = OutputParts(rawValue: 16)
+    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs, .journal]
 }
 
 /// Which parts a tool call's part carries.
@@ -59,6 +60,7 @@ extension FrameWriter {
         if !delta.reasoning.isEmpty { parts.insert(.reasoning) }
         if !delta.toolCalls.isEmpty { parts.insert(.toolCalls) }
         if !delta.logprobs.isEmpty { parts.insert(.logprobs) }
+        if !delta.journal.isEmpty { parts.insert(.journal) }
         try putHead(.output, flags: parts.rawValue, choice: delta.choice)
         if parts.contains(.text) { try putLongText(delta.text, "event.text") }
         if parts.contains(.reasoning) { try putLongText(delta.reasoning, "event.reasoning") }
@@ -73,6 +75,10 @@ extension FrameWriter {
             for logprob in delta.logprobs {
                 try put(logprob)
             }
+        }
+        if parts.contains(.journal) {
+            try put32(delta.journal.count, "event.journal", limit: Limits.eventParts)
+            for token in delta.journal { try put(UInt32(bitPattern: token)) }
         }
     }
 
@@ -187,6 +193,11 @@ extension ByteReader {
             for _ in 0..<count {
                 delta.logprobs.append(try logprob(bytes))
             }
+        }
+        if parts.contains(.journal) {
+            let count = try count(bytes, "event.journal", limit: Limits.eventParts)
+            try require(4 * count, "event.journal")
+            for _ in 0..<count { delta.journal.append(Token(bitPattern: try u32(bytes, "event.journal.token"))) }
         }
         return delta
     }

@@ -28,7 +28,14 @@ enum RunnerEvents {
                     top: [.init(token: 2, bytes: [1, 2, 3], logprob: 0), .init(token: 3, bytes: [], logprob: -9)]),
                 TokenLogprob(chosen: .init(token: -1, bytes: [], logprob: 0), top: []),
             ]),
+        journalled,
     ]
+
+    static var journalled: OutputDelta {
+        var delta = OutputDelta(choice: 1, text: "b")
+        delta.journal = [7, -1, .max]
+        return delta
+    }
 
     static let completion = Completion(
         finishReasons: [.stop, .length, .toolCalls], stopTexts: [nil, "", "END"],

@@ -181,6 +181,9 @@ actor ClusterRouter {
 
     // MARK: What is served
 
+    /// Names of the cluster's deployments.
+    var names: [String] { get async { await service.view.deployments.map(\.deployment.name) } }
+
     /// The cluster's deployments as clients see them.
     func models() async -> [ServedModel] {
         var models: [ServedModel] = []

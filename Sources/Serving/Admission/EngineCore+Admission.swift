@@ -18,6 +18,14 @@ extension EngineCore {
             effects.emit(request.id, .failed(refusal))
             return
         }
+        guard state.unfinishedCount > 0 else {
+            // It had ended when it was lost; only its end was not told.
+            effects.emit(
+                request.id, .started(promptTokens: prepared.tokens.count, cachedTokens: prepared.tokens.count))
+            active.append(state)
+            complete(active.count - 1)
+            return
+        }
         queue.append(state)
         queueChanged = true
     }
@@ -41,12 +49,14 @@ extension EngineCore {
         let limit = min(request.maxOutputTokens ?? room, room)
         let stops = StopMatcher(request.stop + prepared.stop)
         let choices = (0..<request.choiceCount).map { index in
-            Choice(
+            var choice = Choice(
                 index: index,
                 assembler: OutputAssembler(
                     request: request.id, choice: index, tokenLimit: limit,
                     ignoresEndOfGeneration: request.sampling.ignoreEndOfGeneration, stops: stops,
-                    format: prepared.format))
+                    format: prepared.format, keepsJournal: request.keepsJournal))
+            if !request.answered.isEmpty { resume(&choice, behind: request.answered[index]) }
+            return choice
         }
         arrivalCount += 1
         return RequestState(
@@ -55,8 +65,16 @@ extension EngineCore {
             reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil),
             grammar: prepared.grammar, topLogprobs: request.topLogprobs,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
-            echo: request.echo ? echoText(of: request.prompt, prepared.tokens) : "",
+            echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
+    }
+
+    /// Puts a choice where it was elsewhere: its tokens are replayed, and what they told is not told again.
+    private func resume(_ choice: inout Choice, behind tokens: [Token]) {
+        for token in tokens where choice.finish == nil {
+            choice.answer.append(token)
+            choice.finish = choice.assembler.push(token, logprob: nil, tokenizer: tokenizer, renderer: renderer).finish
+        }
     }
 
     private func echoText(of prompt: GenerationRequest.Prompt, _ tokens: [Token]) -> String {

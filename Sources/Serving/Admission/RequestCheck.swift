@@ -26,7 +26,20 @@ package struct RequestCheck: Sendable {
     package func refusal(of request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {
         sizeRefusal(request, prepared) ?? stopRefusal(request.stop + prepared.stop)
             ?? SamplingCheck.refusal(of: request.sampling, vocabularySize: vocabularySize)
-            ?? featureRefusal(request)
+            ?? featureRefusal(request) ?? journalRefusal(request)
+    }
+
+    private func journalRefusal(_ request: GenerationRequest) -> GenerationError? {
+        guard !request.answered.isEmpty else { return nil }
+        guard request.answered.count == request.choiceCount else {
+            return .invalidField(
+                name: "answered", value: "\(request.answered.count) choices",
+                limit: "the request asks for \(request.choiceCount)")
+        }
+        for token in request.answered.joined() where !(0..<vocabularySize).contains(Int(token)) {
+            return .invalidField(name: "answered", value: "\(token)", limit: "token ids are 0 to \(vocabularySize - 1)")
+        }
+        return nil
     }
 
     private func sizeRefusal(_ request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {

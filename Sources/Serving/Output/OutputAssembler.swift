@@ -32,6 +32,8 @@ package struct OutputAssembler: Sendable {
     private var releasedBytes = 0
     private var unsent: [Unsent] = []
     private var tokensSinceGrowth = 0
+    /// Tokens no piece has told yet; nil where nobody wants to know.
+    private var journal: [Token]?
 
     /// Tokens taken so far.
     package private(set) var tokenCount = 0
@@ -43,8 +45,9 @@ package struct OutputAssembler: Sendable {
     /// Starts an empty answer; `tokenLimit` MUST be at least 1.
     package init(
         request: RequestID, choice: Int, tokenLimit: Int, ignoresEndOfGeneration: Bool, stops: StopMatcher,
-        format: AnswerFormat?
+        format: AnswerFormat?, keepsJournal: Bool = false
     ) {
+        journal = keepsJournal ? [] : nil
         self.choice = choice
         self.tokenLimit = tokenLimit
         self.ignoresEndOfGeneration = ignoresEndOfGeneration
@@ -58,6 +61,7 @@ package struct OutputAssembler: Sendable {
     ) -> Progress {
         tokenCount += 1
         tokensSinceGrowth += 1
+        journal?.append(token)
         if !ignoresEndOfGeneration, tokenizer.endsGeneration(token) {
             return finish(.stop, released: "", renderer: renderer)
         }
@@ -77,6 +81,7 @@ package struct OutputAssembler: Sendable {
         var delta = OutputDelta(choice: choice)
         if !released.isEmpty { release(released, isPartial: true, renderer: renderer, into: &delta) }
         attachLogprobs(to: &delta)
+        tellJournal(in: &delta)
         return Progress(delta: delta)
     }
 
@@ -94,6 +99,7 @@ package struct OutputAssembler: Sendable {
         // Tokens that lie wholly in the stop text are not part of the answer.
         for entry in unsent where metStop == nil || entry.start < releasedBytes { delta.logprobs.append(entry.logprob) }
         unsent = []
+        tellJournal(in: &delta)
         let ended: FinishReason = metStop == nil ? reason : .stop
         let calls = ended == .stop && splitter?.hasCalls == true
         return Progress(delta: delta, finish: calls ? .toolCalls : ended)
@@ -118,6 +124,12 @@ package struct OutputAssembler: Sendable {
         let count = unsent.prefix { $0.end <= releasedBytes }.count
         delta.logprobs.append(contentsOf: unsent.prefix(count).map(\.logprob))
         unsent.removeFirst(count)
+    }
+
+    private mutating func tellJournal(in delta: inout OutputDelta) {
+        guard let tokens = journal, !delta.isEmpty else { return }
+        delta.journal = tokens
+        journal = []
     }
 
     private static func filled(_ logprob: TokenLogprob, _ tokenizer: any Tokenizer) -> TokenLogprob {

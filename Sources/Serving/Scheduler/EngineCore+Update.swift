@@ -72,7 +72,7 @@ extension EngineCore {
         if active[request].unfinishedCount == 0 { complete(request) }
     }
 
-    private mutating func complete(_ index: Int) {
+    mutating func complete(_ index: Int) {
         let state = remove(index)
         let firstToken = state.firstTokenAt ?? state.startedAt
         let timings = Timings(

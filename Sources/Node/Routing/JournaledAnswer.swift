@@ -1,0 +1,116 @@
+import Synchronization
+import Vocabulary
+
+/// An answer that goes on when the placement that makes it is lost.
+///
+/// It keeps the request and the tokens told so far. When a stage is lost, the request is sent again, to whatever serves
+/// the deployment then, with these tokens: the new placement computes them as part of the prompt and goes on behind
+/// them, so the client sees a pause and not an error. A seeded request goes on with the same randomness, because that
+/// depends on the seed and the position alone.
+///
+/// **Isolation:** an actor; one reader pulls, and only the link in use is asked for more.
+actor JournaledAnswer {
+    /// Placements one answer may lose before its client is told.
+    private static let lossLimit = 8
+
+    private var request: GenerationRequest
+    private let connect: @Sendable () async throws(GenerationError) -> ControlLink
+    private nonisolated let current = Mutex<Current>(Current())
+    private var events: AsyncStream<GenerationEvent>.Iterator?
+    private var losses = 0
+    private var hasStarted = false
+    private var isOver = false
+
+    private struct Current {
+        var link: ControlLink?
+        var isCancelled = false
+    }
+
+    /// Answers `request`; `connect` finds the way to what serves it, and waits for it where it has to.
+    init(_ request: GenerationRequest, connect: @escaping @Sendable () async throws(GenerationError) -> ControlLink) {
+        id = request.id
+        self.request = request
+        self.request.keepsJournal = true
+        self.connect = connect
+    }
+
+    /// Ends the answer early, from any thread.
+    nonisolated func cancel() {
+        let link = current.withLock { current in
+            current.isCancelled = true
+            return current.link
+        }
+        link?.cancelEarly(id)
+    }
+
+    /// Identity of the request.
+    nonisolated let id: RequestID
+
+    /// The next event; nil behind the one that ends the answer.
+    func next() async -> GenerationEvent? {
+        while !isOver {
+            guard var reader = events else {
+                if let failure = await begin() { return end(.failed(failure)) }
+                continue
+            }
+            events = nil
+            let event = await reader.next(isolation: self)
+            events = reader
+            switch event {
+            case .failed(.stageLost(let stage, let reason)):
+                losses += 1
+                events = nil
+                guard losses <= Self.lossLimit, !isCancelled else {
+                    return end(.failed(.stageLost(stage: stage, reason: reason)))
+                }
+            case .output(var delta):
+                note(delta)
+                delta.journal = []
+                return .output(delta)
+            case .started:
+                // The client was told when the answer began.
+                guard !hasStarted else { continue }
+                hasStarted = true
+                return event
+            case .queued:
+                guard !hasStarted else { continue }
+                return event
+            case .finished, .failed: return end(event)
+            case nil: return end(.failed(.cancelled))
+            }
+        }
+        return nil
+    }
+
+    private var isCancelled: Bool { current.withLock { $0.isCancelled } }
+
+    private func end(_ event: GenerationEvent?) -> GenerationEvent? {
+        isOver = true
+        events = nil
+        return event
+    }
+
+    /// Sends the request on its way; why that was not possible.
+    private func begin() async -> GenerationError? {
+        do throws(GenerationError) {
+            let link = try await connect()
+            let isWanted = current.withLock { current in
+                current.link = link
+                return !current.isCancelled
+            }
+            guard isWanted else { return .cancelled }
+            events = await link.generate(request).makeAsyncIterator()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Takes down what was told; a choice that says nothing has nothing to be repeated.
+    private func note(_ delta: OutputDelta) {
+        guard !delta.journal.isEmpty else { return }
+        if request.answered.isEmpty { request.answered = Array(repeating: [], count: request.choiceCount) }
+        guard request.answered.indices.contains(delta.choice) else { return }
+        request.answered[delta.choice] += delta.journal
+    }
+}
