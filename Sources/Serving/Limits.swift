@@ -36,8 +36,8 @@ package enum Limits {
     package static let draftHistory = 16384
     /// Places for groups of tokens that were followed by something. **Units:** 4 bytes per choice.
     package static let draftSlots = 16384
-    /// Guesses after which half of what was known about earlier ones has faded, about.
-    static let acceptanceMemory = 16.0
+    /// Guesses that the estimate of how often they are right looks back on, about.
+    static let acceptanceMemory = 32.0
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
 }

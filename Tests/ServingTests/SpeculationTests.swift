@@ -126,6 +126,49 @@ import Vocabulary
         #expect(windows.core.draftedTokens < 400 / 20)
     }
 
+    /// Time by measured costs: of a lone stage, or of a lone stream on several.
+    private func time(_ requests: [GenerationRequest], _ options: LocalPipeline.Options) throws -> Double {
+        let done = try pipeline(requests, options)
+        #expect(done.violation == nil)
+        return done.microbatches.reduce(0) {
+            $0 + ($1.rows.isEmpty ? 0 : options.policy?.expectedNanoseconds(rows: $1.rows.count) ?? 0)
+        }
+    }
+
+    @Test(arguments: [
+        // Milliseconds of a step by rows, and how much of the time is left on text that repeats itself, at most.
+        (curve: [1: 24, 2: 93, 4: 119, 8: 154, 16: 241], left: [1: 0.95, 2: 0.95, 4: 0.95]),
+        (curve: [1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173], left: [1: 0.75, 2: 0.75, 4: 0.9]),
+        (curve: [1: 10, 64: 11], left: [1: 0.3, 2: 0.3, 4: 0.3]),
+    ])
+    func `pays by measured costs and costs next to nothing where it does not`(
+        curve: [Int: Double], left: [Int: Double]
+    ) throws {
+        let costs = try #require(StepCosts(curve.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
+        for (stageCount, streams) in [(1, 1), (1, 2), (1, 4), (2, 1)] {
+            var options = LocalPipeline.Options(stageCount: stageCount, cellCount: 1200)
+            options.policy = CostBatchPolicy(Array(repeating: costs, count: stageCount))
+            func ratio(_ prompt: String, temperature: Float, letters: String?) throws -> Double {
+                let requests = (1...UInt64(streams)).map { id in
+                    Requests.text(id, prompt, limit: 120, temperature: temperature, seed: id) {
+                        $0.sampling.ignoreEndOfGeneration = true
+                        if let letters { Requests.restrict(&$0, to: letters, strength: 60) }
+                    }
+                }
+                var windows = options
+                windows.speculation = .auto
+                return try time(requests, windows) / time(requests, options)
+            }
+            let repeating = try ratio("la la la la ", temperature: 0, letters: "a")
+            #expect(repeating <= left[streams] ?? 0, "\(streams) on \(stageCount)")
+            let strange = try ratio("The quick brown fox jumps.", temperature: 3, letters: nil)
+            #expect(strange <= 1.03, "\(streams) on \(stageCount)")
+            // Every group of letters was there before, and what followed is no guide.
+            let misleading = try ratio("abcd", temperature: 50, letters: "abcd")
+            #expect(misleading <= 1.03, "\(streams) on \(stageCount)")
+        }
+    }
+
     @Test func `is left to models that can forget`() throws {
         let request = Requests.text(1, "la la la la ", limit: 40, temperature: 0) {
             $0.sampling.ignoreEndOfGeneration = true

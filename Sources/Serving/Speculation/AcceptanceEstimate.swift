@@ -1,39 +1,42 @@
-/// How often the guesses of one answer are right, by their evidence and their place in the draft.
+/// How often the guesses of one answer are right, by the evidence of their draft.
+///
+/// The first guess of a draft and the others are counted apart: whether a text repeats itself at all is one question,
+/// how long it goes on once it does another.
 struct AcceptanceEstimate: Hashable, Sendable {
     private struct Share: Hashable {
         /// Before anything was seen: as likely right as wrong.
         var value = 0.5
-        var count = 0
+        var count = 0.0
 
         mutating func record(_ isRight: Bool) {
-            let weight = max(1 / Double(count + 2), 1 / Limits.acceptanceMemory)
-            value += weight * ((isRight ? 1 : 0) - value)
-            count += 1
+            count = min(count + 1, Limits.acceptanceMemory)
+            value += ((isRight ? 1 : 0) - value) / (count + 1)
         }
     }
 
-    private var shares: [[Share]]
+    private var first: [Share]
+    private var later: [Share]
 
     init(evidenceCount: Int) {
-        shares = Array(
-            repeating: Array(repeating: Share(), count: Limits.draftWidth), count: max(1, evidenceCount))
+        first = Array(repeating: Share(), count: max(1, evidenceCount))
+        later = first
     }
 
-    /// A guess at `place` was compared with the token that came; those before it were right.
-    mutating func record(_ isRight: Bool, evidence: Int, place: Int) {
-        guard shares.indices.contains(evidence), shares[evidence].indices.contains(place) else { return }
-        shares[evidence][place].record(isRight)
+    /// A draft's first guess was compared with the token that came.
+    mutating func recordFirst(_ isRight: Bool, evidence: Int) {
+        if first.indices.contains(evidence) { first[evidence].record(isRight) }
     }
 
-    /// The chance of each of `count` guesses to be right when those before it were. A place that was never reached is
-    /// taken to be as good as the one before it.
+    /// A further guess was compared with the token that came; those before it were right.
+    mutating func recordLater(_ isRight: Bool, evidence: Int) {
+        if later.indices.contains(evidence) { later[evidence].record(isRight) }
+    }
+
+    /// The chance of each of `count` guesses to be right when those before it were.
     func chances(evidence: Int, count: Int) -> [Double] {
-        guard shares.indices.contains(evidence) else { return [] }
-        var chances: [Double] = []
-        chances.reserveCapacity(count)
-        for share in shares[evidence].prefix(count) {
-            chances.append(share.count == 0 ? chances.last ?? share.value : share.value)
-        }
+        guard count > 0, first.indices.contains(evidence) else { return [] }
+        var chances = Array(repeating: later[evidence].value, count: count)
+        chances[0] = first[evidence].value
         return chances
     }
 }

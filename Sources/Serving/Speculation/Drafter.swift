@@ -7,7 +7,9 @@ import Vocabulary
 struct Drafter: Sendable {
     private var source: any DraftSource
     private var acceptance: AcceptanceEstimate
-    /// The draft that is being compared.
+    /// The draft of the token that comes next; empty when none was made.
+    private var newest = Draft()
+    /// The draft whose further guesses are being compared.
     private var watched = Draft()
     /// Guesses of it that were right.
     private var matched = 0
@@ -22,9 +24,11 @@ struct Drafter: Sendable {
     /// Takes the answer's next token.
     mutating func push(_ token: Token) {
         source.push(token)
+        if let guess = newest.tokens.first { acceptance.recordFirst(guess == token, evidence: newest.evidence) }
+        newest = Draft()
         guard matched < watched.tokens.count else { return }
         let isRight = watched.tokens[matched] == token
-        acceptance.record(isRight, evidence: watched.evidence, place: matched)
+        if matched > 0 { acceptance.recordLater(isRight, evidence: watched.evidence) }
         if isRight { matched += 1 } else { (watched, matched) = (Draft(), 0) }
     }
 
@@ -40,9 +44,10 @@ struct Drafter: Sendable {
         acceptance.chances(evidence: draft.evidence, count: draft.tokens.count)
     }
 
-    /// Compares a draft of the tokens that come next with them: always one that was sent, else when none is being
-    /// compared.
+    /// Compares a draft of the tokens that come next with them: its first guess always, the others when it was sent or
+    /// no other draft is being compared.
     mutating func watch(_ draft: Draft, isSent: Bool) {
+        newest = draft
         guard isSent || matched == watched.tokens.count else { return }
         watched = draft
         matched = 0
