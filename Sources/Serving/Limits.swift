@@ -34,7 +34,7 @@ package enum Limits {
     package static let draftWidthWithoutCosts = 3
     /// Newest tokens of a prompt that are searched for what may follow.
     package static let draftHistory = 16384
-    /// Places for groups of tokens that were followed by something. **Units:** 4 bytes per choice.
+    /// Places for groups of tokens that were followed by something, per choice. **Units:** 4 bytes.
     package static let draftSlots = 16384
     /// Guesses that the estimate of how often they are right looks back on, about.
     static let acceptanceMemory = 32.0
