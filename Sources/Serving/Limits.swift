@@ -32,6 +32,16 @@ package enum Limits {
     package static let dryBreakers = 64
     /// Bytes of one DRY sequence breaker.
     package static let dryBreakerBytes = 64
+    /// Most tokens guessed ahead at once: with the newest token 16 rows, a size whose cost is measured.
+    package static let draftWidth = 15
+    /// Most tokens guessed ahead at once while the cost of a step is unknown.
+    package static let draftWidthWithoutCosts = 3
+    /// Newest tokens of a prompt that are searched for what may follow.
+    package static let draftHistory = 16384
+    /// Places for groups of tokens that were followed by something, per choice. **Units:** 4 bytes.
+    package static let draftSlots = 16384
+    /// Guesses that the estimate of how often they are right looks back on, about.
+    static let acceptanceMemory = 32.0
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
 }

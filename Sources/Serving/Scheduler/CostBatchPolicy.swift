@@ -7,6 +7,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillStretch = 2.5
     /// ... or this long, whichever is longer: small steps prefill badly on slow machines. **Units:** nanoseconds.
     package static let prefillRound = 250e6
+    /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
+    /// guess itself.
+    package static let draftGain = 1.05
     /// Microbatches in flight per stage, at most.
     package static let microbatchesPerStage = 4
 
@@ -53,6 +56,28 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
             if rate > best.rate * 1.01 { best = (size, rate) }
         }
         return best.size
+    }
+
+    /// The width that brings most tokens per time. As with groups, the slowest stage limits the rate of a full pipe,
+    /// and the way through all stages and links limits that of few lanes: those leave stages idle, and their guesses
+    /// cost little.
+    package func draftWidth(for load: DraftLoad) -> Int {
+        let groups = Double(max(1, load.decodingLanes)) / Double(max(1, load.decodeLanes))
+        func rate(_ tokens: Double, rows: Int) -> Double {
+            let times = stages.map { $0.boundNanoseconds(rows: rows) }
+            let way = times.reduce(0, +) + (stages.count > 1 ? load.hopNanoseconds : 0)
+            return min(tokens / (times.max() ?? 1), max(1, groups) * tokens / way)
+        }
+        var best = (width: 0, rate: rate(load.tokens, rows: load.rows) * Self.draftGain)
+        var (tokens, all) = (load.tokens, 1.0)
+        for (index, chance) in load.chances.enumerated() {
+            all *= chance
+            tokens += all
+            let rate = rate(tokens, rows: load.rows + index + 1)
+            // A hundredth faster is worth no longer step.
+            if rate > best.rate * (best.width == 0 ? 1 : 1.01) { best = (index + 1, rate) }
+        }
+        return best.width
     }
 
     private func prefillRows(for load: BatchLoad, beside decodes: Int) -> Int {
