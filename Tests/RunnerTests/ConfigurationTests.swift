@@ -25,7 +25,7 @@ enum Configurations {
         var configuration = Configurations.stage(1)
         configuration.conditions.delayMicroseconds = 12
         let commands: [RunnerCommand] = [
-            .configure(configuration), .connect(next: .tcp(host: "::1", port: 9), entry: nil), .report,
+            .configure(configuration), .connect(next: .tcp(host: "::1", port: 9), entry: nil, costs: nil), .report,
         ]
         for command in commands {
             let line = try JSONEncoder().encode(command)
