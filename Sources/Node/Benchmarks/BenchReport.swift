@@ -70,6 +70,12 @@ package struct BenchReport: Sendable, Codable {
             engine: engine)
     }
 
+    /// A figure as people read it: three places below 10, one above.
+    package static func rounded(_ value: Double) -> Double {
+        let places = value.magnitude < 10 ? 1000.0 : 10.0
+        return (value * places).rounded() / places
+    }
+
     private static var processor: String {
         guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return "unknown" }
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") || $0.hasPrefix("Hardware") }

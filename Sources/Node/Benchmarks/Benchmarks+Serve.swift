@@ -7,8 +7,8 @@ extension Benchmarks {
 
     /// `skein serve` against llama-server, through HTTP, as their clients see them.
     ///
-    /// Both servers are up at the same time with the same lanes, room and threads; only one is loaded at a time, and who
-    /// goes first changes from run to run.
+    /// Both servers are up at the same time with the same lanes, room and threads; only one is loaded at a time, and
+    /// who goes first changes from run to run.
     ///
     /// **Throws:** `BenchError` when a server does not run or answers something else, `DeploymentError.setting`.
     package static func serve(
@@ -27,49 +27,48 @@ extension Benchmarks {
             ], engine: LlamaLibrary.version)
         for streams in settings.streams {
             if let long = settings.longPrompt {
-                report.results += try await arrival(pair, streams: streams, long: long, runs: environment.runs)
+                report.results += try await arrival(pair, streams: streams, long: long)
             } else {
-                report.results += try await throughput(pair, streams: streams, runs: environment.runs)
+                report.results += try await throughput(pair, streams: streams)
             }
         }
         return report
     }
 
-    private static func throughput(
-        _ pair: ServePair, streams: Int, runs: Int
-    ) async throws -> [BenchReport.Result] {
+    private static func throughput(_ pair: ServePair, streams: Int) async throws -> [BenchReport.Result] {
         try await pair.with(lanes: streams) { skein, peer in
             var figures = ServeFigures()
             for target in [skein] + (peer.map { [$0] } ?? []) {
                 _ = try await pair.round(target, streams: streams, run: 0, tokens: warmTokens)
             }
-            for run in 1...runs {
-                guard let peer else {
-                    figures.add(try await pair.round(skein, streams: streams, run: run), nil)
-                    continue
-                }
+            for run in 1...pair.environment.runs {
+                let own: LoadFigures
+                var other: LoadFigures?
                 if run.isMultiple(of: 2) {
-                    let other = try await pair.round(peer, streams: streams, run: run)
-                    figures.add(try await pair.round(skein, streams: streams, run: run), other)
+                    if let peer { other = try await pair.round(peer, streams: streams, run: run) }
+                    own = try await pair.round(skein, streams: streams, run: run)
                 } else {
-                    let own = try await pair.round(skein, streams: streams, run: run)
-                    figures.add(own, try await pair.round(peer, streams: streams, run: run))
+                    own = try await pair.round(skein, streams: streams, run: run)
+                    if let peer { other = try await pair.round(peer, streams: streams, run: run) }
                 }
+                figures.add(own, other)
+                let beside = other.map { ", \(peer?.name ?? "") \($0)" } ?? ""
+                pair.environment.progress("\(streams) streams, run \(run): skein \(own)\(beside)")
             }
             return figures.results(streams: streams)
         }
     }
 
-    private static func arrival(
-        _ pair: ServePair, streams: Int, long: Int, runs: Int
-    ) async throws -> [BenchReport.Result] {
+    private static func arrival(_ pair: ServePair, streams: Int, long: Int) async throws -> [BenchReport.Result] {
         try await pair.with(lanes: streams + 1) { skein, peer in
             var results: [BenchReport.Result] = []
             for (label, target) in [("skein", skein)] + (peer.map { [("peer", $0)] } ?? []) {
                 _ = try await pair.round(target, streams: streams, run: 0, tokens: warmTokens)
                 var all: [ArrivalFigures] = []
-                for run in 1...runs {
-                    all.append(try await LongPromptRound(pair: pair, streams: streams, long: long).run(target, run))
+                for run in 1...pair.environment.runs {
+                    let figures = try await LongPromptRound(pair: pair, streams: streams, long: long).run(target, run)
+                    pair.environment.progress("\(streams) streams, run \(run): \(target.name) \(figures)")
+                    all.append(figures)
                 }
                 results += LongPromptRound.results("s\(streams)_\(label)", all)
             }

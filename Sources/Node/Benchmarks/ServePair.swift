@@ -17,7 +17,8 @@ struct ServePair: Sendable {
     /// Compute threads of either server.
     var threads: Int { settings.threads ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
-    /// Calls `body` with both servers up, both idle. Each answers `lanes` requests at once, with the same room for each.
+    /// Calls `body` with both servers up, both idle. Each answers `lanes` requests at once, with the same room for
+    /// each.
     func with<Value: Sendable>(
         lanes: Int, _ body: @escaping @Sendable (_ skein: LoadTarget, _ peer: LoadTarget?) async throws -> Value
     ) async throws -> Value {

@@ -36,11 +36,11 @@ struct BenchOptions: ParsableArguments {
         try await report {
             let path = try model ?? Benchmarks.defaultModel(cacheFolder: cacheFolder)
             return try await NodeService.withSocketFolder { folder in
-                try await body(
-                    path,
-                    BenchEnvironment(
-                        executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
-                        peerFolder: peer, runs: runs))
+                var environment = BenchEnvironment(
+                    executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
+                    peerFolder: peer, runs: runs)
+                environment.progress = { Output.error($0) }
+                return try await body(path, environment)
             }
         }
     }
@@ -73,10 +73,7 @@ struct BenchOptions: ParsableArguments {
 
     private static func listed(_ samples: [Double]) -> String { samples.map(rounded).joined(separator: " ") }
 
-    private static func rounded(_ value: Double) -> String {
-        let places = value.magnitude < 10 ? 1000.0 : 10.0
-        return "\((value * places).rounded() / places)"
-    }
+    private static func rounded(_ value: Double) -> String { "\(BenchReport.rounded(value))" }
 }
 
 /// `skein bench solo`.

@@ -1,5 +1,5 @@
 /// What one round of streams shows.
-struct LoadFigures: Sendable {
+struct LoadFigures: Sendable, CustomStringConvertible {
     /// Tokens of all streams per second, from the first request to the end of the last answer.
     var tokensPerSecond: Double
     /// The same while every stream answers: from the last stream's first piece to the first stream's end.
@@ -8,6 +8,11 @@ struct LoadFigures: Sendable {
     var firsts: [Double]
     /// Between pieces of a stream, over all streams, sorted. **Units:** milliseconds.
     var gaps: [Double]
+
+    /// The rates, for people who wait.
+    var description: String {
+        "\(BenchReport.rounded(tokensPerSecond)) tokens/s (\(BenchReport.rounded(decodeTokensPerSecond)) decoding)"
+    }
 
     /// Figures of whole records.
     init(_ records: [LoadRecord]) {
