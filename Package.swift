@@ -110,7 +110,8 @@ let shells: [Target] = [
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "Fabric", "CBuiltinModel", nio("NIOCore"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "Cluster", "Fabric", "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"),
+            nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),

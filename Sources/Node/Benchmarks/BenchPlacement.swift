@@ -71,6 +71,8 @@ package struct BenchEnvironment: Sendable {
     package var peerFolder: String?
     /// Runs per figure, at least 5.
     package var runs: Int
+    /// Hears what was just measured, for whoever waits.
+    package var progress: @Sendable (String) -> Void = { _ in }
 
     /// Makes an environment.
     package init(executable: String, cacheFolder: String, socketFolder: String, peerFolder: String?, runs: Int) {

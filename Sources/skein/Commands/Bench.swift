@@ -7,7 +7,9 @@ import Wire
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine: medians over runs, ratios within one run.",
-        subcommands: [BenchSolo.self, BenchSplit.self, BenchPrefix.self])
+        subcommands: [
+            BenchSolo.self, BenchSplit.self, BenchPrefix.self, BenchServe.self, BenchGateway.self,
+        ])
 }
 
 /// What all benches take.
@@ -28,18 +30,25 @@ struct BenchOptions: ParsableArguments {
         guard runs >= 5 else { throw ValidationError("--runs is \(runs); a median needs at least 5.") }
     }
 
-    func run(_ body: (String, BenchEnvironment) async throws -> BenchReport) async throws {
+    func run(_ body: @escaping @Sendable (String, BenchEnvironment) async throws -> BenchReport) async throws {
         let cacheFolder = Folders.cache
-        do {
+        let (model, peer, runs) = (model, peer, runs)
+        try await report {
             let path = try model ?? Benchmarks.defaultModel(cacheFolder: cacheFolder)
-            let report = try await NodeService.withSocketFolder { folder in
-                try await body(
-                    path,
-                    BenchEnvironment(
-                        executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
-                        peerFolder: peer, runs: runs))
+            return try await NodeService.withSocketFolder { folder in
+                var environment = BenchEnvironment(
+                    executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
+                    peerFolder: peer, runs: runs)
+                environment.progress = { Output.error($0) }
+                return try await body(path, environment)
             }
-            try show(report)
+        }
+    }
+
+    /// Prints the report of a bench, which ends, children and all, when a signal asks for it.
+    func report(_ body: @escaping @Sendable () async throws -> BenchReport) async throws {
+        do {
+            try show(try await Interruption.watch(body))
         } catch {
             Output.error("\(error)")
             throw ExitCode(1)
@@ -64,10 +73,7 @@ struct BenchOptions: ParsableArguments {
 
     private static func listed(_ samples: [Double]) -> String { samples.map(rounded).joined(separator: " ") }
 
-    private static func rounded(_ value: Double) -> String {
-        let places = value.magnitude < 10 ? 1000.0 : 10.0
-        return "\((value * places).rounded() / places)"
-    }
+    private static func rounded(_ value: Double) -> String { "\(BenchReport.rounded(value))" }
 }
 
 /// `skein bench solo`.
@@ -81,7 +87,7 @@ struct BenchSolo: AsyncParsableCommand {
     var threads = 1
 
     func run() async throws {
-        try await options.run { model, environment in
+        try await options.run { [threads] model, environment in
             try await Benchmarks.solo(model: model, threads: threads, environment)
         }
     }
@@ -111,7 +117,7 @@ struct BenchSplit: AsyncParsableCommand {
             throw ValidationError(
                 "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
-        try await options.run { model, environment in
+        try await options.run { [stages, streams, delay] model, environment in
             try await Benchmarks.split(
                 model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
                 environment)
@@ -137,7 +143,7 @@ struct BenchPrefix: AsyncParsableCommand {
         guard (16...65_536).contains(tokens) else {
             throw ValidationError("--tokens is \(tokens); 16 … 65536 are allowed.")
         }
-        try await options.run { model, environment in
+        try await options.run { [stages, tokens] model, environment in
             try await Benchmarks.prefix(model: model, stages: stages, tokens: tokens, environment)
         }
     }
