@@ -77,12 +77,14 @@ final class NodeBackend: Generating {
         var active = 0
         var queued = 0
         var lanes = 0
+        var (drafted, accepted) = (0, 0)
         for supervisor in supervisors {
             restarts += await supervisor.restarts
             guard case .ready(let link) = await supervisor.state, let report = await link.report() else { continue }
             active += report.active
             queued += report.queued
             lanes += report.lanes
+            (drafted, accepted) = (drafted + report.draftedTokens, accepted + report.acceptedTokens)
         }
         return [
             MetricSample(
@@ -101,6 +103,12 @@ final class NodeBackend: Generating {
             MetricSample(
                 name: "skein_requests_total", help: "Requests taken.", kind: .counter,
                 value: Double(requests.load(ordering: .relaxed))),
+            MetricSample(
+                name: "skein_speculation_accepted_total", help: "Guessed tokens that were right.", kind: .counter,
+                value: Double(accepted)),
+            MetricSample(
+                name: "skein_speculation_drafted_total", help: "Guessed tokens that were computed.", kind: .counter,
+                value: Double(drafted)),
         ]
     }
 }

@@ -26,6 +26,9 @@ package struct EngineCore {
         let startedAt: Instant
         /// Nothing else was in flight when it started.
         let wasAlone: Bool
+
+        /// Every row samples an answer's token.
+        var onlyDecodes: Bool { passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
     }
 
     /// Bounds and facts.

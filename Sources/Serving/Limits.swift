@@ -42,6 +42,14 @@ package enum Limits {
     package static let draftSlots = 16384
     /// Guesses that the estimate of how often they are right looks back on, about.
     static let acceptanceMemory = 32.0
+    /// Steps that the measure of what windows bring looks back on, about.
+    static let gainMemory = 16.0
+    /// Steps of a kind after which its tokens per time count as known.
+    static let gainSteps = 4
+    /// Steps without windows after some that were slower than none; twice as many each time.
+    static let windowPause = 32
+    /// Most steps without windows after some that were slower than none.
+    static let longestWindowPause = 1024
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
 }

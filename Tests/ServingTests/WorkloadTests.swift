@@ -24,7 +24,7 @@ import Vocabulary
         options.prefixReuse = [.off, .beginnings, .beginnings, .whole][random.below(4)]
         options.shelfCount = random.below(4)
         if random.below(3) > 0 {
-            options.speculation = [.auto, .ngram][random.below(2)]
+            options.speculation = .ngram
             if random.below(2) == 0 {
                 options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: random.below(7))
             }

@@ -40,8 +40,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
         return BatchQuota(
-            decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: prefillRows(for: load, beside: decodes)
-        )
+            decodeLanes: decodes, prefillLanes: load.readyPrefills,
+            prefillRows: prefillRows(for: load, beside: decodes, group: group))
     }
 
     /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, the slowest stage limits the rate to one group
@@ -80,14 +80,13 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return best.width
     }
 
-    private func prefillRows(for load: BatchLoad, beside decodes: Int) -> Int {
+    private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
         let room = load.rowLimit - decodes
         guard load.prefillRowsLeft > 0, room > 0 else { return 0 }
         guard load.decodingLanes > 0 else { return min(room, chunk(of: load.prefillRowsLeft, limit: room)) }
         // Once per round of all decoding lanes, in what the round may take longer; or when stages would stand idle.
         let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
         guard isIdle || load.decodedSincePrefill >= load.decodingLanes else { return 0 }
-        let group = groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
         let round = pace(rows: group) * Double(load.decodingLanes) / Double(group)
         let budget = max((Self.prefillStretch - 1) * round, Self.prefillRound - round)
         let alone = decodes > 0 ? pace(rows: decodes) : 0

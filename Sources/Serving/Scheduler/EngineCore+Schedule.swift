@@ -187,8 +187,13 @@ extension EngineCore {
     mutating func releaseLane(_ index: Int, choice: Int) {
         guard let lane = active[index].choices[choice].lane else { return }
         operations.append(.free(lane: lane))
-        lanes.release(lane)
         cells.clear(lane)
+        leaveLane(lane, index, choice: choice)
+    }
+
+    /// Ends a choice's hold on a lane; what becomes of the sequence there is the caller's.
+    mutating func leaveLane(_ lane: Lane, _ index: Int, choice: Int) {
+        lanes.release(lane)
         active[index].choices[choice].lane = nil
         active[index].choices[choice].drafts = []
         active[index].choices[choice].sent = 0

@@ -17,6 +17,7 @@ extension EngineCore {
             }
             shareIfPrefilled(passenger.lane)
         }
+        let time = step.onlyDecodes ? now.since(step.startedAt).inSeconds * 1e9 : nil
         var next = 0
         for passenger in step.passengers where !passenger.answers.isEmpty {
             let first = next
@@ -28,7 +29,7 @@ extension EngineCore {
             }
             guard let owner = lanes[passenger.lane].owner else { continue }
             if first < next {
-                accept(tokens[first..<next], for: owner, now: now)
+                accept(tokens[first..<next], for: owner, tookNanoseconds: time, now: now)
             } else {
                 let position = passenger.answers.lowerBound
                 let reason = "the last stage's answer to step \(id) lacks the token at position \(position)"
@@ -38,12 +39,19 @@ extension EngineCore {
     }
 
     /// Adds the tokens of a window to their choice's answer: as long as the row a token was sampled from holds what the
-    /// answer has become, and the answer goes on.
-    private mutating func accept(_ tokens: ArraySlice<SampledToken>, for owner: LaneTable.Owner, now: Instant) {
+    /// answer has become, and the answer goes on. `time` is what the step took, when it is one to learn from.
+    private mutating func accept(
+        _ tokens: ArraySlice<SampledToken>, for owner: LaneTable.Owner, tookNanoseconds time: Double?, now: Instant
+    ) {
         let (request, choice) = (owner.request, owner.choice)
         let drafts = active[request].choices[choice].drafts
         active[request].choices[choice].drafts = []
         draftedTokens += drafts.count
+        if let time, active[request].isGuessed {
+            let right = zip(drafts, tokens).prefix { $0.0 == $0.1.token }.count
+            active[request].choices[choice].gain.record(
+                tokens: min(right + 1, tokens.count), nanoseconds: time, isWindow: !drafts.isEmpty)
+        }
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
             if isGuessed { acceptedTokens += 1 }

@@ -11,6 +11,8 @@ struct Choice {
     var drafts: [Token] = []
     /// Guesses its tokens; nil until it decodes, or when nothing is guessed.
     var drafter: Drafter?
+    /// What guesses bring by the clock.
+    var gain = WindowGain()
     /// Positions `0 ..< sent` went down the chain since the lane was opened.
     var sent = 0
     /// Positions `0 ..< landed` came back, so every stage has computed them.
@@ -35,6 +37,8 @@ struct RequestState {
     let seed: UInt64
     /// Whether it may take over the beginning of another sequence.
     let reusesPrefix: Bool
+    /// Whether its tokens may be guessed ahead.
+    let isGuessed: Bool
     let grammar: LaneGrammar?
     let topLogprobs: Int?
     /// Tokens each choice may have, at least 1.

@@ -19,6 +19,7 @@ extension EngineCore {
         to boardings: inout [Boarding], decodes: Int, load: BatchLoad, planned: inout [Int]
     ) {
         guard settings.speculates, decodes > 0 else { return }
+        if settings.speculation.needsCosts, settings.policy.expectedNanoseconds(rows: 1) == nil { return }
         let rows = boardings.reduce(0) { $0 + $1.rows }
         var draftLoad = DraftLoad(
             stageCount: load.stageCount, decodingLanes: load.decodingLanes, decodeLanes: decodes, rows: rows,
@@ -30,8 +31,9 @@ extension EngineCore {
                 continue
             }
             draftLoad.chances = drafter.chances(of: draft)
+            let isAllowed = active[owner.request].choices[owner.choice].gain.allowsWindows
             let room = draftRoom(owner, rows: load.rowLimit - draftLoad.rows, planned: planned[owner.request])
-            let width = min(settings.policy.draftWidth(for: draftLoad), room, draft.tokens.count)
+            let width = !isAllowed ? 0 : min(settings.policy.draftWidth(for: draftLoad), room, draft.tokens.count)
             let isSent = width > 0 && assureCells(boardings[index].lane, rows: width, planned: &planned)
             active[owner.request].choices[owner.choice].drafter?.watch(draft, isSent: isSent)
             guard isSent else { continue }
@@ -43,6 +45,7 @@ extension EngineCore {
 
     /// What may follow the tokens of a choice.
     private mutating func guess(_ request: Int, _ choice: Int) -> Draft {
+        guard active[request].isGuessed else { return Draft() }
         if active[request].choices[choice].drafter == nil {
             guard let source = settings.speculation.makeSource() else { return Draft() }
             var drafter = Drafter(source, prompt: active[request].prompt)

@@ -8,7 +8,8 @@ struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine: medians over runs, ratios within one run.",
         subcommands: [
-            BenchSolo.self, BenchSplit.self, BenchPrefix.self, BenchServe.self, BenchGateway.self,
+            BenchSolo.self, BenchSplit.self, BenchPrefill.self, BenchPrefix.self, BenchSpeculation.self,
+            BenchServe.self, BenchGateway.self,
         ])
 }
 
@@ -120,6 +121,77 @@ struct BenchSplit: AsyncParsableCommand {
         try await options.run { [stages, streams, delay] model, environment in
             try await Benchmarks.split(
                 model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
+                environment)
+        }
+    }
+}
+
+/// `skein bench prefill`.
+struct BenchPrefill: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prefill", abstract: "A long prompt through several one-thread stages against one.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Stages.")
+    var stages = 2
+
+    @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
+    var cut: String?
+
+    @Option(help: "Tokens of the prompt.")
+    var tokens = 1000
+
+    @Option(help: "Added one-way delay per hop, in milliseconds.")
+    var delay = 0.0
+
+    func run() async throws {
+        guard BenchLimits.promptTokens.contains(tokens) else {
+            throw ValidationError("--tokens is \(tokens); 1 … \(BenchLimits.promptTokens.upperBound) are allowed.")
+        }
+        let boundaries = cut.map { $0.split(separator: ",").compactMap { Int($0) } }
+        let stages = boundaries.map { $0.count + 1 } ?? stages
+        try await options.run { [tokens, delay] model, environment in
+            try await Benchmarks.prefill(
+                model: model, stages: stages, cut: boundaries, tokens: tokens,
+                delayMicroseconds: Int(delay * 1000), environment)
+        }
+    }
+}
+
+/// `skein bench speculation`.
+struct BenchSpeculation: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "speculation", abstract: "Guessed tokens against none, where text repeats itself and where not.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Flag(help: "Measure the built-in model.")
+    var builtin = false
+
+    @Option(help: "Stages, one thread each.")
+    var stages = 1
+
+    @Option(help: "Requests at once.")
+    var streams = 1
+
+    @Option(help: "Tokens of an answer.")
+    var decode = 128
+
+    @Option(help: "Added one-way delay per hop, in milliseconds.")
+    var delay = 0.0
+
+    func run() async throws {
+        guard BenchLimits.decodeTokens.contains(decode), BenchLimits.streams.contains(streams) else {
+            throw ValidationError("--decode \(decode) or --streams \(streams) is out of its range.")
+        }
+        var options = options
+        if builtin { options.model = try NodeService.builtinModelPath(cacheFolder: Folders.cache) }
+        try await options.run { [stages, streams, decode, delay] model, environment in
+            try await Benchmarks.speculation(
+                model: model,
+                SpeculationBench(
+                    stages: stages, streams: streams, tokens: decode, delayMicroseconds: Int(delay * 1000)),
                 environment)
         }
     }
