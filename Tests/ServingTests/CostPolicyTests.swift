@@ -103,6 +103,26 @@ import Vocabulary
         #expect(pair.chunk(of: 1, limit: 512) == 1)
     }
 
+    @Test func `chunks of a prompt are no smaller than attention's tiles and about the same`() throws {
+        let even = try costs([1: 5, 8: 8, 32: 32])
+        for stages in 2...4 {
+            let policy = CostBatchPolicy(Array(repeating: even, count: stages))
+            for (rows, limit) in [
+                (63, 512), (64, 512), (129, 512), (1000, 512), (4000, 512), (131_072, 512), (900, 16),
+            ] {
+                var (left, sizes) = (rows, [Int]())
+                while left > 0 {
+                    sizes.append(policy.chunk(of: left, limit: limit))
+                    left -= sizes[sizes.count - 1]
+                }
+                #expect(left == 0 && sizes.allSatisfy { $0 <= limit })
+                #expect((sizes.min() ?? 0) >= min(64, rows, limit) || limit == 16, "\(rows) rows: \(sizes)")
+                #expect((sizes.max() ?? 0) <= 2 * (sizes.min() ?? 0) || limit == 16, "\(rows) rows: \(sizes)")
+                if rows == 1000 { #expect(sizes.count >= 10) }
+            }
+        }
+    }
+
     @Test func `chunks of one prompt follow each other down the chain`() throws {
         var random = SeededRandom(seed: 1)
         var pipeline = LocalPipeline(

@@ -96,15 +96,18 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     }
 
     /// Rows per chunk of a prompt that has the stages for itself: large ones compute well, small ones let the stages
-    /// behind begin early.
+    /// behind begin early. All are about as large, so none is small for being the last.
     package func chunk(of rows: Int, limit: Int) -> Int {
-        let limit = min(rows, limit)
-        guard stages.count > 1 else { return limit }
-        var best = (size: limit, time: Double.infinity)
-        for size in stride(from: limit, through: 1, by: -1) where size == limit || size.nonzeroBitCount == 1 {
-            let chunks = Double((rows + size - 1) / size)
-            let time = (expectedNanoseconds(rows: size) ?? 0) + (chunks - 1) * pace(rows: size)
+        let most = min(rows, limit)
+        guard stages.count > 1, most > Limits.smallestChunk else { return most }
+        var best = (size: most, time: Double.infinity)
+        var count = (rows + limit - 1) / limit
+        while count == 1 || count <= rows / Limits.smallestChunk {
+            let size = (rows + count - 1) / count
+            let time = (expectedNanoseconds(rows: size) ?? 0) + Double(count - 1) * pace(rows: size)
             if time < best.time * 0.99 { best = (size, time) }
+            // Of many chunks one more or less makes no difference.
+            count += max(1, count / 8)
         }
         return best.size
     }
