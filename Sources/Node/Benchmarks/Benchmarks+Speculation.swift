@@ -26,7 +26,7 @@ package struct SpeculationBench: Sendable {
 
 /// What an answer is like.
 enum GuessableText: String, CaseIterable {
-    /// A file is edited: the answer is the prompt's with another name in a few places, whatever the model would say.
+    /// A table is edited: the answer is the prompt's with another number in each line, whatever the model would say.
     case edit
     /// The model goes on as it likes, always with the likeliest token.
     case free
@@ -35,15 +35,18 @@ enum GuessableText: String, CaseIterable {
 
     /// A request for such an answer; `run` and `stream` make no two alike.
     func request(_ bench: SpeculationBench, run: Int, stream: Int) -> GenerationRequest {
-        let name = "item\(run)\(stream)"
-        let file = Self.file.replacing("value", with: name)
+        var random = SeededRandom(seed: UInt64(run * 1000 + stream))
+        let lines = (0..<16).map { _ in "\(random.below(1000)),417,\(random.below(1000)),\(random.below(1000));" }
+        let table = lines.joined(separator: "\n")
         var request = GenerationRequest(
             id: RequestID(UInt64.random(in: 1 ... .max)), model: "auto",
-            prompt: .text("Rename \(name) to entry in this file.\n\(file)\nThe new file:\n"))
+            prompt: .text("Put 902 in place of 417:\n\(table)\nThe new table:\n"))
         request.sampling.temperature = 0
         request.maxOutputTokens = bench.tokens
         switch self {
-        case .edit: request.responseFormat = .grammar(Self.grammar(of: file.replacing(name, with: "entry")))
+        case .edit:
+            let answer = lines.map { $0.replacing(",417,", with: ",902,") }.joined(separator: "\\n")
+            request.responseFormat = .grammar("root ::= \"\(answer)\"")
         case .free: request.sampling.ignoreEndOfGeneration = true
         case .strange:
             request.sampling.ignoreEndOfGeneration = true
@@ -52,31 +55,6 @@ enum GuessableText: String, CaseIterable {
         }
         return request
     }
-
-    private static func grammar(of text: String) -> String {
-        let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
-        return "root ::= \"\(escaped)\""
-    }
-
-    private static let file = """
-        func sum(values) {
-            total = 0
-            for value in values { total = total + value }
-            return total
-        }
-
-        func largest(values) {
-            best = values[0]
-            for value in values { if value > best { best = value } }
-            return best
-        }
-
-        func mean(values) {
-            if count(values) == 0 { return 0 }
-            return sum(values) / count(values)
-        }
-
-        """
 }
 
 extension Benchmarks {
@@ -105,10 +83,11 @@ extension Benchmarks {
                     var figures = SpeculationFigures()
                     // The first pair warms up.
                     for run in 0...environment.runs {
-                        let plain = try await rate(off, text, bench, run: run)
                         let before = try await auto.report()
-                        let guessed = try await rate(auto, text, bench, run: run)
+                        let first = try await rate(run % 2 == 0 ? off : auto, text, bench, run: run)
+                        let second = try await rate(run % 2 == 0 ? auto : off, text, bench, run: run)
                         guard run > 0 else { continue }
+                        let (plain, guessed) = run % 2 == 0 ? (first, second) : (second, first)
                         figures.add(plain, guessed, before, try await auto.report())
                         environment.progress("\(text.rawValue) run \(run): \(figures.latest)")
                     }

@@ -92,22 +92,21 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         let alone = decodes > 0 ? pace(rows: decodes) : 0
         var rows = 1
         while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
-        return rows
+        // A tile that was begun costs as much as a whole one.
+        let begun = (decodes + rows) % Limits.attentionTile
+        return rows < load.prefillRowsLeft && decodes + rows > Limits.attentionTile ? max(1, rows - begun) : rows
     }
 
     /// Rows per chunk of a prompt that has the stages for itself: large ones compute well, small ones let the stages
-    /// behind begin early. All are about as large, so none is small for being the last.
+    /// behind begin early. But for the last one they are whole tiles of attention.
     package func chunk(of rows: Int, limit: Int) -> Int {
         let most = min(rows, limit)
-        guard stages.count > 1, most > Limits.smallestChunk else { return most }
+        guard stages.count > 1, most > Limits.attentionTile else { return most }
         var best = (size: most, time: Double.infinity)
-        var count = (rows + limit - 1) / limit
-        while count == 1 || count <= rows / Limits.smallestChunk {
-            let size = (rows + count - 1) / count
-            let time = (expectedNanoseconds(rows: size) ?? 0) + Double(count - 1) * pace(rows: size)
+        for size in stride(from: most - most % Limits.attentionTile, to: 0, by: -Limits.attentionTile) {
+            let chunks = Double((rows + size - 1) / size)
+            let time = (expectedNanoseconds(rows: size) ?? 0) + (chunks - 1) * pace(rows: size)
             if time < best.time * 0.99 { best = (size, time) }
-            // Of many chunks one more or less makes no difference.
-            count += max(1, count / 8)
         }
         return best.size
     }
