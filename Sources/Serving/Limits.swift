@@ -50,10 +50,10 @@ package enum Limits {
     static let windowPause = 32
     /// Most steps without windows after some that were slower than none.
     static let longestWindowPause = 1024
-    /// Rows that attention takes at a time: a prompt is cut for the sake of the stages behind into multiples of it. Fewer
-    /// rows go one by one, and a tile begun costs as much as a whole one: at 1,000 tokens of the 0.6B shape, chunks of 28
-    /// rows cost 1.41 and chunks of 71 rows 1.19 times as much per row as large ones. What steps are timed with, an
-    /// empty cache, does not show it. **Source:** `GGML_FA_TILE_Q` of llama.cpp.
+    /// Rows that attention takes at a time: a prompt is cut for the sake of the stages behind into multiples of it.
+    /// Fewer rows go one by one, and a tile begun costs as much as a whole one: at 1,000 tokens of the 0.6B shape,
+    /// chunks of 28 rows cost 1.41 and chunks of 71 rows 1.19 times as much per row as large ones. What steps are timed
+    /// with, an empty cache, does not show it. **Source:** `GGML_FA_TILE_Q` of llama.cpp.
     package static let attentionTile = 64
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64

@@ -88,7 +88,7 @@ import Vocabulary
         #expect(costs.nanoseconds(rows: 2 + rows) - costs.nanoseconds(rows: 2) <= 1.5 * 110e6)
         mixed.decodedSincePrefill = 0
         #expect(policy.quota(for: mixed).prefillRows == 0, "one chunk per round")
-        let quick = CostBatchPolicy([try self.costs([1: 100, 512: 500])])
+        let quick = CostBatchPolicy([try self.costs([1: 100, 2: 101, 512: 500])])
         mixed.decodedSincePrefill = 2
         #expect((quick.quota(for: mixed).prefillRows + 2) % 64 == 0, "whole tiles with the decoding rows")
         mixed.prefillRowsLeft = 70
