@@ -8,6 +8,8 @@ package enum Limits {
     static let eventLogBytes = 64 << 20
     /// Most times a conversation is shortened until it fits the window.
     static let shortenings = 8
+    /// Longest body that `BareServer` repeats. **Units:** bytes.
+    static let echoBytes = 64 << 10
 
     // MARK: Keys
 

@@ -53,6 +53,16 @@ import Vocabulary
         if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
     }
 
+    /// Where the answer begins.
+    var promptLength: Int32 { sampling.promptLength }
+
+    /// Whether the token's row means that the lane was trimmed: the sampler has seen other tokens from there on. The
+    /// newest token it has seen may come as a row once more, because it was sampled here.
+    func contradicts(_ token: Token, at position: Int32) -> Bool {
+        guard position < history.count else { return false }
+        return position < history.count - 1 || history[Int(position)] != token
+    }
+
     /// A sampler that has seen only the positions before `position`.
     ///
     /// **Throws:** as the initialiser.

@@ -45,6 +45,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     private var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
+    private var windows = VerifyWindows()
 
     /// Loads a stage.
     ///
@@ -105,7 +106,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
                     operation: "trimming lane \(slot) to \(position)", code: 0,
                     reason: "this kind of cache cannot forget a part of a sequence")
             }
-            samplers[slot] = try samplers[slot]?.trimmed(to: position, model: model.model)
+        // The sampler finds out by the next row: behind a verify window it knows just what was accepted, and making
+        // a new one from the whole history would cost more than the window gained.
         case .copy(let from, let to, let length):
             let source = try slot(from)
             let target = try slot(to)
@@ -131,6 +133,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         } else if output.activations.count != rows.count * shape.width {
             output.activations = [Float](repeating: 0, count: rows.count * shape.width)
         }
+        windows.begin()
         // Recurrent caches regroup rows of unequal sequences, which would permute the residual rows: hand them
         // groups that keep their order (one lane's run, or one row of each lane).
         var start = 0
@@ -250,6 +253,10 @@ extension LlamaStageEngine {
         for index in range {
             let row = rows[index]
             let slot = Int(row.lane.index)
+            guard windows.admits(row) else { continue }
+            if let sampler = samplers[slot], sampler.contradicts(row.token, at: row.position) {
+                samplers[slot] = try sampler.trimmed(to: row.position, model: model.model)
+            }
             samplers[slot]?.accept(row.token, at: row.position)
             guard row.samples else { continue }
             guard let pointer = unsafe llama_get_logits_ith(context.handle, Int32(index - range.lowerBound)) else {
@@ -262,7 +269,9 @@ extension LlamaStageEngine {
             let position = row.position + 1
             let token = try unsafe sampler.sample(logits, at: position, candidates: &candidates)
             let logprob = unsafe sampler.logprob(of: token, UnsafeBufferPointer(logits))
-            output.samples.append(SampledToken(lane: row.lane, position: position, token: token, logprob: logprob))
+            let sample = SampledToken(lane: row.lane, position: position, token: token, logprob: logprob)
+            windows.follow(sample, promptLength: sampler.promptLength)
+            output.samples.append(sample)
         }
     }
 }

@@ -130,6 +130,12 @@ final class NodeBackend: Generating {
             MetricSample(
                 name: "skein_requests_total", help: "Requests taken.", kind: .counter,
                 value: Double(requests.load(ordering: .relaxed))),
+            MetricSample(
+                name: "skein_speculation_accepted_total", help: "Guessed tokens that were right.", kind: .counter,
+                value: sum(\.acceptedTokens)),
+            MetricSample(
+                name: "skein_speculation_drafted_total", help: "Guessed tokens that were computed.", kind: .counter,
+                value: sum(\.draftedTokens)),
         ]
     }
 }

@@ -1,14 +1,18 @@
 import Serving
 import Vocabulary
 
-/// Chooses a token from logits: greedy or by temperature, with logit bias and the end-of-generation switch.
+/// Chooses a token from logits: greedy or by temperature, with logit bias, penalties and the end-of-generation switch.
 enum ReferenceSampler {
-    static func sample(_ logits: [Float], row: StageRow, sampling: LaneSampling) -> SampledToken {
+    /// `history` holds the lane's tokens up to the row's.
+    static func sample(
+        _ logits: [Float], row: StageRow, history: [Token], sampling: LaneSampling
+    ) -> SampledToken {
         let parameters = sampling.parameters
         var adjusted = logits
         for bias in parameters.logitBias where logits.indices.contains(Int(bias.token)) {
             adjusted[Int(bias.token)] += bias.bias
         }
+        penalise(&adjusted, history, parameters)
         if parameters.ignoreEndOfGeneration { adjusted[Int(ReferenceTokenizer.end)] = -.infinity }
         let best = indexOfLargest(adjusted)
         let answer = Int64(row.position) + 1 - Int64(sampling.promptLength)
@@ -20,6 +24,23 @@ enum ReferenceSampler {
                 uniform: SeededRandom.uniform(seed: parameters.seed ?? 0, position: UInt64(bitPattern: answer)))
         let logprob = sampling.topLogprobs.map { logprobs(logits, chosen: token, count: $0) }
         return SampledToken(lane: row.lane, position: row.position + 1, token: Token(token), logprob: logprob)
+    }
+
+    /// Takes the penalties from the logits of tokens in the window, as llama.cpp's sampler does.
+    private static func penalise(_ logits: inout [Float], _ history: [Token], _ parameters: SamplingParameters) {
+        let p = parameters
+        guard p.penaltyWindow != 0, p.repeatPenalty != 1 || p.frequencyPenalty != 0 || p.presencePenalty != 0 else {
+            return
+        }
+        var counts: [Token: Float] = [:]
+        for token in history.suffix(p.penaltyWindow < 0 ? history.count : Int(p.penaltyWindow)) {
+            counts[token, default: 0] += 1
+        }
+        for (token, count) in counts {
+            let logit = logits[Int(token)]
+            let scaled = logit <= 0 ? logit * p.repeatPenalty : logit / p.repeatPenalty
+            logits[Int(token)] = scaled - count * p.frequencyPenalty - p.presencePenalty
+        }
     }
 
     private static func indexOfLargest(_ logits: [Float]) -> Int {

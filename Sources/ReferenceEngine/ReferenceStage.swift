@@ -12,6 +12,9 @@ package struct ReferenceStage: StageEngine, Sendable {
     private var pool: CellPool
     /// Sampling state of open lanes.
     private var open: [LaneSampling?]
+    /// Tokens of each lane, by position: penalties look back on them.
+    private var tokens: [[Token]]
+    private var windows = VerifyWindows()
     /// **Shape:** `[layers, cells, width]`.
     private var keys: [Float]
     private var values: [Float]
@@ -32,6 +35,7 @@ package struct ReferenceStage: StageEngine, Sendable {
         self.model = model
         pool = CellPool(cellCount: cellCount, laneCount: laneCount)
         open = Array(repeating: nil, count: laneCount)
+        tokens = Array(repeating: [], count: laneCount)
         keys = Array(repeating: 0, count: model.range.count * cellCount * model.sizes.width)
         values = keys
         let row = Array(repeating: Float(0), count: model.sizes.width)
@@ -65,6 +69,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             let index = try index(of: lane)
             guard position >= 0 else { throw refused("trim", "position \(position) is negative") }
             pool.trim(index, from: Int(position))
+            tokens[index].removeLast(max(0, tokens[index].count - Int(position)))
         case .copy(let from, let to, let length):
             let (source, target) = (try index(of: from), try index(of: to))
             guard pool.lanes[target].isEmpty else { throw refused("copy", "lane \(target) is not empty") }
@@ -72,9 +77,11 @@ package struct ReferenceStage: StageEngine, Sendable {
                 throw refused("copy", "lane \(source) has \(pool.lanes[source].count) positions, not \(length)")
             }
             pool.share(from: source, to: target, length: Int(length))
+            tokens[target] = Array(tokens[source].prefix(Int(length)))
         case .free(let lane):
             let index = try index(of: lane)
             pool.trim(index, from: 0)
+            tokens[index] = []
             open[index] = nil
         }
     }
@@ -89,6 +96,7 @@ package struct ReferenceStage: StageEngine, Sendable {
         output.activations.removeAll(keepingCapacity: true)
         output.samples.removeAll(keepingCapacity: true)
         try check(rows, activationCount: activations.count)
+        windows.begin()
         var stream = Array(repeating: Float(0), count: shape.width)
         for (index, row) in rows.enumerated() {
             let lane = Int(row.lane.index)
@@ -100,15 +108,18 @@ package struct ReferenceStage: StageEngine, Sendable {
                     }
             }
             let cell = pool.extend(lane)
+            tokens[lane].append(row.token)
             for layer in model.layers.indices { run(layer, lane: lane, cell: cell, stream: &stream) }
             guard let head = model.head else {
                 output.activations.append(contentsOf: stream)
                 continue
             }
-            guard row.samples, let sampling = open[lane] else { continue }
+            guard windows.admits(row), row.samples, let sampling = open[lane] else { continue }
             normalise(stream)
             head.multiply(work.normed, into: &work.logits)
-            output.samples.append(ReferenceSampler.sample(work.logits, row: row, sampling: sampling))
+            let sample = ReferenceSampler.sample(work.logits, row: row, history: tokens[lane], sampling: sampling)
+            windows.follow(sample, promptLength: sampling.promptLength)
+            output.samples.append(sample)
         }
     }
 

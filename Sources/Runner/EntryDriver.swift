@@ -143,7 +143,8 @@ actor EntryDriver {
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight)
+            stepsInFlight: brain.stepsInFlight, draftedTokens: brain.draftedTokens,
+            acceptedTokens: brain.acceptedTokens)
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -304,4 +305,8 @@ package struct EntryReport: Sendable, Codable {
     package var cells: Int
     /// Microbatches under way.
     package var stepsInFlight: Int
+    /// Guessed tokens that were computed since the runner started.
+    package var draftedTokens: Int
+    /// Those of them that were right.
+    package var acceptedTokens: Int
 }

@@ -28,6 +28,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var shelfCount: Int
     /// What of kept sequences the model's caches can give to new ones.
     package var prefixReuse: PrefixReuse
+    /// How tokens are guessed ahead; off for models whose caches cannot forget the newest positions.
+    package var speculation: Speculation
     /// KV cells shared by the lanes.
     package var cellCount: Int
     /// Tokens one request may span.
@@ -83,6 +85,7 @@ package struct RunnerConfiguration: Sendable, Codable {
         self.listen = listen
         shelfCount = 0
         prefixReuse = .off
+        speculation = .off
         rowLimit = 512
         threads = 1
         keyType = .f16

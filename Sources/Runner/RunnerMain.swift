@@ -157,13 +157,15 @@ extension RunnerMain {
         }
         let index = configuration.stageIndex
         if let tools {
-            let settings = EngineSettings(
+            var settings = EngineSettings(
                 shapes: configuration.stages.map { stage in
                     var other = shape
                     other.layers = stage
                     return other
                 }, window: configuration.window, seed: configuration.seed, shelfCount: configuration.shelfCount,
                 prefixReuse: configuration.prefixReuse)
+            settings.speculation = configuration.speculation
+            settings.canTrim = configuration.speculation != .off
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(eventLoop, configuration) { driver }

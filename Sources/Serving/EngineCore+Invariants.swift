@@ -30,7 +30,7 @@ extension EngineCore {
                 if lanes[lane].owner != LaneTable.Owner(request: request, choice: choice.index) {
                     return "lane \(lane.index) does not know its owner \(state.id)"
                 }
-                if choice.sent > state.prompt.count + choice.answer.count {
+                if choice.sent > state.prompt.count + choice.answer.count + choice.drafts.count {
                     return "choice \(choice.index) of \(state.id) sent more than it has"
                 }
                 owned += 1

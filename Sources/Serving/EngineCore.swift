@@ -13,8 +13,9 @@ package struct EngineCore {
     struct StepInFlight {
         struct Passenger {
             let lane: Lane
-            /// The position of the token this lane's last row samples; nil when it samples none.
-            let answers: Int32?
+            /// Positions of the tokens this lane's rows sample: the first one comes, the others when the guesses
+            /// before them are right. Empty when no row samples.
+            let answers: Range<Int32>
             /// Positions the lane has when this microbatch has landed.
             let end: Int
         }
@@ -25,6 +26,9 @@ package struct EngineCore {
         let startedAt: Instant
         /// Nothing else was in flight when it started.
         let wasAlone: Bool
+
+        /// Every row samples an answer's token.
+        var onlyDecodes: Bool { passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
     }
 
     /// Bounds and facts.
@@ -55,6 +59,10 @@ package struct EngineCore {
     /// Decode rows sent since prefill rows were last sent.
     var decodedSincePrefill = 0
     var hops = HopEstimator()
+    /// Guesses that went through all stages.
+    package internal(set) var draftedTokens = 0
+    /// Guesses that were right.
+    package internal(set) var acceptedTokens = 0
     var arrivalCount: UInt64 = 0
     var random: SeededRandom
     var estimator = WaitEstimator()

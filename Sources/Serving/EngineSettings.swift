@@ -23,6 +23,10 @@ package struct EngineSettings: Sendable {
     /// Most cells promised at the start for a limit the client named; the rest is granted on demand, so that one
     /// client's generous `max_tokens` does not keep everybody else waiting. **Units:** tokens per choice.
     package var outputReservation = Limits.outputReservation
+    /// How tokens are guessed ahead.
+    package var speculation = Speculation.auto
+    /// Whether the model's caches can forget the newest positions of a sequence: without that nothing is guessed.
+    package var canTrim: Bool
     /// How microbatches are composed.
     package var policy: any BatchPolicy = EvenBatchPolicy()
     /// Seed of the brain's own draws: the seeds of requests that bring none.
@@ -47,10 +51,15 @@ package struct EngineSettings: Sendable {
         laneCount = max(1, lanes - max(0, shelfCount))
         slotCount = lanes
         self.prefixReuse = prefixReuse
+        // Caches that can give any beginning to another sequence can forget any end.
+        canTrim = prefixReuse == .beginnings
         cellCount = cells
         rowLimit = rows
         self.window = min(window, cells)
         queueLimit = max(Limits.smallestQueue, Limits.queuePlacesPerLane * laneCount)
         self.seed = seed
     }
+
+    /// Whether tokens are guessed ahead at all.
+    var speculates: Bool { speculation != .off && canTrim }
 }

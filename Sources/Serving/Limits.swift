@@ -32,6 +32,29 @@ package enum Limits {
     package static let dryBreakers = 64
     /// Bytes of one DRY sequence breaker.
     package static let dryBreakerBytes = 64
+    /// Most tokens guessed ahead at once: with the newest token 16 rows, a size whose cost is measured.
+    package static let draftWidth = 15
+    /// Most tokens guessed ahead at once while the cost of a step is unknown.
+    package static let draftWidthWithoutCosts = 3
+    /// Newest tokens of a prompt that are searched for what may follow.
+    package static let draftHistory = 16384
+    /// Places for groups of tokens that were followed by something, per choice. **Units:** 4 bytes.
+    package static let draftSlots = 16384
+    /// Guesses that the estimate of how often they are right looks back on, about.
+    static let acceptanceMemory = 32.0
+    /// Steps that the measure of what windows bring looks back on, about.
+    static let gainMemory = 16.0
+    /// Steps of a kind after which its tokens per time count as known.
+    static let gainSteps = 4
+    /// Steps without windows after some that were slower than none; twice as many each time.
+    static let windowPause = 32
+    /// Most steps without windows after some that were slower than none.
+    static let longestWindowPause = 1024
+    /// Rows that attention takes at a time: a prompt is cut for the sake of the stages behind into multiples of it.
+    /// Fewer rows go one by one, and a tile begun costs as much as a whole one: at 1,000 tokens of the 0.6B shape,
+    /// chunks of 28 rows cost 1.41 and chunks of 71 rows 1.19 times as much per row as large ones. What steps are timed
+    /// with, an empty cache, does not show it. **Source:** `GGML_FA_TILE_Q` of llama.cpp.
+    package static let attentionTile = 64
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
 }

@@ -15,8 +15,8 @@ import Vocabulary
             let sizes = plan.cut.stages.map(\.count)
             #expect(sizes.count == count)
             #expect(sizes.reduce(0, +) == 8)
-            // The last stage has the head, which weighs more than a layer.
-            let expected = [1: [8], 2: [5, 3], 3: [3, 3, 2], 8: Array(repeating: 1, count: 8)]
+            // The last stage has the head, a third of which weighs half a layer.
+            let expected = [1: [8], 2: [4, 4], 3: [3, 3, 2], 8: Array(repeating: 1, count: 8)]
             #expect(sizes == expected[count])
             #expect(plan.files.count == count)
             #expect(Set(plan.files.map(\.path)).count == count)

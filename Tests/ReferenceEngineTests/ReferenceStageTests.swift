@@ -111,6 +111,40 @@ import Vocabulary
         #expect(again.0 == expected.0)
     }
 
+    @Test func `a verify window is sampled up to its first wrong guess`() throws {
+        var stage = [stage()]
+        try stage[0].apply(.open(lane: Lane(0), sampling: sampling(3)))
+        var answer = try run(rows(0, [5, 6, 7]), &stage).0.map(\.token)
+        for position in 3..<8 as Range<Int32> {
+            answer += try run(rows(0, [answer[answer.count - 1]], from: position), &stage).0.map(\.token)
+        }
+        for wrong in 1...4 {
+            var again = [self.stage()]
+            try again[0].apply(.open(lane: Lane(0), sampling: sampling(3)))
+            _ = try run(rows(0, [5, 6, 7]), &again)
+            var window = Array(answer.prefix(5))
+            window[wrong] = (window[wrong] + 1) % 250
+            let samples = try run(rows(0, window, from: 3, samples: true), &again).0
+            #expect(samples.map(\.token) == Array(answer[1...wrong]))
+            try again[0].apply(.trim(lane: Lane(0), from: Int32(3 + wrong)))
+            let rest = try run(rows(0, Array(answer[wrong..<5]), from: Int32(3 + wrong), samples: true), &again).0
+            #expect(rest.map(\.token) == Array(answer[(wrong + 1)..<6]))
+        }
+    }
+
+    @Test func `penalties look back on the lane's tokens`() throws {
+        var penal = sampling(3, temperature: 0)
+        penal.parameters.presencePenalty = 1000
+        var stage = [stage()]
+        try stage[0].apply(.open(lane: Lane(0), sampling: penal))
+        var sequence: [Token] = [5, 6, 7]
+        sequence += try run(rows(0, sequence), &stage).0.map(\.token)
+        for position in 3..<20 as Range<Int32> {
+            sequence += try run(rows(0, [sequence[sequence.count - 1]], from: position), &stage).0.map(\.token)
+        }
+        #expect(Set(sequence).count == sequence.count)
+    }
+
     @Test func `a copy shares cells until both lanes let go`() throws {
         var stage = stage()
         var output = StageOutput()

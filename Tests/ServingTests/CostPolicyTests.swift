@@ -88,6 +88,12 @@ import Vocabulary
         #expect(costs.nanoseconds(rows: 2 + rows) - costs.nanoseconds(rows: 2) <= 1.5 * 110e6)
         mixed.decodedSincePrefill = 0
         #expect(policy.quota(for: mixed).prefillRows == 0, "one chunk per round")
+        let quick = CostBatchPolicy([try self.costs([1: 100, 2: 101, 512: 500])])
+        mixed.decodedSincePrefill = 2
+        #expect((quick.quota(for: mixed).prefillRows + 2) % 64 == 0, "whole tiles with the decoding rows")
+        mixed.prefillRowsLeft = 70
+        #expect(quick.quota(for: mixed).prefillRows == 70, "the rest of a prompt goes whole")
+        mixed.prefillRowsLeft = 400
         (mixed.decodingLanes, mixed.readyDecodes) = (0, 0)
         #expect(policy.quota(for: mixed).prefillRows == 400, "alone it takes all")
     }
@@ -101,6 +107,23 @@ import Vocabulary
         let chunks = (2000 + size - 1) / size
         #expect(Double(chunks + 1) * even.nanoseconds(rows: size) < 1.15 * even.nanoseconds(rows: 2000))
         #expect(pair.chunk(of: 1, limit: 512) == 1)
+    }
+
+    @Test func `chunks of a prompt are whole tiles of attention but for the last`() throws {
+        let even = try costs([1: 5, 8: 8, 32: 32])
+        for stages in 2...4 {
+            let policy = CostBatchPolicy(Array(repeating: even, count: stages))
+            for (rows, limit) in [(63, 512), (64, 512), (129, 512), (1000, 512), (4000, 512), (4000, 500), (90, 16)] {
+                var (left, sizes) = (rows, [Int]())
+                while left > 0 {
+                    sizes.append(policy.chunk(of: left, limit: limit))
+                    left -= sizes[sizes.count - 1]
+                }
+                #expect(left == 0 && sizes.allSatisfy { $0 <= limit })
+                #expect(sizes.dropLast().allSatisfy { $0 % min(64, limit) == 0 }, "\(rows) rows: \(sizes)")
+                if rows == 1000 { #expect(sizes.count >= 10) }
+            }
+        }
     }
 
     @Test func `chunks of one prompt follow each other down the chain`() throws {

@@ -26,6 +26,10 @@ struct LocalPipeline {
         /// Lanes beyond `laneCount` that keep sequences.
         var shelfCount = 0
         var prefixReuse = PrefixReuse.off
+        /// How tokens are guessed ahead.
+        var speculation = Speculation.off
+        /// A mistake on purpose: stages do not forget what they are told to.
+        var ignoresTrims = false
         /// Seed of the order in which things happen; nil takes the first thing that can.
         var interleaving: UInt64?
     }
@@ -48,6 +52,8 @@ struct LocalPipeline {
     private(set) var violation: String?
     /// Error of (stage, microbatch), in place of running it.
     var fault: (Int, Microbatch) -> EngineError? = { _, _ in nil }
+    /// Changes what the last stage answers.
+    var distort: (inout [SampledToken], Microbatch) -> Void = { _, _ in }
     private(set) var actionCount = 0
 
     init(_ options: Options = Options(), adjust: (inout EngineSettings) -> Void = { _ in }) {
@@ -60,6 +66,8 @@ struct LocalPipeline {
             shapes: stages.map(\.shape), window: options.window, seed: 99, shelfCount: options.shelfCount,
             prefixReuse: options.prefixReuse)
         settings.assertsInvariants = false
+        settings.speculation = options.speculation
+        settings.canTrim = options.prefixReuse != .whole
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
         if let reservation = options.reservation { settings.outputReservation = reservation }
@@ -160,6 +168,7 @@ struct LocalPipeline {
         do {
             for operation in parcel.microbatch.operations {
                 spoiled[index].follow(operation)
+                if options.ignoresTrims, case .trim = operation { continue }
                 try stages[index].apply(operation)
             }
         } catch {
@@ -183,6 +192,7 @@ struct LocalPipeline {
             next.rows = []
         }
         if isLast {
+            distort(&output.samples, parcel.microbatch)
             reports[1].append(.sampled(parcel.microbatch.id, output.samples))
         } else {
             inboxes[index + 1].append(Parcel(microbatch: next, activations: output.activations))

@@ -16,6 +16,11 @@ enum Requests {
         return request
     }
 
+    /// Lets an answer consist of these letters almost alone, so that it repeats itself.
+    static func restrict(_ request: inout GenerationRequest, to letters: String, strength: Float = 40) {
+        request.sampling.logitBias += letters.utf8.map { LogitBias(token: Token($0), bias: strength) }
+    }
+
     /// A request as a client might draw it.
     static func random(_ id: UInt64, _ random: inout SeededRandom, longestPrompt: Int = 30) -> GenerationRequest {
         let words = ["goose ", "lead ", "the ", "wind ", "é", "flock ", "north ", "🪿"]

@@ -23,6 +23,12 @@ import Vocabulary
         }
         options.prefixReuse = [.off, .beginnings, .beginnings, .whole][random.below(4)]
         options.shelfCount = random.below(4)
+        if random.below(3) > 0 {
+            options.speculation = .ngram
+            if random.below(2) == 0 {
+                options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: random.below(7))
+            }
+        }
         let usesFaults = random.below(3) == 0
         var pipeline = LocalPipeline(options)
         if usesFaults {
@@ -38,7 +44,8 @@ import Vocabulary
         while submitted.count < count || random.below(4) > 0 {
             switch random.below(40) {
             case 0..<6 where submitted.count < count:
-                let request = Requests.random(UInt64(submitted.count + 1), &random, longestPrompt: window)
+                var request = Requests.random(UInt64(submitted.count + 1), &random, longestPrompt: window)
+                if random.below(2) == 0 { Requests.restrict(&request, to: random.below(2) == 0 ? "gh" : "abc") }
                 submitted.append(request)
                 try pipeline.submit(request)
             case 6 where !submitted.isEmpty:
@@ -68,6 +75,7 @@ import Vocabulary
         quiet.queueLimit = nil
         quiet.interleaving = nil
         quiet.prefixReuse = .off
+        quiet.speculation = .off
         var alone = LocalPipeline(quiet)
         guard (try? alone.submit(request)) != nil else { return "request \(request.id) cannot be prepared" }
         alone.run()

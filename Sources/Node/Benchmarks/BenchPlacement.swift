@@ -42,6 +42,11 @@ struct BenchPlacement: Sendable {
         request.sampling.temperature = 0
         request.sampling.ignoreEndOfGeneration = true
         request.maxOutputTokens = outputTokens
+        return try await generate(request)
+    }
+
+    /// Answers a request.
+    func generate(_ request: GenerationRequest) async throws -> Sample {
         for await event in await (try supervisor.ready()).generate(request) {
             switch event {
             case .failed(let error): throw error
@@ -54,6 +59,9 @@ struct BenchPlacement: Sendable {
         }
         throw GenerationError.engineFailed(reason: "the stream ended without an end")
     }
+
+    /// The entry stage's own report.
+    func report() async throws -> EntryReport? { await (try supervisor.ready()).report() }
 
     /// The counters of every stage, by index.
     func stageTimes() async -> [StageTimes] { await supervisor.stageTimes() }
@@ -71,6 +79,8 @@ package struct BenchEnvironment: Sendable {
     package var peerFolder: String?
     /// Runs per figure, at least 5.
     package var runs: Int
+    /// Hears what was just measured, for whoever waits.
+    package var progress: @Sendable (String) -> Void = { _ in }
 
     /// Makes an environment.
     package init(executable: String, cacheFolder: String, socketFolder: String, peerFolder: String?, runs: Int) {

@@ -30,19 +30,10 @@ package struct BenchReport: Sendable, Codable {
             self.metric = metric
             self.unit = unit
             self.samples = samples
-            p50 = Self.percentile(0.5, sorted)
-            p95 = Self.percentile(0.95, sorted)
-            p99 = Self.percentile(0.99, sorted)
+            p50 = Percentile.of(0.5, sorted: sorted)
+            p95 = Percentile.of(0.95, sorted: sorted)
+            p99 = Percentile.of(0.99, sorted: sorted)
             value = p50
-        }
-
-        /// The value below which the fraction lies, between neighbours by distance.
-        private static func percentile(_ fraction: Double, _ sorted: [Double]) -> Double {
-            guard let last = sorted.last else { return .nan }
-            let place = fraction * Double(sorted.count - 1)
-            let index = Int(place)
-            guard index + 1 < sorted.count else { return last }
-            return sorted[index] + (sorted[index + 1] - sorted[index]) * (place - Double(index))
         }
     }
 
@@ -78,6 +69,12 @@ package struct BenchReport: Sendable, Codable {
             processor: MachineInventory.processorName ?? "unknown", cores: Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))),
             system: Self.system,
             engine: engine)
+    }
+
+    /// A figure as people read it: three places below 10, one above.
+    package static func rounded(_ value: Double) -> Double {
+        let places = value.magnitude < 10 ? 1000.0 : 10.0
+        return (value * places).rounded() / places
     }
 
     private static var system: String {

@@ -28,8 +28,7 @@ package enum Benchmarks {
         return path
     }
 
-    private static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec
-    {
+    static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec {
         var spec = DeploymentSpec(name: name, path: model)
         spec.cutting = .stages(stages)
         spec.threads = threads

@@ -1,4 +1,5 @@
 package import LlamaEngine
+package import Serving
 package import Transport
 package import Wire
 
@@ -24,6 +25,8 @@ package struct DeploymentSpec: Sendable {
     package var laneCount = 4
     /// Sequences of ended requests that are kept beside the running ones; 0 keeps none.
     package var keptSequences = 8
+    /// How tokens are guessed ahead.
+    package var speculation = Speculation.auto
     /// Compute threads per stage; nil shares the machine's cores evenly.
     package var threads: Int?
     /// Rows per microbatch.

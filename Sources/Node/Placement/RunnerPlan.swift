@@ -72,6 +72,8 @@ struct RunnerPlan: Sendable {
         let room = isRecurrent ? spec.laneCount : Self.laneLimit
         configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
         configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
+        // A recurrent state exists for the newest position only, so wrong guesses could not be taken back.
+        configuration.speculation = isRecurrent ? .off : spec.speculation
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)
         configuration.threads = spec.threads ?? max(1, Self.coreCount / runners)
         configuration.keyType = spec.keyType

@@ -68,11 +68,13 @@ package struct ModelFootprint: Sendable {
         shared = SharedTensors(cutter)
     }
 
-    /// What a decoding row reads of each layer, the head counted with the last one: stages of even weight take equally
-    /// long on equal machines. **Units:** millionths of the whole, at least 1.
+    /// What a row reads of each layer, a third of the head counted with the last one: stages of even weight take about
+    /// equally long on equal machines. Rows of answers pass the head and rows of prompts do not, so with the whole head
+    /// prompts would wait for the first stages, with none of it answers would for the last.
+    /// **Units:** millionths of the whole, at least 1. **Source:** docs/decisions/0011-a-third-of-the-head.md.
     package var layerWeights: [Int] {
         var bytes = streams.map(\.byteCountPerRow)
-        if !bytes.isEmpty { bytes[bytes.count - 1] += headStream.byteCountPerRow }
+        if !bytes.isEmpty { bytes[bytes.count - 1] += headStream.byteCountPerRow / 3 }
         let sum = max(1, bytes.reduce(0, +))
         return bytes.map { max(1, Int($0 / sum * 1e6)) }
     }

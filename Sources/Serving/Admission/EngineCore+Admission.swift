@@ -63,6 +63,7 @@ extension EngineCore {
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
             sampling: request.sampling, seed: seed,
             reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil),
+            isGuessed: settings.speculation.covers(seeded: request.sampling.seed != nil),
             grammar: prepared.grammar, topLogprobs: request.topLogprobs,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",

@@ -35,7 +35,8 @@ package struct StageShape: Hashable, Sendable, Codable {
 package struct StageOutput: Sendable {
     /// **Shape:** `[rows, width]`, row-major f32; empty on the last stage.
     package var activations: [Float] = []
-    /// One entry per row with `samples`, in row order; empty unless this is the last stage.
+    /// One entry per row with `samples`, in row order, save rows behind a guess that was wrong (`VerifyWindows`); empty
+    /// unless this is the last stage.
     package var samples: [SampledToken] = []
 
     /// Makes an empty output.
@@ -56,6 +57,9 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     mutating func apply(_ operation: SequenceOperation) throws(EngineError)
 
     /// Runs the stage's layers over `rows`.
+    ///
+    /// Rows of a lane that sample, one behind the other, are a verify window: the last stage samples from them until a
+    /// token is not the next row's. The caller trims the lane behind the last token that is answered.
     ///
     /// **Shape:** `activations` is `[rows.count, width]`, row-major f32, ignored on the first stage. The caller MUST
     /// pass each lane's positions in ascending order without gaps.

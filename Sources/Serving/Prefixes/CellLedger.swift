@@ -50,6 +50,21 @@ struct CellLedger {
         lanes[Int(target.index)] = shared
     }
 
+    /// A running lane forgets its positions from `length` on.
+    mutating func trim(_ lane: Lane, to length: Int) {
+        while lanes[Int(lane.index)].count > length {
+            let cell = Int(lanes[Int(lane.index)].removeLast())
+            cells[cell].lanes -= 1
+            cells[cell].running -= 1
+            if cells[cell].lanes == 0 {
+                usedCount -= 1
+                spare.append(Int32(cell))
+            } else if cells[cell].running == 0 {
+                idleCount += 1
+            }
+        }
+    }
+
     /// The lane's request ended and its sequence stays.
     mutating func rest(_ lane: Lane) {
         isIdle[Int(lane.index)] = true

@@ -75,12 +75,9 @@ extension EngineCore {
                 if common == resident.tokens.count { evict(Lane(UInt16(other))) }
             }
         }
-        lanes.release(lane)
         cells.rest(lane)
         shelf.put(tokens, on: lane)
-        active[index].choices[choice].lane = nil
-        active[index].choices[choice].sent = 0
-        active[index].choices[choice].landed = 0
+        leaveLane(lane, index, choice: choice)
     }
 
     /// Forgets a kept sequence. The operation goes with the next microbatch, behind whatever copies from it.

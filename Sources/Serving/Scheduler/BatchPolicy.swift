@@ -66,11 +66,26 @@ package protocol BatchPolicy: Sendable {
     /// What all stages together are expected to take for a step; nil when the policy does not know. **Units:**
     /// nanoseconds.
     func expectedNanoseconds(rows: Int) -> Double?
+
+    /// How many guesses follow a decoding lane's newest token; 0 when they do not pay. The scheduler keeps it within
+    /// the guesses there are and the room there is.
+    func draftWidth(for load: DraftLoad) -> Int
 }
 
 extension BatchPolicy {
     /// Unknown.
     package func expectedNanoseconds(rows: Int) -> Double? { nil }
+
+    /// A few guesses that are as likely right as wrong, all together: more rows cost something, nobody knows how much.
+    package func draftWidth(for load: DraftLoad) -> Int {
+        var (width, all) = (0, 1.0)
+        for chance in load.chances.prefix(Limits.draftWidthWithoutCosts) {
+            all *= chance
+            guard all >= 0.5 else { break }
+            width += 1
+        }
+        return width
+    }
 }
 
 /// Spreads the running lanes evenly over one microbatch per stage, so that all stages work at once.

@@ -7,6 +7,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillStretch = 2.5
     /// ... or this long, whichever is longer: small steps prefill badly on slow machines. **Units:** nanoseconds.
     package static let prefillRound = 250e6
+    /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
+    /// guess itself.
+    package static let draftGain = 1.05
     /// Microbatches in flight per stage, at most.
     package static let microbatchesPerStage = 4
 
@@ -37,8 +40,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
         return BatchQuota(
-            decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: prefillRows(for: load, beside: decodes)
-        )
+            decodeLanes: decodes, prefillLanes: load.readyPrefills,
+            prefillRows: prefillRows(for: load, beside: decodes, group: group))
     }
 
     /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, the slowest stage limits the rate to one group
@@ -55,29 +58,52 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return best.size
     }
 
-    private func prefillRows(for load: BatchLoad, beside decodes: Int) -> Int {
+    /// The width that brings most tokens per time. As with groups, the slowest stage limits the rate of a full pipe,
+    /// and the way through all stages and links limits that of few lanes: those leave stages idle, and their guesses
+    /// cost little.
+    package func draftWidth(for load: DraftLoad) -> Int {
+        let groups = Double(max(1, load.decodingLanes)) / Double(max(1, load.decodeLanes))
+        func rate(_ tokens: Double, rows: Int) -> Double {
+            let times = stages.map { $0.boundNanoseconds(rows: rows) }
+            let way = times.reduce(0, +) + (stages.count > 1 ? load.hopNanoseconds : 0)
+            return min(tokens / (times.max() ?? 1), max(1, groups) * tokens / way)
+        }
+        var best = (width: 0, rate: rate(load.tokens, rows: load.rows) * Self.draftGain)
+        var (tokens, all) = (load.tokens, 1.0)
+        for (index, chance) in load.chances.enumerated() {
+            all *= chance
+            tokens += all
+            let rate = rate(tokens, rows: load.rows + index + 1)
+            // A hundredth faster is worth no longer step.
+            if rate > best.rate * (best.width == 0 ? 1 : 1.01) { best = (index + 1, rate) }
+        }
+        return best.width
+    }
+
+    private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
         let room = load.rowLimit - decodes
         guard load.prefillRowsLeft > 0, room > 0 else { return 0 }
         guard load.decodingLanes > 0 else { return min(room, chunk(of: load.prefillRowsLeft, limit: room)) }
         // Once per round of all decoding lanes, in what the round may take longer; or when stages would stand idle.
         let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
         guard isIdle || load.decodedSincePrefill >= load.decodingLanes else { return 0 }
-        let group = groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
         let round = pace(rows: group) * Double(load.decodingLanes) / Double(group)
         let budget = max((Self.prefillStretch - 1) * round, Self.prefillRound - round)
         let alone = decodes > 0 ? pace(rows: decodes) : 0
         var rows = 1
         while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
-        return rows
+        // A tile that was begun costs as much as a whole one.
+        let begun = (decodes + rows) % Limits.attentionTile
+        return rows < load.prefillRowsLeft && decodes + rows > Limits.attentionTile ? max(1, rows - begun) : rows
     }
 
     /// Rows per chunk of a prompt that has the stages for itself: large ones compute well, small ones let the stages
-    /// behind begin early.
+    /// behind begin early. But for the last one they are whole tiles of attention.
     package func chunk(of rows: Int, limit: Int) -> Int {
-        let limit = min(rows, limit)
-        guard stages.count > 1 else { return limit }
-        var best = (size: limit, time: Double.infinity)
-        for size in stride(from: limit, through: 1, by: -1) where size == limit || size.nonzeroBitCount == 1 {
+        let most = min(rows, limit)
+        guard stages.count > 1, most > Limits.attentionTile else { return most }
+        var best = (size: most, time: Double.infinity)
+        for size in stride(from: most - most % Limits.attentionTile, to: 0, by: -Limits.attentionTile) {
             let chunks = Double((rows + size - 1) / size)
             let time = (expectedNanoseconds(rows: size) ?? 0) + (chunks - 1) * pace(rows: size)
             if time < best.time * 0.99 { best = (size, time) }

@@ -14,11 +14,11 @@ extension EngineCore {
         let id = StepID(stepCount + 1)
         var rows: [StageRow] = []
         var passengers: [StepInFlight.Passenger] = []
-        for (lane, count) in chooseLanes() {
-            guard let owner = lanes[lane].owner else { continue }
-            board(owner, lane: lane, count: count, step: id, rows: &rows, passengers: &passengers)
+        for boarding in chooseLanes() {
+            guard let owner = lanes[boarding.lane].owner else { continue }
+            board(owner, boarding, step: id, rows: &rows, passengers: &passengers)
         }
-        guard !rows.isEmpty || !operations.isEmpty else { return }
+        guard !rows.isEmpty || hasUrgentOperations else { return }
         stepCount += 1
         stageZeroStep = id
         steps.append(
@@ -32,7 +32,7 @@ extension EngineCore {
     ///
     /// Cells are assured from the oldest request to the youngest: room is made by preempting the youngest, so what was
     /// assured before stays.
-    private mutating func chooseLanes() -> [(lane: Lane, rows: Int)] {
+    private mutating func chooseLanes() -> [Boarding] {
         var decodes: [Candidate] = []
         var prefills: [Candidate] = []
         var load = BatchLoad(
@@ -58,7 +58,7 @@ extension EngineCore {
         guard !decodes.isEmpty || !prefills.isEmpty else { return [] }
         load.readyDecodes = decodes.count
         load.readyPrefills = prefills.count
-        return fill(quota(for: load), decodes: decodes, prefills: prefills)
+        return fill(quota(for: load), load: load, decodes: decodes, prefills: prefills)
     }
 
     /// The policy's quota, held within the row limit; with an empty pipe at least one lane goes.
@@ -75,63 +75,79 @@ extension EngineCore {
     }
 
     private mutating func fill(
-        _ quota: BatchQuota, decodes: [Candidate], prefills: [Candidate]
-    ) -> [(lane: Lane, rows: Int)] {
+        _ quota: BatchQuota, load: BatchLoad, decodes: [Candidate], prefills: [Candidate]
+    ) -> [Boarding] {
         var chosen = decodes
         if quota.decodeLanes < decodes.count {
             chosen.sort { ($0.lastStep, $0.lane) < ($1.lastStep, $1.lane) }
             chosen.removeLast(decodes.count - quota.decodeLanes)
             chosen.sort { ownerIndex($0.lane) < ownerIndex($1.lane) }
         }
-        var result: [(lane: Lane, rows: Int)] = []
+        var result: [Boarding] = []
         result.reserveCapacity(chosen.count + quota.prefillLanes)
         var planned = Array(repeating: 0, count: active.count)
         for candidate in chosen where assureCells(candidate.lane, rows: 1, planned: &planned) {
-            result.append((candidate.lane, 1))
+            result.append(Boarding(lane: candidate.lane, rows: 1))
         }
-        decodedSincePrefill += result.count
+        let decodeCount = result.count
+        decodedSincePrefill += decodeCount
         var rowsLeft = quota.prefillRows
         var lanesLeft = quota.prefillLanes
         for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
             let count = min(rowsLeft, active[owner.request].sendableCount(owner.choice))
             guard count > 0, assureCells(candidate.lane, rows: count, planned: &planned) else { continue }
-            result.append((candidate.lane, count))
+            result.append(Boarding(lane: candidate.lane, rows: count))
             rowsLeft -= count
             lanesLeft -= 1
             decodedSincePrefill = 0
         }
+        addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
         return result
+    }
+
+    /// Operations that do not wait for rows. A trim does: nobody has a use for it before its lane goes again, except
+    /// that nothing else would send it.
+    private var hasUrgentOperations: Bool {
+        guard !operations.isEmpty, !steps.isEmpty else { return !operations.isEmpty }
+        return operations.contains { if case .trim = $0 { false } else { true } }
     }
 
     private func ownerIndex(_ lane: Lane) -> Int { lanes[lane].owner?.request ?? Int.max }
 
     private mutating func board(
-        _ owner: LaneTable.Owner, lane: Lane, count: Int, step: StepID, rows: inout [StageRow],
+        _ owner: LaneTable.Owner, _ boarding: Boarding, step: StepID, rows: inout [StageRow],
         passengers: inout [StepInFlight.Passenger]
     ) {
         let (request, choice) = (owner.request, owner.choice)
+        let lane = boarding.lane
         let first = active[request].choices[choice].sent
-        let samples = count == active[request].unsentCount(choice)
+        let samples = boarding.rows == active[request].unsentCount(choice)
+        let newest = first + boarding.rows - 1
+        active[request].choices[choice].drafts = boarding.drafts
+        let count = boarding.rows + boarding.drafts.count
         for position in first..<first + count {
             rows.append(
                 StageRow(
                     lane: lane, position: Int32(position), token: active[request].token(choice, at: position),
-                    samples: samples && position == first + count - 1))
+                    samples: samples && position >= newest))
         }
         active[request].choices[choice].sent += count
         active[request].choices[choice].lastStep = step.value
         lanes.board(lane)
         cells.extend(lane, by: count)
         passengers.append(
-            StepInFlight.Passenger(lane: lane, answers: samples ? Int32(first + count) : nil, end: first + count))
+            StepInFlight.Passenger(
+                lane: lane,
+                answers: Int32(samples ? newest + 1 : first + count)..<Int32(first + count + (samples ? 1 : 0)),
+                end: first + count))
     }
 
     // MARK: Cells
 
     /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
     /// the youngest requests when there are too few. False when the lane's own request had to give way.
-    private mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
+    mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
         while let owner = lanes[lane].owner {
             let needed = active[owner.request].heldCells + planned[owner.request] + rows
             let promised = active[owner.request].promisedCells
@@ -171,9 +187,15 @@ extension EngineCore {
     mutating func releaseLane(_ index: Int, choice: Int) {
         guard let lane = active[index].choices[choice].lane else { return }
         operations.append(.free(lane: lane))
-        lanes.release(lane)
         cells.clear(lane)
+        leaveLane(lane, index, choice: choice)
+    }
+
+    /// Ends a choice's hold on a lane; what becomes of the sequence there is the caller's.
+    mutating func leaveLane(_ lane: Lane, _ index: Int, choice: Int) {
+        lanes.release(lane)
         active[index].choices[choice].lane = nil
+        active[index].choices[choice].drafts = []
         active[index].choices[choice].sent = 0
         active[index].choices[choice].landed = 0
         active[index].choices[choice].awaitsCopy = false

@@ -17,21 +17,48 @@ extension EngineCore {
             }
             shareIfPrefilled(passenger.lane)
         }
+        let time = step.onlyDecodes ? now.since(step.startedAt).inSeconds * 1e9 : nil
         var next = 0
-        for passenger in step.passengers {
-            guard let position = passenger.answers else { continue }
-            let isAnswered =
-                next < tokens.count && tokens[next].lane == passenger.lane && tokens[next].position == position
-            if let owner = lanes[passenger.lane].owner {
-                if isAnswered {
-                    accept(tokens[next], for: owner, now: now)
-                } else {
-                    let reason = "the last stage's answer to step \(id) lacks the token at position \(position)"
-                    fail(owner.request, .engineFailed(reason: reason))
+        for passenger in step.passengers where !passenger.answers.isEmpty {
+            let first = next
+            for position in passenger.answers {
+                guard next < tokens.count, tokens[next].lane == passenger.lane, tokens[next].position == position else {
+                    break
                 }
+                next += 1
             }
-            if isAnswered { next += 1 }
+            guard let owner = lanes[passenger.lane].owner else { continue }
+            if first < next {
+                accept(tokens[first..<next], for: owner, tookNanoseconds: time, now: now)
+            } else {
+                let position = passenger.answers.lowerBound
+                let reason = "the last stage's answer to step \(id) lacks the token at position \(position)"
+                fail(owner.request, .engineFailed(reason: reason))
+            }
         }
+    }
+
+    /// Adds the tokens of a window to their choice's answer: as long as the row a token was sampled from holds what the
+    /// answer has become, and the answer goes on. `time` is what the step took, when it is one to learn from.
+    private mutating func accept(
+        _ tokens: ArraySlice<SampledToken>, for owner: LaneTable.Owner, tookNanoseconds time: Double?, now: Instant
+    ) {
+        let (request, choice) = (owner.request, owner.choice)
+        let drafts = active[request].choices[choice].drafts
+        active[request].choices[choice].drafts = []
+        draftedTokens += drafts.count
+        if let time, active[request].isGuessed {
+            let right = zip(drafts, tokens).prefix { $0.0 == $0.1.token }.count
+            active[request].choices[choice].gain.record(
+                tokens: min(right + 1, tokens.count), nanoseconds: time, isWindow: !drafts.isEmpty)
+        }
+        for (index, sampled) in tokens.enumerated() {
+            let isGuessed = index < drafts.count && drafts[index] == sampled.token
+            if isGuessed { acceptedTokens += 1 }
+            guard accept(sampled, for: owner, now: now) else { return }
+            guard isGuessed else { break }
+        }
+        cutWindow(request, choice: choice)
     }
 
     /// When a request's first lane has computed what its choices share, the others copy it and all go on.
@@ -53,23 +80,27 @@ extension EngineCore {
         }
     }
 
-    /// Adds a token to its choice's answer and sends what can be told.
-    private mutating func accept(_ sampled: SampledToken, for owner: LaneTable.Owner, now: Instant) {
+    /// Adds a token to its choice's answer and sends what can be told; false when the choice is over.
+    private mutating func accept(_ sampled: SampledToken, for owner: LaneTable.Owner, now: Instant) -> Bool {
         let (request, choice) = (owner.request, owner.choice)
         guard (0..<tokenizer.vocabularySize).contains(Int(sampled.token)) else {
             fail(request, .engineFailed(reason: "token \(sampled.token) is not in the vocabulary"))
-            return
+            return false
         }
         active[request].choices[choice].answer.append(sampled.token)
+        active[request].choices[choice].drafter?.push(sampled.token)
         if active[request].firstTokenAt == nil { active[request].firstTokenAt = now }
         active[request].lastTokenAt = now
         let progress = active[request].choices[choice].assembler.push(
             sampled.token, logprob: sampled.logprob, tokenizer: tokenizer, renderer: renderer)
         if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
-        guard let finish = progress.finish else { return }
+        guard let finish = progress.finish else { return true }
         active[request].choices[choice].finish = finish
+        active[request].choices[choice].drafter = nil
+        cutWindow(request, choice: choice)
         retireLane(request, choice: choice)
         if active[request].unfinishedCount == 0 { complete(request) }
+        return false
     }
 
     mutating func complete(_ index: Int) {

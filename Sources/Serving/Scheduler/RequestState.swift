@@ -7,6 +7,12 @@ struct Choice {
     var lane: Lane?
     /// Tokens answered so far: with the prompt, the journal from which the sequence can be computed again.
     var answer: [Token] = []
+    /// Guesses in flight behind the answer's newest token.
+    var drafts: [Token] = []
+    /// Guesses its tokens; nil until it decodes, or when nothing is guessed.
+    var drafter: Drafter?
+    /// What guesses bring by the clock.
+    var gain = WindowGain()
     /// Positions `0 ..< sent` went down the chain since the lane was opened.
     var sent = 0
     /// Positions `0 ..< landed` came back, so every stage has computed them.
@@ -31,6 +37,8 @@ struct RequestState {
     let seed: UInt64
     /// Whether it may take over the beginning of another sequence.
     let reusesPrefix: Bool
+    /// Whether its tokens may be guessed ahead.
+    let isGuessed: Bool
     let grammar: LaneGrammar?
     let topLogprobs: Int?
     /// Tokens each choice may have, at least 1.
@@ -87,7 +95,7 @@ struct RequestState {
         return cells
     }
 
-    /// Tokens of a choice that exist and have not been sent.
+    /// Tokens of a choice that exist and have not been sent; below 0 while guesses are in flight.
     func unsentCount(_ choice: Int) -> Int { prompt.count + choices[choice].answer.count - choices[choice].sent }
 
     /// Rows a choice may send now: all that is unsent, but the first lane stops where the others copy from it.
@@ -98,6 +106,8 @@ struct RequestState {
     }
 
     func token(_ choice: Int, at position: Int) -> Token {
-        position < prompt.count ? prompt[position] : choices[choice].answer[position - prompt.count]
+        if position < prompt.count { return prompt[position] }
+        let (index, answer) = (position - prompt.count, choices[choice].answer)
+        return index < answer.count ? answer[index] : choices[choice].drafts[index - answer.count]
     }
 }

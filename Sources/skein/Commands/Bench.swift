@@ -7,7 +7,10 @@ import Wire
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure this machine: medians over runs, ratios within one run.",
-        subcommands: [BenchSolo.self, BenchSplit.self, BenchPrefix.self])
+        subcommands: [
+            BenchSolo.self, BenchSplit.self, BenchPrefill.self, BenchPrefix.self, BenchSpeculation.self,
+            BenchServe.self, BenchGateway.self,
+        ])
 }
 
 /// What all benches take.
@@ -28,18 +31,25 @@ struct BenchOptions: ParsableArguments {
         guard runs >= 5 else { throw ValidationError("--runs is \(runs); a median needs at least 5.") }
     }
 
-    func run(_ body: (String, BenchEnvironment) async throws -> BenchReport) async throws {
+    func run(_ body: @escaping @Sendable (String, BenchEnvironment) async throws -> BenchReport) async throws {
         let cacheFolder = Folders.cache
-        do {
+        let (model, peer, runs) = (model, peer, runs)
+        try await report {
             let path = try model ?? Benchmarks.defaultModel(cacheFolder: cacheFolder)
-            let report = try await NodeService.withSocketFolder { folder in
-                try await body(
-                    path,
-                    BenchEnvironment(
-                        executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
-                        peerFolder: peer, runs: runs))
+            return try await NodeService.withSocketFolder { folder in
+                var environment = BenchEnvironment(
+                    executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
+                    peerFolder: peer, runs: runs)
+                environment.progress = { Output.error($0) }
+                return try await body(path, environment)
             }
-            try show(report)
+        }
+    }
+
+    /// Prints the report of a bench, which ends, children and all, when a signal asks for it.
+    func report(_ body: @escaping @Sendable () async throws -> BenchReport) async throws {
+        do {
+            try show(try await Interruption.watch(body))
         } catch {
             Output.error("\(error)")
             throw ExitCode(1)
@@ -64,10 +74,7 @@ struct BenchOptions: ParsableArguments {
 
     private static func listed(_ samples: [Double]) -> String { samples.map(rounded).joined(separator: " ") }
 
-    private static func rounded(_ value: Double) -> String {
-        let places = value.magnitude < 10 ? 1000.0 : 10.0
-        return "\((value * places).rounded() / places)"
-    }
+    private static func rounded(_ value: Double) -> String { "\(BenchReport.rounded(value))" }
 }
 
 /// `skein bench solo`.
@@ -81,7 +88,7 @@ struct BenchSolo: AsyncParsableCommand {
     var threads = 1
 
     func run() async throws {
-        try await options.run { model, environment in
+        try await options.run { [threads] model, environment in
             try await Benchmarks.solo(model: model, threads: threads, environment)
         }
     }
@@ -111,9 +118,80 @@ struct BenchSplit: AsyncParsableCommand {
             throw ValidationError(
                 "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
-        try await options.run { model, environment in
+        try await options.run { [stages, streams, delay] model, environment in
             try await Benchmarks.split(
                 model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
+                environment)
+        }
+    }
+}
+
+/// `skein bench prefill`.
+struct BenchPrefill: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prefill", abstract: "A long prompt through several one-thread stages against one.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Stages.")
+    var stages = 2
+
+    @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
+    var cut: String?
+
+    @Option(help: "Tokens of the prompt.")
+    var tokens = 1000
+
+    @Option(help: "Added one-way delay per hop, in milliseconds.")
+    var delay = 0.0
+
+    func run() async throws {
+        guard BenchLimits.promptTokens.contains(tokens) else {
+            throw ValidationError("--tokens is \(tokens); 1 … \(BenchLimits.promptTokens.upperBound) are allowed.")
+        }
+        let boundaries = cut.map { $0.split(separator: ",").compactMap { Int($0) } }
+        let stages = boundaries.map { $0.count + 1 } ?? stages
+        try await options.run { [tokens, delay] model, environment in
+            try await Benchmarks.prefill(
+                model: model, stages: stages, cut: boundaries, tokens: tokens,
+                delayMicroseconds: Int(delay * 1000), environment)
+        }
+    }
+}
+
+/// `skein bench speculation`.
+struct BenchSpeculation: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "speculation", abstract: "Guessed tokens against none, where text repeats itself and where not.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Flag(help: "Measure the built-in model.")
+    var builtin = false
+
+    @Option(help: "Stages, one thread each.")
+    var stages = 1
+
+    @Option(help: "Requests at once.")
+    var streams = 1
+
+    @Option(help: "Tokens of an answer.")
+    var decode = 128
+
+    @Option(help: "Added one-way delay per hop, in milliseconds.")
+    var delay = 0.0
+
+    func run() async throws {
+        guard BenchLimits.decodeTokens.contains(decode), BenchLimits.streams.contains(streams) else {
+            throw ValidationError("--decode \(decode) or --streams \(streams) is out of its range.")
+        }
+        var options = options
+        if builtin { options.model = try NodeService.builtinModelPath(cacheFolder: Folders.cache) }
+        try await options.run { [stages, streams, decode, delay] model, environment in
+            try await Benchmarks.speculation(
+                model: model,
+                SpeculationBench(
+                    stages: stages, streams: streams, tokens: decode, delayMicroseconds: Int(delay * 1000)),
                 environment)
         }
     }
@@ -137,7 +215,7 @@ struct BenchPrefix: AsyncParsableCommand {
         guard (16...65_536).contains(tokens) else {
             throw ValidationError("--tokens is \(tokens); 16 … 65536 are allowed.")
         }
-        try await options.run { model, environment in
+        try await options.run { [stages, tokens] model, environment in
             try await Benchmarks.prefix(model: model, stages: stages, tokens: tokens, environment)
         }
     }

@@ -1,0 +1,49 @@
+import LlamaEngine
+import Runner
+import Transport
+
+extension Benchmarks {
+    /// A prompt through several one-thread stages against one: tokens per second, and where the time goes.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
+    package static func prefill(
+        model: String, stages: Int, cut: [Int]?, tokens: Int, delayMicroseconds: Int, _ environment: BenchEnvironment
+    ) async throws -> BenchReport {
+        var report = BenchReport(
+            "prefill", model: model,
+            settings: [
+                "threads": "1 per stage", "stages": "\(stages)", "tokens": "\(tokens)",
+                "delay_us": "\(delayMicroseconds)",
+            ], engine: LlamaLibrary.version)
+        var soloSpec = spec(model, name: "solo", stages: 1, threads: 1)
+        soloSpec.window = tokens + 64
+        var splitSpec = spec(model, name: "split", stages: stages, threads: 1)
+        splitSpec.window = tokens + 64
+        splitSpec.conditions.delayMicroseconds = delayMicroseconds
+        if let cut { splitSpec.cutting = .boundaries(cut) }
+        var figures = PrefillFigures()
+        try await BenchPlacement.with(soloSpec, environment: environment) { solo in
+            try await BenchPlacement.with(splitSpec, environment: environment) { split in
+                _ = try await solo.generate(promptTokens: 64, outputTokens: 1, seed: 0)
+                _ = try await split.generate(promptTokens: 64, outputTokens: 1, seed: 0)
+                for run in 1...environment.runs {
+                    let alone = try await measure(solo, tokens: tokens, run: run)
+                    let together = try await measure(split, tokens: tokens, run: run)
+                    figures.add(alone, together, tokens: tokens)
+                    environment.progress("run \(run): \(figures.latest)")
+                }
+            }
+        }
+        report.results = figures.results(stages: stages)
+        return report
+    }
+
+    private static func measure(
+        _ placement: BenchPlacement, tokens: Int, run: Int
+    ) async throws -> PrefillFigures.Side {
+        let before = await placement.stageTimes()
+        let sample = try await placement.generate(promptTokens: tokens, outputTokens: 1, seed: UInt64(run))
+        return PrefillFigures.Side(
+            seconds: sample.prefillSeconds, before: before, after: await placement.stageTimes())
+    }
+}

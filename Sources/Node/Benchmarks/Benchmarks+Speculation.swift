@@ -1,0 +1,112 @@
+import LlamaEngine
+import Runner
+import Serving
+import Transport
+import Vocabulary
+
+/// What `skein bench speculation` runs.
+package struct SpeculationBench: Sendable {
+    /// Stages, one thread each.
+    var stages: Int
+    /// Requests at once.
+    var streams: Int
+    /// Tokens of an answer.
+    var tokens: Int
+    /// Added one-way delay per hop. **Units:** microseconds.
+    var delayMicroseconds: Int
+
+    /// Makes the settings.
+    package init(stages: Int, streams: Int, tokens: Int, delayMicroseconds: Int) {
+        self.stages = stages
+        self.streams = streams
+        self.tokens = tokens
+        self.delayMicroseconds = delayMicroseconds
+    }
+}
+
+/// What an answer is like.
+enum GuessableText: String, CaseIterable {
+    /// A table is edited: the answer is the prompt's with another number in each line, whatever the model would say.
+    case edit
+    /// The model goes on as it likes, always with the likeliest token.
+    case free
+    /// Tokens drawn almost evenly: what comes is no matter of what came.
+    case strange
+
+    /// A request for such an answer; `run` and `stream` make no two alike.
+    func request(_ bench: SpeculationBench, run: Int, stream: Int) -> GenerationRequest {
+        var random = SeededRandom(seed: UInt64(run * 1000 + stream))
+        let lines = (0..<16).map { _ in "\(random.below(1000)),417,\(random.below(1000)),\(random.below(1000));" }
+        let table = lines.joined(separator: "\n")
+        var request = GenerationRequest(
+            id: RequestID(UInt64.random(in: 1 ... .max)), model: "auto",
+            prompt: .text("Put 902 in place of 417:\n\(table)\nThe new table:\n"))
+        request.sampling.temperature = 0
+        request.maxOutputTokens = bench.tokens
+        switch self {
+        case .edit:
+            let answer = lines.map { $0.replacing(",417,", with: ",902,") }.joined(separator: "\\n")
+            request.responseFormat = .grammar("root ::= \"\(answer)\"")
+        case .free: request.sampling.ignoreEndOfGeneration = true
+        case .strange:
+            request.sampling.ignoreEndOfGeneration = true
+            request.sampling.temperature = 50
+            (request.sampling.topK, request.sampling.topP, request.sampling.minP) = (0, 1, 0)
+        }
+        return request
+    }
+}
+
+extension Benchmarks {
+    /// Guessed tokens against none, in turns: tokens per second while answers come, and how many guesses were right.
+    ///
+    /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
+    package static func speculation(
+        model: String, _ bench: SpeculationBench, _ environment: BenchEnvironment
+    ) async throws -> BenchReport {
+        var report = BenchReport(
+            "speculation", model: model,
+            settings: [
+                "threads": "1 per stage", "stages": "\(bench.stages)", "streams": "\(bench.streams)",
+                "decode": "\(bench.tokens)", "delay_us": "\(bench.delayMicroseconds)",
+            ], engine: LlamaLibrary.version)
+        func placement(_ name: String, _ speculation: Speculation) -> DeploymentSpec {
+            var spec = spec(model, name: name, stages: bench.stages, threads: 1, lanes: bench.streams)
+            spec.window = (1024 + bench.tokens) * bench.streams
+            spec.speculation = speculation
+            spec.conditions.delayMicroseconds = bench.delayMicroseconds
+            return spec
+        }
+        try await BenchPlacement.with(placement("off", .off), environment: environment) { off in
+            try await BenchPlacement.with(placement("auto", .auto), environment: environment) { auto in
+                for text in GuessableText.allCases {
+                    var figures = SpeculationFigures()
+                    // The first pair warms up.
+                    for run in 0...environment.runs {
+                        let before = try await auto.report()
+                        let first = try await rate(run % 2 == 0 ? off : auto, text, bench, run: run)
+                        let second = try await rate(run % 2 == 0 ? auto : off, text, bench, run: run)
+                        guard run > 0 else { continue }
+                        let (plain, guessed) = run % 2 == 0 ? (first, second) : (second, first)
+                        figures.add(plain, guessed, before, try await auto.report())
+                        environment.progress("\(text.rawValue) run \(run): \(figures.latest)")
+                    }
+                    report.results += figures.results(text.rawValue)
+                }
+            }
+        }
+        return report
+    }
+
+    /// Tokens per second of all streams while they answer: each stream's own rate, added up.
+    private static func rate(
+        _ placement: BenchPlacement, _ text: GuessableText, _ bench: SpeculationBench, run: Int
+    ) async throws -> Double {
+        try await withThrowingTaskGroup(of: BenchPlacement.Sample.self) { group in
+            for stream in 0..<bench.streams {
+                group.addTask { try await placement.generate(text.request(bench, run: run, stream: stream)) }
+            }
+            return try await group.reduce(0) { $0 + Double($1.outputTokens - 1) / $1.decodeSeconds }
+        }
+    }
+}
