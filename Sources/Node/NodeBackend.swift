@@ -62,7 +62,13 @@ final class NodeBackend: Generating {
         let answer = JournaledAnswer(request) { [name] () async throws(GenerationError) in
             try await router.way(to: name)
         }
-        return GenerationStream(events: AsyncStream { await answer.next() } onCancel: { answer.cancel() }) {
+        return GenerationStream(
+            events: AsyncStream {
+                await answer.next()
+            } onCancel: {
+                answer.cancel()
+            }
+        ) {
             answer.cancel()
         }
     }

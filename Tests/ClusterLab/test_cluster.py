@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from conftest import ids_of, settle
 from lab import CLUSTER_PORT, Load, leader_of
 from node import BINARY, wait_until
@@ -120,6 +122,33 @@ def test_a_killed_worker_is_replaced(cluster, figures):
         assert machine.chat(SPLIT, CAPITAL, max_tokens=40) == CAPITAL_ANSWER
     victim.launch("join").wait_for_api()
     settle(cluster)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_an_answer_goes_on_when_a_machine_dies(cluster, figures, stage):
+    """Whichever stage is lost, the client sees a pause, and then the rest of the answer."""
+    wait_until_ready(cluster[0])
+    victim = stage_machines(cluster)[stage]
+    asked = next(machine for machine in cluster if machine is not victim)
+    stream = asked.client.chat.completions.create(
+        model=SPLIT, messages=[{"role": "user", "content": STORY}], temperature=0, max_tokens=400, stream=True,
+        extra_body={"ignore_eos": True})
+    text, began, paused, finish = "", None, 0.0, None
+    for chunk in stream:
+        if began is not None:
+            paused = max(paused, time.monotonic() - began)
+            began = time.monotonic()
+        text += chunk.choices[0].delta.content or ""
+        finish = chunk.choices[0].finish_reason or finish
+        if began is None and len(text) > 100:
+            victim.kill()
+            began = time.monotonic()
+    assert text.startswith("Once upon a time") and finish == "length", (finish, text)
+    assert len(text) > 400
+    figures[f"pause of an answer whose stage {stage} died, seconds"] = f"{paused:.2f}"
+    victim.launch("join").wait_for_api()
+    settle(cluster)
+    wait_until_ready(asked)
 
 
 def test_a_pulled_cable_is_noticed(cluster, figures):
