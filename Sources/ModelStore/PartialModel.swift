@@ -40,10 +40,18 @@ package final class PartialModel: Sendable {
         } catch {
             throw .unwritable(path: path, reason: "\(error)")
         }
-        guard ftruncate(file.rawValue, off_t(byteCount)) == 0 else {
-            throw .unwritable(path: path, reason: String(cString: strerror(errno)))
-        }
+        // Notes beside a file of another length, such as a new one, are of another file.
+        let length = (try? file.seek(offset: 0, from: .end)) ?? 0
+        guard length == Int64(byteCount) || ftruncate(notes.rawValue, 0) == 0,
+            ftruncate(file.rawValue, off_t(byteCount)) == 0
+        else { throw .unwritable(path: path, reason: String(cString: strerror(errno))) }
         present = Mutex(Self.read(notes, within: byteCount))
+    }
+
+    /// Opens what an earlier fetch left of a model; nil when there is nothing.
+    package convenience init?(folder: String, digest: String) {
+        guard let facts = try? FileFacts(path: "\(folder)/\(digest).part") else { return nil }
+        try? self.init(folder: folder, digest: digest, byteCount: facts.byteCount)
     }
 
     deinit {
@@ -144,16 +152,27 @@ package final class PartialModel: Sendable {
             throw .unreadable(path: path, reason: "its content has the digest \(actual) instead of \(digest)")
         }
         let whole = String(path.dropLast(".part".count)) + ".gguf"
+        unlink(path + ".ranges")
         guard rename(path, whole) == 0 else {
             throw .unwritable(path: whole, reason: String(cString: strerror(errno)))
         }
-        unlink(path + ".ranges")
         return whole
+    }
+
+    /// Forgets everything behind the first bytes, because it was used.
+    ///
+    /// **Throws:** `StoreError.unwritable`.
+    package func keep(first count: UInt64) throws(StoreError) {
+        guard ftruncate(notes.rawValue, 0) == 0, ftruncate(file.rawValue, off_t(count)) == 0,
+            ftruncate(file.rawValue, off_t(byteCount)) == 0
+        else { throw .unwritable(path: path, reason: String(cString: strerror(errno))) }
+        present.withLock { $0 = [] }
+        try finish(0..<count)
     }
 
     /// Removes the file and what was noted of it.
     package func remove() {
-        unlink(path)
         unlink(path + ".ranges")
+        unlink(path)
     }
 }

@@ -59,8 +59,8 @@ final class NodeBackend: Generating {
         }
         let known = await router.names
         guard known.contains(name) else { throw .modelNotFound(name: name, available: own + known) }
-        let answer = JournaledAnswer(request) { [name] () async throws(GenerationError) in
-            try await router.way(to: name)
+        let answer = JournaledAnswer(request) { [name] isWanted async throws(GenerationError) in
+            try await router.way(to: name, isWanted: isWanted)
         }
         return GenerationStream(
             events: AsyncStream {
@@ -76,6 +76,7 @@ final class NodeBackend: Generating {
     /// Refuses new requests, waits up to `seconds` for the answers under way, then ends each with one typed error.
     func drain(seconds: Int) async {
         isDraining.store(true, ordering: .releasing)
+        await router?.beginDrain()
         var links: [(name: String, link: ControlLink)] = []
         for supervisor in supervisors {
             guard case .ready(let link) = await supervisor.state else { continue }
@@ -92,6 +93,7 @@ final class NodeBackend: Generating {
             }
             group.cancelAll()
         }
+        await router?.close(.modelNotReady(name: "auto", reason: "the node is stopping", retryAfterSeconds: 10))
     }
 
     func models() async -> [ServedModel] {

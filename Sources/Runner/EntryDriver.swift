@@ -90,6 +90,8 @@ actor EntryDriver {
             switch try links.received(frame, on: link) {
             case .nothing, .accepted(.control), .accepted(.upstream): break
             case .accepted(.directReturn):
+                // The last stage has one; whoever else says so is not it.
+                guard returning == nil else { return link.close() }
                 returning = link
                 reportOpened()
             case .opened:
@@ -274,6 +276,7 @@ actor EntryDriver {
             lost("the \(role.map { "\($0)" } ?? "stage") link is gone: \(reason)")
             return
         }
+        if role == .upstream { opening.resolve(.linkFailed(role: "upstream", reason: "\(reason)")) }
         // A node that is gone has no reader for its streams.
         let orphans = clients.filter { $0.value.link === link }.map(\.key).sorted()
         for id in orphans {

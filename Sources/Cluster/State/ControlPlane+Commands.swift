@@ -65,6 +65,11 @@ extension ControlPlane {
     mutating func take(_ command: Command, from sender: NodeID, now: Instant) {
         guard command.action.isForCallers else { return }
         clock.observe(command.issued)
+        let asks = [sender, command.id.origin].first { effectiveState.members[$0]?.role == .worker }
+        if let worker = asks, let refusal = Self.workerRefusal(command.action, worker) {
+            refuse(command.id, refusal)
+            return
+        }
         if ruling != nil {
             takeDegraded(command, now: now)
             return
@@ -95,6 +100,21 @@ extension ControlPlane {
             refuse(command.id, error)
         }
     }
+
+    /// What a worker may not do: it was let in without the cluster's key, and must not come to it another way.
+    private static func workerRefusal(_ action: Command.Action, _ worker: NodeID) -> CommandRefusal? {
+        let isAllowed =
+            switch action {
+            case .configure(let name, _): !name.hasPrefix(joinTokenPrefix)
+            case .remove: false
+            case .admit(let member): member.node == worker && member.role == .worker
+            default: true
+            }
+        return isAllowed ? nil : CommandRefusal(.conflict, "A worker may not decide this; ask another node.")
+    }
+
+    /// Settings that begin so let nodes in.
+    package static let joinTokenPrefix = "join-token/"
 
     private mutating func takeDegraded(_ command: Command, now: Instant) {
         guard let state = branch?.state else { return }

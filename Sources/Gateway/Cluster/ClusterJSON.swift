@@ -17,7 +17,7 @@ enum ClusterJSON {
             writer.list(view.deployments) { write($0, to: &$1) }
             writer.key("settings")
             writer.beginObject()
-            for setting in view.settings where !setting.name.hasPrefix("join-token/") {
+            for setting in view.settings where !setting.name.hasPrefix(ControlPlane.joinTokenPrefix) {
                 writer.key(setting.name)
                 writer.string(setting.value)
             }

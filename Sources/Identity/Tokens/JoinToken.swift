@@ -1,3 +1,4 @@
+import Cluster
 import Vocabulary
 
 /// What a joiner may become.
@@ -64,7 +65,7 @@ package struct JoinToken: Hashable, Sendable {
     package func isUsable(now: WallTime) -> Bool { !isRevoked && usesLeft > 0 && now < expires }
 
     /// Begins the name of the setting a token is kept in; the token's id follows.
-    package static let settingPrefix = "join-token/"
+    package static let settingPrefix = ControlPlane.joinTokenPrefix
 
     /// Name of the cluster's setting that holds this token.
     package var settingName: String { Self.settingPrefix + id.description }

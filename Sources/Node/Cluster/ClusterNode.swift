@@ -121,6 +121,12 @@ struct ClusterNode: Sendable {
             }
             return settings.seeds
         }
+        if let own = store.identity.credentials, own.authority.fingerprint == ticket.authority,
+            own.certificate.identity.notAfter > .current
+        {
+            // It has joined already: the ticket of a start command need not be valid for ever, nor anybody else be up.
+            return settings.seeds + ticket.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
+        }
         let addresses = settings.port == 0 ? [] : hosts.map { PeerAddress(host: $0, port: settings.port).description }
         let joiner = Joiner(
             identity: store.identity, versions: JoinVersions(release: NodeService.version), part: settings.part,

@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import ModelStore
 import NIOCore
+import NIOPosix
 import Placement
 import Vocabulary
 
@@ -53,6 +54,8 @@ actor ModelLibrary {
     private static let bookLimit = 1024
     /// How long it may take until it is known who has a model. **Units:** seconds.
     private static let holderSeconds = 10
+    /// Time between looks at whether another fetch of the model has ended. **Units:** milliseconds.
+    private static let turnMilliseconds = 50
     /// Time between looks at who has a model. **Units:** milliseconds.
     private static let holderMilliseconds = 100
     /// Models whose headers are kept in memory.
@@ -66,7 +69,7 @@ actor ModelLibrary {
     private let logger: Logger
     private var books: [Book] = []
     private var headers: [(digest: String, file: ModelFile)] = []
-    private var turns: [String: [CheckedContinuation<Void, Never>]] = [:]
+    private var fetching: Set<String> = []
     private var published: @Sendable ([String]) -> Void = { _ in }
 
     /// `holders` answers the members that have a model, nearest first, without this one.
@@ -128,10 +131,23 @@ actor ModelLibrary {
         return book
     }
 
-    @concurrent
+    /// The digest of a model file, read on a thread that may wait for the disk; at once when the file is known.
     private static func digest(_ path: String, _ caches: NodeCaches) async throws(StoreError) -> String {
-        _ = try ModelFile(path: path)
-        return try caches.digests.digest(ofFile: path)
+        try await onDisk { () throws(StoreError) in
+            _ = try ModelFile(path: path)
+            return try caches.digests.digest(ofFile: path)
+        }
+    }
+
+    /// Runs work that waits for the disk, or takes long, on a thread of its own: the threads of tasks are few.
+    private static func onDisk<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        let outcome = try? await NIOThreadPool.singleton.runIfActive {
+            Result<Value, StoreError> { () throws(StoreError) in try work() }
+        }
+        guard let outcome else { throw .unreadable(path: "", reason: "this process stops") }
+        return try outcome.get()
     }
 
     /// A lost catalogue costs only that a path has to be named again.
@@ -148,21 +164,21 @@ actor ModelLibrary {
     // MARK: For other members
 
     /// Where the file with a digest is, and its length.
-    func file(_ digest: String) throws -> (path: String, byteCount: UInt64) {
-        let header = try local(digest)
+    func file(_ digest: String) async throws -> (path: String, byteCount: UInt64) {
+        let header = try await local(digest)
         return (header.path, header.header.fileByteCount)
     }
 
     /// What other members need to know before they fetch.
-    func sheet(_ digest: String) throws -> ModelSheet {
-        let file = try local(digest)
+    func sheet(_ digest: String) async throws -> ModelSheet {
+        let file = try await local(digest)
         return ModelSheet(
             name: books.first { $0.digest == digest }?.name ?? "", byteCount: file.header.fileByteCount,
             dataOffset: file.header.dataOffset)
     }
 
-    private func local(_ digest: String) throws -> ModelFile {
-        guard let book = books.first(where: { $0.digest == digest }) else {
+    private func local(_ digest: String) async throws -> ModelFile {
+        guard let book = await current(digest) else {
             throw PeerRefusal(.notFound, "This node does not have the model \(digest.prefix(64)).")
         }
         do throws(StoreError) {
@@ -174,22 +190,43 @@ actor ModelLibrary {
 
     // MARK: Headers
 
+    /// The model's header as far as it is on this machine; never waits for another one.
+    func knownHeader(_ digest: String) async -> ModelFile? {
+        if let known = headers.first(where: { $0.digest == digest }) { return known.file }
+        if let book = await current(digest), let file = try? ModelFile(path: book.path) {
+            return remember(file, digest)
+        }
+        guard let part = PartialModel(folder: folder, digest: digest), let file = try? ModelFile(path: part.path) else {
+            return nil
+        }
+        return remember(file, digest)
+    }
+
     /// The model's header, from this machine or from a member.
     ///
-    /// **Throws:** `LibraryError`.
-    func header(_ digest: String) async throws(LibraryError) -> ModelFile {
-        if let known = headers.first(where: { $0.digest == digest }) { return known.file }
-        let file: ModelFile
-        if let book = books.first(where: { $0.digest == digest }) {
-            do throws(StoreError) { file = try ModelFile(path: book.path) } catch { throw .store(error) }
-        } else {
-            await enter(digest)
-            defer { leave(digest) }
-            file = try await fetchedHeader(digest).file
-        }
+    /// **Throws:** `LibraryError`, `CancellationError`.
+    func header(_ digest: String) async throws -> ModelFile {
+        if let known = await knownHeader(digest) { return known }
+        try await enter(digest)
+        defer { leave(digest) }
+        return remember(try await fetchedHeader(digest).file, digest)
+    }
+
+    private func remember(_ file: ModelFile, _ digest: String) -> ModelFile {
+        guard !headers.contains(where: { $0.digest == digest }) else { return file }
         headers.append((digest, file))
         if headers.count > Self.headerLimit { headers.removeFirst() }
         return file
+    }
+
+    /// The file of this machine with a digest, when it still has it: files are replaced and deleted under our feet.
+    private func current(_ digest: String) async -> Book? {
+        guard let book = books.first(where: { $0.digest == digest }) else { return nil }
+        if (try? await Self.digest(book.path, caches)) == digest { return book }
+        books.removeAll { $0 == book }
+        headers.removeAll { $0.digest == digest }
+        keep()
+        return nil
     }
 
     /// What planning needs of the model.
@@ -200,7 +237,9 @@ actor ModelLibrary {
     }
 
     private func fetchedHeader(_ digest: String) async throws(LibraryError) -> (part: PartialModel, file: ModelFile) {
-        let digest = digest
+        if let part = PartialModel(folder: folder, digest: digest), let file = try? ModelFile(path: part.path) {
+            return (part, file)
+        }
         let (part, sheet) = try await fromHolders(digest) { [peers, folder] node in
             let sheet = try await peers.get("models/\(digest)", of: node, as: ModelSheet.self)
             guard sheet.dataOffset <= sheet.byteCount, sheet.dataOffset <= PeerLimits.headerBytes else {
@@ -232,11 +271,11 @@ actor ModelLibrary {
         let model = try await header(digest)
         let cutter = try model.cutter()
         let isWhole = layers == LayerRange(first: 0, end: cutter.layerCount)
-        if let book = books.first(where: { $0.digest == digest }) {
+        if let book = await current(digest) {
             let whole = StageFile(path: book.path, recipe: .whole(width: cutter.width), pin: nil)
             return (isWhole ? whole : try await Self.cut(caches, cutter, layers, book.path, digest), model)
         }
-        await enter(digest)
+        try await enter(digest)
         defer { leave(digest) }
         if !isWhole {
             let plan = try cutter.plan(layers)
@@ -259,25 +298,24 @@ actor ModelLibrary {
         }
         let file = try await Self.cut(caches, cutter, layers, part.path, digest)
         // The header stays for the next question; the layers are in the stage's own file now.
-        headers.removeAll { $0.digest == digest }
-        part.remove()
+        try part.keep(first: model.header.dataOffset)
         return (file, model)
     }
 
-    @concurrent
     private static func cut(
         _ caches: NodeCaches, _ cutter: ModelCutter, _ layers: LayerRange, _ path: String, _ digest: String
     ) async throws -> StageFile {
         let plan = try cutter.plan(layers)
-        let pin = try caches.stages.materialise(plan, of: path, digest: digest)
+        let pin = try await onDisk { () throws(StoreError) in
+            try caches.stages.materialise(plan, of: path, digest: digest)
+        }
         return StageFile(path: pin.path, recipe: plan.recipe, pin: pin)
     }
 
-    @concurrent
     private static func complete(
         _ part: PartialModel, _ digest: String, _ caches: NodeCaches
     ) async throws(StoreError) -> String {
-        try part.complete(digest: digest, with: caches.digests)
+        try await onDisk { () throws(StoreError) in try part.complete(digest: digest, with: caches.digests) }
     }
 
     // MARK: Fetching
@@ -333,7 +371,7 @@ actor ModelLibrary {
                 throw LibraryError.implausible(
                     node, reason: "\(cursor.value - piece.lowerBound) of \(piece.count) bytes came")
             }
-            try part.finish(piece)
+            try await onDisk { () throws(StoreError) in try part.finish(piece) }
             left -= min(left, UInt64(piece.count))
         }
         progress(1000)
@@ -342,22 +380,12 @@ actor ModelLibrary {
     // MARK: One at a time
 
     /// Waits until nobody else fetches this model.
-    private func enter(_ digest: String) async {
-        if turns[digest] == nil {
-            turns[digest] = []
-            return
-        }
-        await withCheckedContinuation { turns[digest, default: []].append($0) }
+    ///
+    /// **Throws:** `CancellationError`.
+    private func enter(_ digest: String) async throws {
+        while fetching.contains(digest) { try await Task.sleep(for: .milliseconds(Self.turnMilliseconds)) }
+        fetching.insert(digest)
     }
 
-    private func leave(_ digest: String) {
-        guard var waiting = turns[digest] else { return }
-        guard !waiting.isEmpty else {
-            turns[digest] = nil
-            return
-        }
-        let next = waiting.removeFirst()
-        turns[digest] = waiting
-        next.resume()
-    }
+    private func leave(_ digest: String) { fetching.remove(digest) }
 }

@@ -177,7 +177,8 @@ actor PeerClient {
         var configuration = HTTPClient.Configuration()
         configuration.tlsConfiguration = try security.linkConfiguration(dialing: true)
         configuration.dnsOverride = [serverName(of: way.node): way.host]
-        configuration.timeout = .init(connect: .seconds(PeerLimits.connectSeconds), read: nil)
+        configuration.timeout = .init(
+            connect: .seconds(PeerLimits.connectSeconds), read: .seconds(PeerLimits.silenceSeconds))
         configuration.httpVersion = .http1Only
         configuration.connectionPool.idleTimeout = .seconds(PeerLimits.idleSeconds / 2)
         // A pool that tries again would hide that the next address should be tried.

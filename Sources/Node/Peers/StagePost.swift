@@ -74,6 +74,8 @@ enum PeerLimits {
     static let connectSeconds: Int64 = 3
     /// Time a member may take for a short answer. **Units:** seconds.
     static let answerSeconds: Int64 = 20
+    /// Time in which something of an answer must come. **Units:** seconds.
+    static let silenceSeconds: Int64 = 30
     /// Time a range of a model may take. **Units:** seconds.
     static let rangeSeconds: Int64 = 600
     /// Connections waiting to be accepted.

@@ -11,6 +11,8 @@ import Wire
 actor ControlLink {
     /// How long the handshake may take. **Units:** seconds.
     private static let openSeconds: Int64 = 10
+    /// How long a report may take. **Units:** seconds.
+    private static let reportSeconds: Int64 = 2
 
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
@@ -21,7 +23,8 @@ actor ControlLink {
     private var opening: CheckedContinuation<Void, any Error>?
     private var streams: [RequestID: AsyncStream<GenerationEvent>.Continuation] = [:]
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
-    private var reports: [CheckedContinuation<EntryReport?, Never>] = []
+    private var reports: [(id: UInt64, waiter: CheckedContinuation<EntryReport?, Never>)] = []
+    private var reportCount: UInt64 = 0
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private let lost: @Sendable (LinkClosure) -> Void
 
@@ -89,8 +92,22 @@ actor ControlLink {
     func report() async -> EntryReport? {
         guard isOpen, let link, reports.count < 64, (try? writer.reportRequest()) != nil else { return nil }
         link.send(&writer)
-        return await withCheckedContinuation { reports.append($0) }
+        reportCount += 1
+        let id = reportCount
+        let deadline = eventLoop.scheduleTask(in: .seconds(Self.reportSeconds)) {
+            self.assumeIsolated { $0.giveUpReport(id) }
+        }
+        defer { deadline.cancel() }
+        return await withCheckedContinuation { reports.append((id, $0)) }
     }
+
+    private func giveUpReport(_ id: UInt64) {
+        guard let index = reports.firstIndex(where: { $0.id == id }) else { return }
+        reports.remove(at: index).waiter.resume(returning: nil)
+    }
+
+    /// Requests under way.
+    var load: Int { streams.count }
 
     /// Whether requests can be sent.
     var isConnected: Bool { isOpen }
@@ -111,7 +128,7 @@ actor ControlLink {
     func fail(_ error: GenerationError) {
         isOpen = false
         for id in streams.keys.sorted() { end(id, .failed(error)) }
-        for report in reports { report.resume(returning: nil) }
+        for report in reports { report.waiter.resume(returning: nil) }
         reports = []
         reportIdle()
         link?.close()
@@ -147,7 +164,7 @@ actor ControlLink {
                 if event.isTerminal { end(id, event) } else { streams[id]?.yield(event) }
             case .report(let body):
                 let report = try? JSONDecoder().decode(EntryReport.self, from: Data(body))
-                if !reports.isEmpty { reports.removeFirst().resume(returning: report) }
+                if !reports.isEmpty { reports.removeFirst().waiter.resume(returning: report) }
             case .generate, .cancelRequest, .reportRequest: break
             }
         } catch {
@@ -176,7 +193,7 @@ actor ControlLink {
         // Who made the link may hear of the runner's exit and know more than "closed"; it ends the streams.
         if isOpen { lost(reason) }
         isOpen = false
-        for report in reports { report.resume(returning: nil) }
+        for report in reports { report.waiter.resume(returning: nil) }
         reports = []
     }
 }

@@ -23,9 +23,12 @@ actor ClusterRouter {
     /// A way to the entry runner of one epoch.
     private struct Way {
         var link: ControlLink
-        /// Requests of this node that went there.
-        var sent: UInt64 = 0
+        /// Where the entry runner is.
+        var entry: NodeID
     }
+
+    /// Time for which a placement that could not be reached is not tried again. **Units:** milliseconds.
+    private static let backoffMilliseconds = 1000
 
     private let service: ClusterService
     private let stages: StageHost
@@ -35,6 +38,8 @@ actor ClusterRouter {
     private let logger: Logger
     private var ways: [Epoch: Way] = [:]
     private var opening: [Epoch: [CheckedContinuation<Void, Never>]] = [:]
+    /// Placements that could not be reached lately, and until when they are passed over.
+    private var unreachable: [Epoch: ContinuousClock.Instant] = [:]
     private var waiting = 0
     private let (losses, lost) = AsyncStream.makeStream(of: (Epoch, LinkClosure).self)
     private var isDraining = false
@@ -49,14 +54,34 @@ actor ClusterRouter {
         self.logger = logger
     }
 
-    /// Notices ways that broke, until the task is cancelled.
+    /// Notices ways that broke, and those whose end nobody tells because a machine vanished, until the task is cancelled.
     func run() async {
-        for await (epoch, closure) in losses {
-            guard let way = ways.removeValue(forKey: epoch) else { continue }
-            logger.warning("the way to a placement broke", metadata: ["epoch": "\(epoch)", "why": "\(closure)"])
-            await way.link.fail(.stageLost(stage: 0, reason: "\(closure)"))
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await (epoch, closure) in self.losses { await self.drop(epoch, "\(closure)") } }
+            group.addTask {
+                guard let watch = self.service.watch() else { return }
+                for await _ in watch { await self.follow(await self.service.view) }
+            }
         }
     }
+
+    private func drop(_ epoch: Epoch, _ reason: String) async {
+        guard let way = ways.removeValue(forKey: epoch) else { return }
+        logger.warning("the way to a placement broke", metadata: ["epoch": "\(epoch)", "why": "\(reason)"])
+        await way.link.fail(.stageLost(stage: 0, reason: reason))
+    }
+
+    private func follow(_ view: ClusterView) async {
+        let placed = Set(view.deployments.flatMap(\.placements).map(\.epoch))
+        let dead = Set(view.members.filter { $0.liveness >= .dead }.map(\.member.node))
+        for (epoch, way) in ways where !placed.contains(epoch) || dead.contains(way.entry) {
+            await drop(epoch, placed.contains(epoch) ? "node \(way.entry) does not answer" : "the placement ended")
+        }
+        unreachable = unreachable.filter { placed.contains($0.key) }
+    }
+
+    /// Lets nobody wait any more.
+    func beginDrain() { isDraining = true }
 
     /// Ends every way, each request with the same error.
     func close(_ error: GenerationError) async {
@@ -74,24 +99,23 @@ actor ClusterRouter {
     /// The way a request for a deployment takes; waits while the deployment is on its way.
     ///
     /// **Throws:** `modelNotFound`, `modelNotReady` with the reason the cluster gives, `overloaded`.
-    func way(to name: String) async throws(GenerationError) -> ControlLink {
+    func way(
+        to name: String, isWanted: @Sendable () -> Bool = { true }
+    ) async throws(GenerationError) -> ControlLink {
         let deadline = ContinuousClock.now + .seconds(Self.patienceSeconds)
         var failure = ""
         while !isDraining {
+            guard isWanted() else { throw .cancelled }
             let view = await service.view
             guard let deployment = view.deployments.first(where: { $0.deployment.name == name }) else {
                 throw .modelNotFound(name: name, available: view.deployments.map(\.deployment.name))
             }
-            // The least used replica first: each node spreads what it is asked.
-            let active = deployment.placements.filter { $0.phase == .active }
-                .sorted { (ways[$0.epoch]?.sent ?? 0, $0.epoch) < (ways[$1.epoch]?.sent ?? 0, $1.epoch) }
-            for placement in active {
+            for placement in await byLoad(deployment.placements.filter { $0.phase == .active }) {
                 do throws(RouteFailure) {
-                    let link = try await link(to: placement)
-                    ways[placement.epoch]?.sent += 1
-                    return link
+                    return try await link(to: placement)
                 } catch {
                     failure = error.reason
+                    unreachable[placement.epoch] = .now + .milliseconds(Self.backoffMilliseconds)
                 }
             }
             if deployment.state == .failed {
@@ -100,6 +124,16 @@ actor ClusterRouter {
             try await pause(name, reason: failure.isEmpty ? deployment.reason : failure, until: deadline, view)
         }
         throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 10)
+    }
+
+    /// The replica with the fewest requests of this node first; those that could not be reached just now are left out.
+    private func byLoad(_ placements: [PlacedReplica]) async -> [PlacedReplica] {
+        var loads: [(load: Int, placement: PlacedReplica)] = []
+        for placement in placements {
+            if let until = unreachable[placement.epoch], ContinuousClock.now < until { continue }
+            loads.append((await ways[placement.epoch]?.link.load ?? 0, placement))
+        }
+        return loads.sorted { ($0.load, $0.placement.epoch) < ($1.load, $1.placement.epoch) }.map(\.placement)
     }
 
     /// Waits for something to change.
@@ -140,7 +174,10 @@ actor ClusterRouter {
     private func link(to placement: PlacedReplica) async throws(RouteFailure) -> ControlLink {
         let epoch = placement.epoch
         while true {
-            if let way = ways[epoch] { return way.link }
+            if let way = ways[epoch] {
+                if await way.link.isConnected { return way.link }
+                ways[epoch] = nil
+            }
             guard opening[epoch] != nil else { break }
             await withCheckedContinuation { opening[epoch, default: []].append($0) }
             if ways[epoch] == nil { throw RouteFailure(reason: "the entry stage cannot be reached") }
@@ -150,7 +187,9 @@ actor ClusterRouter {
         guard let entry = placement.stages.first?.node else { throw RouteFailure(reason: "it has no stages") }
         do {
             let link = try await open(epoch, on: entry)
-            ways[epoch] = Way(link: link)
+            // It may have broken before anybody looked at it.
+            guard await link.isConnected else { throw LinkClosure.closedByPeer }
+            ways[epoch] = Way(link: link, entry: entry)
             return link
         } catch {
             throw RouteFailure(reason: "the entry stage on node \(entry) cannot be reached: \(error)")
@@ -208,7 +247,7 @@ actor ClusterRouter {
         let deployment = view.deployment
         let placed = view.placements.last { $0.phase == .active } ?? view.placements.last
         let window = placed.map { Int(clamping: $0.contextTokens) } ?? 0
-        if let model = try? await library.header(deployment.digest), let cutter = try? model.cutter() {
+        if let model = await library.knownHeader(deployment.digest), let cutter = try? model.cutter() {
             return model.card(
                 id: deployment.name, digest: deployment.digest, layerCount: cutter.layerCount,
                 servedContext: window > 0 ? window : min(model.trainedContext, DeploymentSpec.defaultWindow))

@@ -14,7 +14,8 @@ actor JournaledAnswer {
     private static let lossLimit = 8
 
     private var request: GenerationRequest
-    private let connect: @Sendable () async throws(GenerationError) -> ControlLink
+    private let connect:
+        @Sendable (_ isWanted: @escaping @Sendable () -> Bool) async throws(GenerationError) -> ControlLink
     private nonisolated let current = Mutex<Current>(Current())
     private var events: AsyncStream<GenerationEvent>.Iterator?
     private var losses = 0
@@ -26,8 +27,12 @@ actor JournaledAnswer {
         var isCancelled = false
     }
 
-    /// Answers `request`; `connect` finds the way to what serves it, and waits for it where it has to.
-    init(_ request: GenerationRequest, connect: @escaping @Sendable () async throws(GenerationError) -> ControlLink) {
+    /// Answers `request`; `connect` finds the way to what serves it, and waits for it where it has to, as long as it is
+    /// wanted.
+    init(
+        _ request: GenerationRequest,
+        connect: @escaping @Sendable (@escaping @Sendable () -> Bool) async throws(GenerationError) -> ControlLink
+    ) {
         id = request.id
         self.request = request
         self.request.keepsJournal = true
@@ -82,7 +87,7 @@ actor JournaledAnswer {
         return nil
     }
 
-    private var isCancelled: Bool { current.withLock { $0.isCancelled } }
+    private nonisolated var isCancelled: Bool { current.withLock { $0.isCancelled } }
 
     private func end(_ event: GenerationEvent?) -> GenerationEvent? {
         isOver = true
@@ -93,7 +98,7 @@ actor JournaledAnswer {
     /// Sends the request on its way; why that was not possible.
     private func begin() async -> GenerationError? {
         do throws(GenerationError) {
-            let link = try await connect()
+            let link = try await connect { !self.isCancelled }
             let isWanted = current.withLock { current in
                 current.link = link
                 return !current.isCancelled

@@ -16,10 +16,12 @@ import Wire
 /// The control plane says what to do, one `StageTask` after the other; what becomes of each is reported.
 actor HostedStage {
     /// How long a canary token may take. **Units:** seconds.
-    private static let canarySeconds: Int64 = 60
+    private static let canarySeconds: Int64 = 25
     /// Time between looks at a stage that is being drained, or that counts how long it was idle. **Units:**
     /// milliseconds.
     private static let lookMilliseconds = 100
+    /// Time between looks at whether the links are open. **Units:** milliseconds.
+    private static let linkMilliseconds = 5
 
     let placement: PlacedReplica
     let index: Int
@@ -34,17 +36,11 @@ actor HostedStage {
     private var port: Int?
     private var isListening = false
     private var lastWords: String?
-    private var readiness: [CheckedContinuation<Void, any Error>] = []
+    private var file: StageFile?
     private var isReady = false
     private var hasEnded = false
     private(set) var control: ControlLink?
     private var status = StageStatus.fetching
-
-    private enum Ending: Sendable {
-        case exit(RunnerExit)
-        case heard
-        case stop
-    }
 
     init(
         _ placement: PlacedReplica, index: Int, host: StageHosting, report: @escaping @Sendable (StageReport) -> Void
@@ -62,53 +58,43 @@ actor HostedStage {
 
     /// Fetches, loads and runs the stage until it is stopped or lost.
     func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.live() }
+            group.addTask { [stops] in for await _ in stops { return } }
+            await group.next()
+            group.cancelAll()
+        }
+        hasEnded = true
+        file = nil
+    }
+
+    private func live() async {
         tell(.fetching)
         let configuration: RunnerConfiguration
         do {
             configuration = try await prepare()
-        } catch let error as StageObstacle {
-            return end(error.status, error.reason)
-        } catch is CancellationError {
-            return
         } catch {
-            return end(.fetchFailed, "\(error)")
+            // What was stopped, or is not wanted any more, has nothing to report.
+            guard !Task.isCancelled, !(error is CancellationError) else { return }
+            let obstacle = error as? StageObstacle
+            return end(obstacle?.status ?? .fetchFailed, obstacle?.reason ?? "\(error)")
         }
         tell(.loading)
         let process = RunnerProcess(executable: host.executable, configuration: configuration, logger: host.logger)
         let (notices, notify) = AsyncStream.makeStream(of: RunnerReport.self, bufferingPolicy: .bufferingNewest(1024))
-        let exit = await withTaskGroup(of: Ending.self) { group in
-            group.addTask { [commands] in
-                let exit = await process.run(commands: commands) { notify.yield($0) }
-                notify.finish()
-                return .exit(exit)
-            }
-            group.addTask { [stops] in
-                for await _ in stops { break }
-                return .stop
-            }
-            group.addTask {
-                for await notice in notices { await self.heard(notice, configuration) }
-                return .heard
-            }
+        let exit = await withTaskGroup(of: Void.self) { group in
             // What the runner said last is heard before its exit is told.
-            var (exit, isHeard, isStopped) = (RunnerExit?.none, false, false)
-            while exit == nil || !isHeard, let ending = await group.next() {
-                switch ending {
-                case .exit(let ended): exit = ended
-                case .heard: isHeard = true
-                case .stop:
-                    isStopped = true
-                    group.cancelAll()
-                }
-            }
-            group.cancelAll()
-            return isStopped || Task.isCancelled ? .stopped : exit ?? .stopped
+            group.addTask { for await notice in notices { await self.heard(notice, configuration) } }
+            let exit = await process.run(commands: commands) { notify.yield($0) }
+            notify.finish()
+            await group.waitForAll()
+            return exit
         }
-        guard exit != .stopped else { return await finish(nil) }
-        let reason = lastWords ?? exit.description
+        let reason = Task.isCancelled || exit == .stopped ? nil : lastWords ?? exit.description
+        await finish(reason)
+        guard let reason else { return }
         host.logger.warning(
             "a stage was lost", metadata: ["stage": "\(placement.replica)/\(index)", "why": "\(reason)"])
-        await finish(reason)
         end(.crashed, reason)
     }
 
@@ -119,7 +105,7 @@ actor HostedStage {
     private func prepare() async throws -> RunnerConfiguration {
         guard let deployment = await host.deployment(placement.replica.deployment),
             deployment.stamp == placement.wish || placement.wish == .zero
-        else { throw StageObstacle(.fetchFailed, "the deployment was changed meanwhile") }
+        else { throw CancellationError() }
         guard !deployment.digest.isEmpty else {
             throw StageObstacle(.fetchFailed, "the deployment names no digest of its model; deploy it again")
         }
@@ -148,6 +134,7 @@ actor HostedStage {
             throw StageObstacle(.crashed, "\(error)")
         }
         self.plan = plan
+        self.file = file
         width = cutter.width
         var configuration = plan.configuration(
             index, file: file, cluster: host.cluster, placement: "\(placement.replica)", epoch: placement.epoch,
@@ -172,8 +159,6 @@ actor HostedStage {
             tell(.loaded)
         case .ready:
             isReady = true
-            for waiter in readiness { waiter.resume() }
-            readiness = []
         case .failed(let reason): lastWords = reason
         case .times: break
         }
@@ -194,10 +179,7 @@ actor HostedStage {
     private func finish(_ reason: String?) async {
         hasEnded = true
         command.finish()
-        let lost = LinkClosure.failed(reason: reason ?? "the stage was stopped")
-        for waiter in readiness { waiter.resume(throwing: lost) }
-        readiness = []
-        await control?.fail(.stageLost(stage: index, reason: "\(lost)"))
+        await control?.fail(.stageLost(stage: index, reason: reason ?? "the stage was stopped"))
         control = nil
     }
 
@@ -228,7 +210,12 @@ actor HostedStage {
         }
         guard !isReady else { return }
         command.yield(.connect(next: next, entry: entry, costs: costs))
-        try await withCheckedThrowingContinuation { readiness.append($0) }
+        while !isReady {
+            guard !hasEnded else {
+                throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")
+            }
+            try await Task.sleep(for: .milliseconds(Self.linkMilliseconds))
+        }
     }
 
     // MARK: Serving
