@@ -1,16 +1,21 @@
 # Every goal is one line that calls a script; the scripts say what they do in their first lines.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test core lint format certify fuzz peers bench clean
+.PHONY: help demo test cluster-test core lint format certify fuzz peers bench clean
 
 help: ## lists the goals
-	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## sets up, builds, serves the built-in model cut in two and asks it a question (ONCE=1 PORT=7534 ASK="…")
 	@Scripts/demo.sh
 
 test: ## sets up as far as needed and runs every test; what CI runs
 	@Scripts/test.sh
+
+cluster-test: ## four nodes in network namespaces: join, split, kill, part, restart (Linux, root)
+	@Scripts/setup.sh tests
+	@Scripts/build.sh product
+	@Scripts/cluster-test.sh
 
 core: ## tests of the pure targets, without dependencies: the loop to work in (FILTER=WireTests)
 	@Scripts/test.sh core

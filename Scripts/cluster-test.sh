@@ -31,7 +31,7 @@ python="$("$root/Scripts/sdks.sh")"
 
 began=$SECONDS
 status=0
-unshare --net --mount "$python" -B -m pytest -q -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" \
+unshare --net --mount "$python" -B -m pytest -q -s -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" \
     "$@" "$tests" || status=$?
 if [[ $status == 0 ]]; then
     say "all passed in $((SECONDS - began)) s ($SKEIN_BIN)"

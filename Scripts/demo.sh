@@ -55,9 +55,9 @@ trap 'stop; exit 143' TERM
 
 check_port
 mkdir -p "${log%/*}"
-say "starting: skein serve --stages $stages --listen 127.0.0.1:$port (log: $log)"
+say "starting: skein serve --alone --stages $stages --listen 127.0.0.1:$port (log: $log)"
 begin=$SECONDS
-"$binary" serve --stages "$stages" --listen "127.0.0.1:$port" --log-level info >"$log" 2>&1 </dev/null &
+"$binary" serve --alone --stages "$stages" --listen "127.0.0.1:$port" --log-level info >"$log" 2>&1 </dev/null &
 server=$!
 
 url=""

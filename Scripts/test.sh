@@ -29,9 +29,10 @@ phase_engine() { Scripts/llama.sh libs; }
 phase_build() { Scripts/build.sh tests; }
 phase_tests() { Scripts/build.sh test ${filter[@]+"${filter[@]}"}; }
 phase_conformance() { Scripts/conformance.sh; }
+phase_cluster() { Scripts/cluster-test.sh; }
 
 phases=(setup lint core engine build tests)
-if [ -f Scripts/conformance.sh ]; then phases+=(conformance); fi
+if [ -f Scripts/conformance.sh ]; then phases+=(conformance cluster); fi
 if [ $# -gt 0 ]; then phases=("$@"); fi
 if [ -n "${SETUP_ONLY:-}" ]; then phases=(setup); fi
 
@@ -47,7 +48,7 @@ trap 'exit 130' INT TERM
 
 for phase in "${phases[@]}"; do
     if ! declare -F "phase_$phase" >/dev/null; then
-        say "there is no phase '$phase'; the phases are setup lint core engine build tests conformance"
+        say "there is no phase '$phase'; the phases are setup lint core engine build tests conformance cluster"
         exit 2
     fi
     begin=$SECONDS

@@ -67,6 +67,9 @@ package enum FabricEvent: Sendable {
 ///
 /// **Isolation:** callable from anywhere; everything happens on one event loop, and `events` is called there.
 package struct ControlFabric: Sendable {
+    /// The thread of all control channels of this process: what else the process sends and receives must not delay them.
+    private static let thread = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     private let loop: any EventLoop
     private let board: NIOLoopBound<Switchboard>
     /// Where it listens.
@@ -76,9 +79,9 @@ package struct ControlFabric: Sendable {
     ///
     /// **Throws:** `FabricError` when the port cannot be opened.
     package static func open(
-        _ settings: FabricSettings, on loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
-        events: @escaping @Sendable (FabricEvent) -> Void
+        _ settings: FabricSettings, on given: (any EventLoop)? = nil, events: @escaping @Sendable (FabricEvent) -> Void
     ) async throws(FabricError) -> ControlFabric {
+        let loop = given ?? Self.thread.next()
         do {
             let board = try await loop.submit {
                 NIOLoopBound(Switchboard(settings, on: loop, events: events), eventLoop: loop)

@@ -41,8 +41,9 @@ package struct ClusterPorts: Sendable {
     package var reading: @Sendable () -> NodeReading
     /// The machine's clocks.
     package var clocks: ServiceClocks
-    /// Called when the members, or those that were removed, changed, before the control channel follows. MUST be quick.
-    package var membersChanged: @Sendable (ClusterState) -> Void = { _ in }
+    /// Called with the members, and those that were removed, when either changed, before the control channel follows.
+    /// MUST be quick.
+    package var membersChanged: @Sendable ([Member], Set<NodeID>) -> Void = { _, _ in }
 
     /// Puts the ports together.
     package init(
@@ -329,7 +330,7 @@ package actor ClusterService {
                 cluster: state.cluster, peers: Dictionary(peers) { first, _ in first },
                 removed: Set(state.removedMembers.keys))
             roster = new
-            ports.membersChanged(state)
+            ports.membersChanged(book.values, new.removed)
             fabric.follow(new)
         }
         announce(state)
@@ -397,6 +398,12 @@ package actor ClusterService {
 
     /// The replicated state as far as this node has applied it.
     package var state: ClusterState { brain.state }
+
+    /// The state this node acts on: that of a part without a majority where it is in one.
+    package var effectiveState: ClusterState { brain.effectiveState }
+
+    /// The record of a member, also of one whose admission is not known to be committed.
+    package func member(_ node: NodeID) -> Member? { brain.addressBook[node] }
 
     /// Messages that were dropped because the brain could not keep up.
     package nonisolated var droppedMessages: Int { inbox.dropped }

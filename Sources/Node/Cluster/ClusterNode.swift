@@ -51,7 +51,7 @@ struct ClusterNode: Sendable {
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
         let late = LateService()
-        let peers = PeerClient(security: security) { await late.value?.state.members[$0] }
+        let peers = PeerClient(security: security) { await late.value?.member($0) }
         let stages = StageHost(node: credentials.node, peers: peers)
         let library = ModelLibrary(
             caches: around.caches, cacheFolder: around.cacheFolder, dataFolder: around.dataFolder, peers: peers,
@@ -89,7 +89,7 @@ struct ClusterNode: Sendable {
             reading.holds = shelf.value
             return reading
         }
-        ports.membersChanged = { state in security.trust = PeerTrust(state) }
+        ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
         let service = try await ClusterService.open(
             told, store: try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite"), ports: ports,
             logger: around.logger)
@@ -99,7 +99,7 @@ struct ClusterNode: Sendable {
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
             address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
             library: library,
-            deployment: { await service.state.deployments[$0] },
+            deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
@@ -212,11 +212,11 @@ extension ClusterView {
 
 extension PeerTrust {
     /// What the log says of members.
-    init(_ state: ClusterState) {
+    init(_ book: [Member], removed gone: Set<NodeID>) {
         self.init()
-        for member in state.members.values { members[member.node] = .some(Fingerprint(hexadecimal: member.key)) }
-        removed = Set(state.removedMembers.keys)
-        refusesStrangers = state.cluster != 0
+        for member in book { members[member.node] = .some(Fingerprint(hexadecimal: member.key)) }
+        removed = gone
+        refusesStrangers = !book.isEmpty
     }
 }
 

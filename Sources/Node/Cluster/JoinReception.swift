@@ -26,7 +26,12 @@ actor JoinReception: JoinAuthorizing {
     }
 
     /// See `JoinAuthorizing`.
-    func answer(_ request: JoinRequest) async -> JoinDecision {
+    func answer(_ request: JoinRequest) async -> JoinDecision { await answer(request, mayPassOn: true) }
+
+    /// Answers a request that another member passed on: it is decided here or not at all.
+    func answerPassedOn(_ request: JoinRequest) async -> JoinDecision { await answer(request, mayPassOn: false) }
+
+    private func answer(_ request: JoinRequest, mayPassOn: Bool) async -> JoinDecision {
         guard let service = service.value, let credentials = store.identity.credentials else {
             return .refused(.unavailable("The node is starting; try again in a moment."))
         }
@@ -36,7 +41,12 @@ actor JoinReception: JoinAuthorizing {
         guard let leader = await service.view.leadership.leader else {
             return .refused(.unavailable("The cluster has no leader at the moment; try again in a few seconds."))
         }
-        guard leader == service.node else { return await forward(request, to: leader) }
+        guard leader == service.node else {
+            guard mayPassOn else {
+                return .refused(.unavailable("The leader is changing at the moment; try again in a few seconds."))
+            }
+            return await forward(request, to: leader)
+        }
         await enter()
         defer { leave() }
         return await decide(request, service, credentials)

@@ -90,10 +90,11 @@ actor ModelLibrary {
         }
     }
 
-    /// Calls `published` with the digests of the files that are here, now and whenever they change.
+    /// Calls `published` with the digests of the files that are here, the latest first, now and
+    /// whenever they change.
     func publish(_ published: @escaping @Sendable ([String]) -> Void) {
         self.published = published
-        published(books.map(\.digest))
+        published(books.reversed().map(\.digest))
     }
 
     /// The file a name or an absolute path means; its content is read once for its digest.
@@ -152,7 +153,7 @@ actor ModelLibrary {
 
     /// A lost catalogue costs only that a path has to be named again.
     private func keep() {
-        published(books.map(\.digest))
+        published(books.reversed().map(\.digest))
         guard let bytes = try? JSONEncoder().encode(books) else { return }
         do {
             try bytes.write(to: URL(filePath: catalogue), options: .atomic)

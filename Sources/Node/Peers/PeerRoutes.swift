@@ -16,7 +16,7 @@ import Vocabulary
 /// | `GET /peer/v1/models/DIGEST` | | `ModelSheet` |
 /// | `GET /peer/v1/models/DIGEST/bytes?from=&count=` | | that many bytes of the file |
 struct PeerRoutes: Sendable {
-    let joins: any JoinAuthorizing
+    let joins: JoinReception
     let renewals: CertificateOffice
     let stages: StageHost
     let library: ModelLibrary
@@ -30,7 +30,7 @@ struct PeerRoutes: Sendable {
             guard let wish = JoinRequest(bytes: body) else {
                 throw PeerRefusal(.badRequest, "The body is no request to join.")
             }
-            return Self.bytes(await joins.answer(wish).bytes)
+            return Self.bytes(await joins.answerPassedOn(wish).bytes)
         }
         routes.post("renew") { request, context in
             guard let peer = context.peer else { throw PeerRefusal(.unauthorized, "Nobody knows who asks.") }

@@ -8,6 +8,7 @@ struct DeployWish: Hashable, Sendable {
     var replicas: Int?
     var context: Int?
     var lanes: Int?
+    var stages: Int?
     /// Ids.
     var pinned: [String] = []
     var excluded: [String] = []
@@ -25,7 +26,8 @@ struct DeployWish: Hashable, Sendable {
         }
         let numbers = [
             ("replicas", replicas.map(Int64.init)), ("context_tokens", context.map(Int64.init)),
-            ("lanes", lanes.map(Int64.init)), ("keep_alive_seconds", keepAliveSeconds),
+            ("lanes", lanes.map(Int64.init)), ("stages", stages.map(Int64.init)),
+            ("keep_alive_seconds", keepAliveSeconds),
         ]
         for (key, value) in numbers {
             guard let value else { continue }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cluster
 import Fabric
 import Gateway
 import Identity
@@ -22,6 +23,8 @@ enum NodeEnding {
         } catch let error as JoinError {
             throw told(error, error.exitCode.rawValue)
         } catch let error as IdentityError {
+            throw told(error, JoinError.identity(error).exitCode.rawValue)
+        } catch let error as StoreFailure {
             throw told(error, 1)
         } catch let error as FabricError {
             throw told(error, 2)

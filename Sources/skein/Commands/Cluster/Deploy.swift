@@ -5,9 +5,9 @@ struct Deploy: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Have the cluster serve a model.",
         discussion: """
-            MODEL is a name the cluster knows, or a file; a file must be at the same path on every machine that may \
-            run it. What is not said, the cluster decides. A deployment of the same name is changed. NODE is an id, \
-            the beginning of one, or a name.
+            MODEL is a name the node that is asked knows, or a file on its machine; the machines that run it fetch the \
+            layers they need. What is not said, the cluster decides. A deployment of the same name is changed. NODE is \
+            an id, the beginning of one, or a name.
             """)
 
     @Argument(help: "Model: a name, or a file (GGUF).")
@@ -24,6 +24,9 @@ struct Deploy: AsyncParsableCommand {
 
     @Option(help: "Requests answered at once.")
     var lanes: Int?
+
+    @Option(help: "Stages it is cut into, each on a machine of its own. Default: as few as it takes.")
+    var stages: Int?
 
     @Option(
         name: .customLong("pin"), parsing: .singleValue,
@@ -58,7 +61,7 @@ struct Deploy: AsyncParsableCommand {
     @OptionGroup var options: ReadOptions
 
     func validate() throws {
-        for (option, value) in [("--replicas", replicas), ("--ctx", ctx), ("--lanes", lanes)] {
+        for (option, value) in [("--replicas", replicas), ("--ctx", ctx), ("--lanes", lanes), ("--stages", stages)] {
             guard let value, value < 1 else { continue }
             throw ValidationError("\(option) is \(value); it takes 1 or more.")
         }
@@ -74,6 +77,7 @@ struct Deploy: AsyncParsableCommand {
             let ids = try await client.ids(of: pinned + excluded)
             let wish = DeployWish(
                 model: file.model, name: name ?? file.name, replicas: replicas, context: ctx, lanes: lanes,
+                stages: stages,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
                 keepAliveSeconds: keepAlive?.seconds)
             try await deploy(wish, client)
