@@ -127,7 +127,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"),
+            nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
