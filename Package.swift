@@ -183,7 +183,7 @@ let shellTests: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
-    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore")]),
+    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"), nio("NIOPosix")]),
     tests(
         "TransportTests",
         [

@@ -67,7 +67,7 @@ package enum FabricEvent: Sendable {
 ///
 /// **Isolation:** callable from anywhere; everything happens on one event loop, and `events` is called there.
 package struct ControlFabric: Sendable {
-    /// The thread of all control channels of this process: what else the process sends and receives must not delay them.
+    /// The thread of all control channels of this process: whatever else the process sends must not delay them.
     private static let thread = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     private let loop: any EventLoop

@@ -59,8 +59,12 @@ enum ComputeOutcome: Sendable {
 
 /// A stage's engine and the thread it computes on, whatever the engine.
 protocol Computing: Sendable {
-    /// Queues a job for the compute thread; false when too many wait already. The completion is called on that thread.
-    func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool
+    /// Queues a job for the compute thread; false when too many wait already. The completion is called on `eventLoop`,
+    /// which MUST be that of the caller; only then is the job over, so that what comes of a later one never overtakes
+    /// what comes of it.
+    func submit(
+        _ job: ComputeJob, on eventLoop: any EventLoop, _ completion: @escaping @Sendable (ComputeOutcome) -> Void
+    ) -> Bool
 
     /// Runs a job on the calling thread, which saves waking two threads; nil when the engine is busy or jobs wait for
     /// it, so that no job overtakes another.
@@ -87,7 +91,7 @@ let waitingJobLimit = 256
 final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let state: Mutex<ComputeState<Engine>>
-    /// Jobs that wait or run.
+    /// Jobs that wait, run, or whose outcome was not taken yet.
     private let pending = Atomic<Int>(0)
 
     init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat) {
@@ -95,7 +99,9 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
         thread.start()
     }
 
-    func submit(_ job: ComputeJob, _ completion: @escaping @Sendable (ComputeOutcome) -> Void) -> Bool {
+    func submit(
+        _ job: ComputeJob, on eventLoop: any EventLoop, _ completion: @escaping @Sendable (ComputeOutcome) -> Void
+    ) -> Bool {
         // One runs beside those that wait.
         guard pending.add(1, ordering: .acquiringAndReleasing).newValue <= waitingJobLimit + 1 else {
             pending.subtract(1, ordering: .acquiringAndReleasing)
@@ -105,8 +111,10 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
         thread.submit { [self] poolState in
             guard case .active = poolState else { return }
             let outcome = state.withLock { $0.run(job, arrived: arrived) }
-            pending.subtract(1, ordering: .acquiringAndReleasing)
-            completion(outcome)
+            eventLoop.execute {
+                self.pending.subtract(1, ordering: .acquiringAndReleasing)
+                completion(outcome)
+            }
         }
         return true
     }

@@ -225,8 +225,8 @@ actor EntryDriver {
     }
 
     private func submit(_ job: ComputeJob) {
-        let accepted = room.submit(job) { [self, eventLoop] outcome in
-            eventLoop.execute { self.assumeIsolated { $0.finish(job.step, outcome) } }
+        let accepted = room.submit(job, on: eventLoop) { [self] outcome in
+            assumeIsolated { $0.finish(job.step, outcome) }
         }
         precondition(accepted, "the brain keeps fewer steps in flight than the compute thread takes")
     }

@@ -92,8 +92,8 @@ actor StageDriver {
         if job.isShort, forward?.isClear ?? false, let outcome = room.runHere(job) {
             return finish(job.step, outcome)
         }
-        let accepted = room.submit(job) { [self, eventLoop] outcome in
-            eventLoop.execute { self.assumeIsolated { $0.finish(job.step, outcome) } }
+        let accepted = room.submit(job, on: eventLoop) { [self] outcome in
+            assumeIsolated { $0.finish(job.step, outcome) }
         }
         if !accepted { lost("more than \(waitingJobLimit) steps wait for one stage") }
     }

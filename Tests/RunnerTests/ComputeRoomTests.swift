@@ -1,5 +1,6 @@
 import Dispatch
 import NIOCore
+import NIOPosix
 import Serving
 import Testing
 import Vocabulary
@@ -100,12 +101,29 @@ import Wire
         }
     }
 
+    @Test func `a short job does not overtake one whose outcome nobody has taken yet`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        let job = ComputeJob(step: 1, operations: [], work: .rows(Self.rows([5])))
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let (isRefused, after) = try await loop.submit {
+            #expect(room.submit(job, on: loop) { _ in })
+            // It is computed, but what came of it waits for this very loop.
+            while room.statistics.steps == 0 {}
+            return (room.runHere(job) == nil, loop.submit { room.runHere(job) != nil })
+        }.get()
+        #expect(isRefused)
+        #expect(try await after.get())
+    }
+
     @Test func `jobs run in their order, and more than the limit are refused`() async throws {
         let diary = EngineDiary(isGated: true)
         let room = ComputeRoom(layers: Self.last, diary: diary)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
         let (outcomes, sink) = AsyncStream.makeStream(of: ComputeOutcome.self)
         func submit(_ token: Token) -> Bool {
-            room.submit(ComputeJob(step: 0, operations: [], work: .rows(Self.rows([token])))) { sink.yield($0) }
+            room.submit(ComputeJob(step: 0, operations: [], work: .rows(Self.rows([token]))), on: loop) {
+                sink.yield($0)
+            }
         }
         #expect(submit(100))
         for await _ in diary.starts { break }

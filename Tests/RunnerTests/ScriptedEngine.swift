@@ -1,5 +1,6 @@
 import Dispatch
 import NIOCore
+import NIOPosix
 import Serving
 import Synchronization
 import Vocabulary
@@ -86,7 +87,7 @@ extension ComputeRoom<ScriptedEngine> {
     /// Runs one job and waits for its outcome.
     func outcome(of job: ComputeJob) async throws -> ComputeOutcome {
         let (outcomes, sink) = AsyncStream.makeStream(of: ComputeOutcome.self)
-        guard submit(job, { sink.yield($0) }) else {
+        guard submit(job, on: MultiThreadedEventLoopGroup.singleton.next(), { sink.yield($0) }) else {
             throw EngineError.failed(operation: "submitting", code: 0, reason: "the room is full")
         }
         for await outcome in outcomes { return outcome }

@@ -54,7 +54,7 @@ actor ClusterRouter {
         self.logger = logger
     }
 
-    /// Notices ways that broke, and those whose end nobody tells because a machine vanished, until the task is cancelled.
+    /// Notices ways that broke, and those whose end nobody tells because a machine vanished, until it is cancelled.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await (epoch, closure) in self.losses { await self.drop(epoch, "\(closure)") } }
