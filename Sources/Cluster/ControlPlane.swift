@@ -77,6 +77,8 @@ package struct ControlPlane: Sendable {
     var ownReading: NodeReading
     var nextReading: Instant?
     var readingChanged = true
+    /// Whom this node has told its reading; another leader needs it at once.
+    var toldLeader: NodeID?
     var pending = OrderedTable<UInt64, PendingCommand>()
     var ownCommands: UInt64
     var mergeAt: Instant?
@@ -85,6 +87,8 @@ package struct ControlPlane: Sendable {
     var nextJoin: Instant?
     var hasLeft = false
     var hasStarted = false
+    /// Until then a member that does not answer may still be starting, as this node was.
+    var othersStartUntil = Instant(nanoseconds: .min)
     var followedIndex: UInt64?
     var effects = Effects()
 
@@ -162,6 +166,7 @@ package struct ControlPlane: Sendable {
 
     private mutating func start(now: Instant) {
         hasStarted = true
+        othersStartUntil = now.advanced(by: timings.leaderGrace)
         clock.observe(state.results.floor)
         for entry in log.entries { clock.observe(entry.stamp) }
         if settings.founds, state.cluster == 0, log.last.index == 0 { found(now: now) }
@@ -227,7 +232,9 @@ package struct ControlPlane: Sendable {
         case .propose(let command): take(command, from: sender, now: now)
         case .refused(let id, let refusal): end(id, .refused(refusal))
         case .doneDegraded(let id): end(id, .doneDegraded)
-        case .report(let reading): learn(reading)
+        case .report(let reading):
+            learn(reading)
+            leading?.heard.insert(sender)
         }
     }
 
@@ -266,6 +273,7 @@ package struct ControlPlane: Sendable {
         sooner(electionWake)
         sooner(leadingWake)
         sooner(branchWake)
+        sooner(reconciler.settles(after: timings.settling, now: now))
         if state.cluster != 0 { sooner(nextReading) }
         sooner(joinSeed == nil ? nil : nextJoin)
         for row in pending.elements { sooner(row.value.nextTry) }

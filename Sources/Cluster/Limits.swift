@@ -80,4 +80,6 @@ package enum Limits {
     package static let plansInFlight = 4
     /// Crashes within the crash window before a replica is given up.
     package static let crashCount = 3
+    /// How often the pause between tries is doubled while stages do not reach each other.
+    static let retryDoublings = 5
 }

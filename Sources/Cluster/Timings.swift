@@ -55,6 +55,8 @@ package struct Timings: Sendable {
     package var drainDeadline = Duration.seconds(120)
     /// A node that failed to fetch or refused is left out for this long.
     package var exclusion = Duration.seconds(300)
+    /// A stage that lost its neighbour waits this long for what took the neighbour along to be known.
+    package var settling = Duration.milliseconds(300)
     /// Crashes within this count together.
     package var crashWindow = Duration.seconds(60)
     /// A plan that came to nothing is tried again after this.

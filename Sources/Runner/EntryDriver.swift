@@ -38,7 +38,7 @@ actor EntryDriver {
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var timer: Scheduled<Void>?
     private let started = ContinuousClock.now
-    private let lost: @Sendable (String) -> Void
+    private let lost: @Sendable (StageLoss) -> Void
     private var opening = Opening()
 
     private struct StepUnderWay {
@@ -53,7 +53,7 @@ actor EntryDriver {
 
     init(
         identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: any Computing,
-        eventLoop: any EventLoop, lost: @escaping @Sendable (String) -> Void
+        eventLoop: any EventLoop, lost: @escaping @Sendable (StageLoss) -> Void
     ) {
         self.identity = identity
         self.room = room
@@ -105,7 +105,7 @@ actor EntryDriver {
             }
         } catch {
             link.close()
-            if link === returning || link === forward { lost("\(error)") }
+            if link === returning || link === forward { lost(.own("\(error)")) }
         }
     }
 
@@ -273,7 +273,7 @@ actor EntryDriver {
     private func close(_ link: FrameLink, _ reason: LinkClosure) {
         let role = links.closed(link)
         if link === forward || link === returning {
-            lost("the \(role.map { "\($0)" } ?? "stage") link is gone: \(reason)")
+            lost(.neighbour("the \(role.map { "\($0)" } ?? "stage") link is gone: \(reason)"))
             return
         }
         if role == .upstream { opening.resolve(.linkFailed(role: "upstream", reason: "\(reason)")) }

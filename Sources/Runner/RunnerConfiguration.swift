@@ -141,6 +141,8 @@ package enum RunnerReport: Sendable, Codable {
     case times(StageTimes)
     /// The runner cannot go on, and exits.
     case failed(reason: String)
+    /// A link to another stage broke or could not be opened; the runner exits, and is not to blame.
+    case detached(reason: String)
 }
 
 /// Where a stage's time and bytes went since it was loaded.

@@ -23,3 +23,11 @@ package enum RunnerError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+/// What ended a running stage.
+enum StageLoss: Sendable {
+    /// The link to a neighbour broke: whatever happened, happened there.
+    case neighbour(String)
+    /// The stage itself cannot go on.
+    case own(String)
+}

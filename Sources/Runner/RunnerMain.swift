@@ -32,7 +32,12 @@ package enum RunnerMain {
             while let line = await iterator.next() {
                 switch try decode(line) {
                 case .connect(let next, let entry, let costs):
-                    try await stage.connect(next, entry, costs)
+                    do {
+                        try await stage.connect(next, entry, costs)
+                    } catch {
+                        report(.detached(reason: "\(error)"))
+                        return 1
+                    }
                     report(.ready)
                 case .report: report(.times(await stage.times()))
                 case .configure: throw RunnerError.badCommand(reason: "a second configuration")
@@ -144,9 +149,12 @@ extension RunnerMain {
         let eventLoop = group.next()
         let identity = try RunnerIdentity(configuration, width: shape.width)
         let room = ComputeRoom(engine, stageIndex: configuration.stageIndex, format: identity.format)
-        let lost: @Sendable (String) -> Void = { reason in
+        let lost: @Sendable (StageLoss) -> Void = { loss in
             // The chain is broken: the node sees the exit and starts the placement anew under a new epoch.
-            report(.failed(reason: reason))
+            switch loss {
+            case .neighbour(let reason): report(.detached(reason: reason))
+            case .own(let reason): report(.failed(reason: reason))
+            }
             exit(3)
         }
         let dial: @Sendable (LinkTarget, any FrameLinkDelegate) async throws -> FrameLink = { target, delegate in

@@ -21,12 +21,12 @@ actor StageDriver {
     private var forward: FrameLink?
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var pendingOperations: [SequenceOperation] = []
-    private let lost: @Sendable (String) -> Void
+    private let lost: @Sendable (StageLoss) -> Void
 
     /// `lost` is told why, when a neighbour is gone: a stage without its chain has nothing left to do.
     init(
         identity: RunnerIdentity, room: any Computing, eventLoop: any EventLoop,
-        lost: @escaping @Sendable (String) -> Void
+        lost: @escaping @Sendable (StageLoss) -> Void
     ) {
         self.identity = identity
         self.room = room
@@ -64,7 +64,7 @@ actor StageDriver {
             }
         } catch {
             link.close()
-            lost("\(error)")
+            lost(.own("\(error)"))
         }
     }
 
@@ -95,11 +95,11 @@ actor StageDriver {
         let accepted = room.submit(job, on: eventLoop) { [self] outcome in
             assumeIsolated { $0.finish(job.step, outcome) }
         }
-        if !accepted { lost("more than \(waitingJobLimit) steps wait for one stage") }
+        if !accepted { lost(.own("more than \(waitingJobLimit) steps wait for one stage")) }
     }
 
     private func finish(_ step: UInt32, _ outcome: ComputeOutcome) {
-        guard let forward else { return lost("a step was computed before the onward link was open") }
+        guard let forward else { return lost(.own("a step was computed before the onward link was open")) }
         do throws(WireError) {
             switch outcome {
             case .forward(let frames): forward.send(frames)
@@ -113,14 +113,14 @@ actor StageDriver {
             }
         } catch {
             writer.removeAll()
-            lost("\(error)")
+            lost(.own("\(error)"))
         }
     }
 
     private func close(_ link: FrameLink, _ reason: LinkClosure) {
         guard let role = links.closed(link) else { return }
         opening.resolve(.linkFailed(role: "\(role)", reason: "\(reason)"))
-        lost("the \(role) link is gone: \(reason)")
+        lost(.neighbour("the \(role) link is gone: \(reason)"))
     }
 }
 

@@ -47,8 +47,17 @@ extension World {
 
     private mutating func crashRunner(of index: Int) {
         guard nodes[index].isUp, let row = nodes[index].runners.elements.first else { return }
-        nodes[index].runners[row.key] = nil
-        give(.stage(StageReport(epoch: row.key, status: .crashed, reason: "killed")), to: index)
+        tellStage(index, nodes[index].life, StageReport(epoch: row.key, status: .crashed, reason: "killed"))
+    }
+
+    /// A stage is gone, and its neighbours notice, each in its time.
+    mutating func detach(from epoch: Epoch) {
+        for index in nodes.indices where nodes[index].runners[epoch] != nil {
+            let report = StageReport(epoch: epoch, status: .detached, reason: "the link is gone")
+            heap.push(
+                .stage(node: index, life: nodes[index].life, report),
+                at: time + 1 + Int64(runnerRandom.below(50_000_000)))
+        }
     }
 
     mutating func crash(_ index: Int) {
@@ -56,7 +65,9 @@ extension World {
         nodes[index].isUp = false
         nodes[index].life += 1
         nodes[index].wakeAt = nil
+        let epochs = nodes[index].runners.keys
         nodes[index].runners = OrderedTable()
+        for epoch in epochs { detach(from: epoch) }
         nodes[index].waiting = OrderedTable()
         if !isCalm { heap.push(.restart(node: index), at: time + 500_000_000) }
     }

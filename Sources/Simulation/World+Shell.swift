@@ -126,7 +126,9 @@ extension World {
                 nodes[index].runners[epoch] = runner
             }
             later(StageReport(epoch: epoch, status: .drained), runnerRandom.below(500), &self)
-        case .stop(let epoch): nodes[index].runners[epoch] = nil
+        case .stop(let epoch):
+            nodes[index].runners[epoch] = nil
+            detach(from: epoch)
         }
     }
 
@@ -157,6 +159,8 @@ extension World {
             return
         }
         if report.status.isFailure { nodes[index].runners[report.epoch] = nil }
+        // What never came to have links is missed by no neighbour.
+        if report.status == .crashed || report.status == .detached { detach(from: report.epoch) }
         give(.stage(report), to: index)
     }
 }

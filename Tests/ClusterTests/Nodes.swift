@@ -11,6 +11,8 @@ struct Nodes {
     var now = Instant(nanoseconds: 0)
     /// Nodes that neither hear nor speak.
     var isolated: Set<Int> = []
+    /// What the runners say when they are told to do something; nil leaves every task and plan to the test.
+    var runners: ((StageTask) -> StageStatus?)?
     private var inbox: [(to: Int, from: Int, ClusterMessage)] = []
     private var commandCount: UInt64 = 0
 
@@ -41,6 +43,13 @@ struct Nodes {
         }
         for reply in effects.replies { outcomes[reply.command] = reply.outcome }
         tasks[index] += effects.tasks
+        if let runners {
+            for question in effects.plans { give(.planned(question: question.id, Self.spread(question)), to: index) }
+            for task in effects.tasks {
+                guard let status = runners(task), let epoch = task.epoch else { continue }
+                give(.stage(StageReport(epoch: epoch, status: status)), to: index)
+            }
+        }
         if let stored = effects.storedPosition { give(.stored(index: stored.index, term: stored.term), to: index) }
     }
 
@@ -75,4 +84,43 @@ struct Nodes {
     }
 
     var leaders: [Int] { brains.indices.filter { !isolated.contains($0) && brains[$0].isLeader } }
+}
+
+extension Nodes {
+    /// One layer on each candidate.
+    private static func spread(_ question: PlanQuestion) -> PlanAnswer {
+        let stages = question.candidates.enumerated().map { index, candidate in
+            StageAssignment(
+                node: candidate.member.node, layers: LayerRange(first: index, end: index + 1), bytes: ByteCount(1))
+        }
+        return .placed(stages, contextTokens: 64, lanes: 1)
+    }
+
+    /// Runners that do all they are told.
+    static func obedient(_ task: StageTask) -> StageStatus? {
+        switch task {
+        case .load: .loaded
+        case .prove: .proven
+        case .serve: .serving
+        case .drain: .drained
+        case .stop: nil
+        }
+    }
+
+    /// The epoch of the first replica of `a` that serves.
+    var serving: PlacedReplica? { leaderState?.activePlacement(of: ReplicaKey(deployment: "a", index: 0)) }
+
+    /// Why the first replica of `a` was given up; empty while it was not.
+    var failure: String { leaderState?.replicas[ReplicaKey(deployment: "a", index: 0)]?.failure ?? "" }
+
+    private var leaderState: ClusterState? { leaders.first.map { brains[$0].state } }
+}
+
+extension StageTask {
+    fileprivate var epoch: Epoch? {
+        switch self {
+        case .load(let placement, _): placement.epoch
+        case .prove(let epoch), .serve(let epoch), .drain(let epoch), .stop(let epoch): epoch
+        }
+    }
 }

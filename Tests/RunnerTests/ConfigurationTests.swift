@@ -41,7 +41,7 @@ enum Configurations {
         }
         let reports: [RunnerReport] = [
             .listening(.unix(path: "/tmp/a b.sock"), remotePort: 7), .loading(fraction: 0.25), .ready,
-            .failed(reason: "two\nlines and \"quotes\""),
+            .failed(reason: "two\nlines and \"quotes\""), .detached(reason: "the link is gone"),
         ]
         for report in reports {
             let line = try JSONEncoder().encode(report)

@@ -23,6 +23,8 @@ struct Leading: Sendable {
     }
 
     var began: Instant
+    /// Members that have told this leader itself what their stages do.
+    var heard: Set<NodeID> = []
     /// Index of this term's first entry: nothing is committed by counting before it.
     var firstIndex: UInt64
     var progress = OrderedTable<NodeID, Progress>()

@@ -26,6 +26,8 @@ package enum StageStatus: UInt8, Sendable {
     case unproven = 10
     /// The node has accepted a higher epoch of the same replica.
     case fenced = 11
+    /// A neighbour's end took the stage along: its link broke, or could not be opened.
+    case detached = 12
 
     /// Whether this stage will not serve any more.
     package var isFailure: Bool { rawValue >= Self.fetchFailed.rawValue }

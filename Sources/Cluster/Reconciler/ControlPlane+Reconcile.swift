@@ -5,8 +5,9 @@ extension ControlPlane {
     mutating func reconcile(now: Instant) {
         guard storage == nil, isReconciling(now: now) else { return }
         if let next = reconciler.nextPass, next > now, !readingChanged { return }
-        reconciler.nextPass = now.advanced(by: timings.branchHeartbeat)
-        reconciler.see(headState, stamp: clock.latest, now: now)
+        reconciler.see(view(now: now), stamp: clock.latest)
+        let usual = now.advanced(by: timings.branchHeartbeat)
+        reconciler.nextPass = reconciler.settles(after: timings.settling, now: now).map { min($0, usual) } ?? usual
         reconciler.credits.removeAll { $0.endsAt <= now }
         reconciler.questions.removeAll { $0.askedAt.advanced(by: timings.canaryDeadline) <= now }
         var budget = Limits.commandsPerPass
@@ -15,12 +16,11 @@ extension ControlPlane {
             budget -= taken.count
             return taken
         }
-        for action in spend(EpochReconciler.actions(view(now: now))) {
+        let seen = view(now: now)
+        for action in spend(EpochReconciler.actions(seen)) {
             if case .end(let epoch, _) = action, let ended = headState.placements[epoch] {
                 reconciler.credit(ended, readings, until: now.advanced(by: timings.readingPeriod.times(2)))
-                if ended.phase < .active {
-                    reconciler.waits[ended.replica] = now.advanced(by: timings.planRetry)
-                }
+                if ended.phase < .active { reconciler.failed(ended, seen) }
             }
             perform(action, now: now)
         }
@@ -34,9 +34,18 @@ extension ControlPlane {
     private func isReconciling(now: Instant) -> Bool {
         if let leading {
             return now < leading.leaseUntil && commit >= leading.firstIndex
-                && (state.members.count == 1 || leading.began.advanced(by: timings.leaderGrace) <= now)
+                && (leading.began.advanced(by: timings.leaderGrace) <= now || knowsAll(leading, now: now))
         }
         return ruling.map { $0.began.advanced(by: timings.leaderGrace) <= now } ?? false
+    }
+
+    /// Whether every member has spoken or is known to be dead. What a node knows soon after its own start is not enough:
+    /// all may have started at once, and whoever does not answer yet is no more dead than this node was.
+    private func knowsAll(_ leading: Leading, now: Instant) -> Bool {
+        state.members.keys.allSatisfy { member in
+            if member == node || leading.heard.contains(member) { return true }
+            return now >= othersStartUntil && (membership.status(of: member).map { $0 >= .dead } ?? false)
+        }
     }
 
     private var headState: ClusterState { leading?.head ?? effectiveState }

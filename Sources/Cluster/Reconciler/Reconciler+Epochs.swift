@@ -42,14 +42,12 @@ enum EpochReconciler {
         {
             return [.end(placement.epoch, reason: "something else is wanted by now")]
         }
-        if let lost = placement.stages.first(where: { view.isLost($0.node) }) {
-            return giveUp(placement, "node \(lost.node) was lost", view)
+        return switch view.verdict(on: placement) {
+        case .sound: nil
+        case .unexplained: []
+        case .lost(let node): giveUp(placement, "node \(node) was lost", view)
+        case .failed(let node, let report): failed(placement, node, report, view)
         }
-        for stage in placement.stages {
-            guard let report = view.report(placement.epoch, stage.node), report.status.isFailure else { continue }
-            return failed(placement, stage.node, report, view)
-        }
-        return nil
     }
 
     /// The old epoch, if there is one, goes on serving: it was never touched.
@@ -97,17 +95,17 @@ enum EpochReconciler {
         guard view.isWanted(placement.replica) else {
             return [.advance(placement.epoch, from: .active, to: .draining, note: "not wanted any more")]
         }
-        if let lost = placement.stages.first(where: { view.isLost($0.node) }) {
-            return [.end(placement.epoch, reason: "node \(lost.node) was lost")]
+        switch view.verdict(on: placement) {
+        case .lost(let node): return [.end(placement.epoch, reason: "node \(node) was lost")]
+        case .failed(let node, let report): return failed(placement, node, report, view)
+        case .unexplained: return []
+        case .sound: break
         }
-        for stage in placement.stages {
-            if let report = view.report(placement.epoch, stage.node) {
-                if report.status.isFailure { return failed(placement, stage.node, report, view) }
-            } else if isMissing(stage.node, placement, view) {
-                return [.end(placement.epoch, reason: "node \(stage.node) does not run its stage any more")]
-            }
+        let silent = placement.stages.first {
+            view.report(placement.epoch, $0.node) == nil && isMissing($0.node, placement, view)
         }
-        return []
+        guard let silent else { return [] }
+        return [.end(placement.epoch, reason: "node \(silent.node) does not run its stage any more")]
     }
 
     /// A node that has spoken since does not run the stage; one that has not spoken may.

@@ -23,23 +23,53 @@ struct ReconcilerMemory: Sendable {
         var since: Instant
         /// Readings up to this stamp may be older than the phase.
         var stamp: Stamp
+        /// Since when one of its stages has been without a neighbour.
+        var tornSince: Instant?
     }
 
     var seen = OrderedTable<Epoch, Seen>()
     /// Replicas whose last try came to nothing, and when the next one comes.
     var waits = OrderedTable<ReplicaKey, Instant>()
+    /// Tries in a row that ended because a stage did not reach its neighbour, of replicas that did not serve since.
+    private var tears = OrderedTable<ReplicaKey, Int>()
     var questions: [Question] = []
     var credits: [Credit] = []
     var nextQuestion: UInt64 = 0
     var nextPass: Instant?
 
-    /// Notes which epochs are in which phase.
-    mutating func see(_ state: ClusterState, stamp: Stamp, now: Instant) {
-        seen.removeAll { state.placements[$0.key] == nil }
-        for row in state.placements.elements where seen[row.key]?.phase != row.value.phase {
-            seen[row.key] = Seen(phase: row.value.phase, since: now, stamp: stamp)
+    /// Notes which epochs are in which phase, and which are torn.
+    mutating func see(_ view: ReconcilerView, stamp: Stamp) {
+        let placements = view.state.placements
+        seen.removeAll { placements[$0.key] == nil }
+        for row in placements.elements {
+            if seen[row.key]?.phase != row.value.phase {
+                let tornSince = seen[row.key]?.tornSince
+                seen[row.key] = Seen(phase: row.value.phase, since: view.now, stamp: stamp, tornSince: tornSince)
+            }
+            if let index = seen.index(of: row.key), seen[row.key]?.tornSince == nil, view.isTorn(row.value) {
+                seen.update(at: index) { $0.tornSince = view.now }
+            }
+            if row.value.phase == .active { tears[row.value.replica] = nil }
         }
-        waits.removeAll { $0.value <= now }
+        tears.removeAll { view.state.deployments[$0.key.deployment] == nil }
+        waits.removeAll { $0.value <= view.now }
+    }
+
+    /// When the next torn epoch is judged.
+    func settles(after settling: Duration, now: Instant) -> Instant? {
+        seen.values.compactMap { $0.tornSince?.advanced(by: settling) }.filter { $0 > now }.min()
+    }
+
+    /// An epoch ended before it served; the next try comes later. Stages that do not reach each other are no crash and
+    /// may be able to in a minute, so these tries go on, ever more rarely.
+    mutating func failed(_ placement: PlacedReplica, _ view: ReconcilerView) {
+        var pause = view.timings.planRetry
+        if case .failed(_, let report) = view.verdict(on: placement), report.status == .detached {
+            let tries = tears[placement.replica] ?? 0
+            tears[placement.replica] = min(tries + 1, Limits.retryDoublings)
+            pause = pause.times(1 << tries)
+        }
+        waits[placement.replica] = view.now.advanced(by: pause)
     }
 
     mutating func answered(_ question: UInt64, _ answer: PlanAnswer) {

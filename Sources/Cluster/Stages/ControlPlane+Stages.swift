@@ -30,7 +30,11 @@ extension ControlPlane {
 
     /// Tells the leader at once and everybody by and by.
     mutating func publishReading(now: Instant) {
-        guard state.cluster != 0, readingChanged || nextReading.map({ $0 <= now }) ?? true else { return }
+        let isNewLeader = currentLeader != nil && currentLeader != toldLeader
+        guard state.cluster != 0, readingChanged || isNewLeader || nextReading.map({ $0 <= now }) ?? true else {
+            return
+        }
+        toldLeader = currentLeader
         nextReading = now.advanced(by: timings.readingPeriod)
         readingChanged = false
         ownReading.stages = agent.reports

@@ -189,6 +189,7 @@ actor PlacementSupervisor {
         var addresses: [Int: LinkAddress] = [:]
         var readyStages = 0
         var lastWords: [Int: String] = [:]
+        var detached: [Int: String] = [:]
         for await notice in notices {
             switch notice {
             case .report(let index, .listening(let address, _)): addresses[index] = address
@@ -197,15 +198,17 @@ actor PlacementSupervisor {
                 loaded[index] = stage
                 if let costs = stage.costs { plan.remember(costs, of: configurations[index]) }
             case .report(let index, .failed(let reason)): lastWords[index] = reason
+            case .report(let index, .detached(let reason)): detached[index] = reason
             case .report(_, .ready): readyStages += 1
             case .report(let index, .times(let stage)):
                 times[index] = stage
                 if times.count == configurations.count { endTimesWait() }
             case .exit(let index, let exit):
-                let loss = Loss(stage: index, reason: lastWords[index] ?? exit.description)
-                if case .crashed = exit { return await lose(Loss(stage: index, reason: exit.description)) }
+                guard let reason = detached[index] else {
+                    return await lose(Loss(stage: index, reason: lastWords[index] ?? exit.description))
+                }
                 if firstLoss == nil { settle() }
-                firstLoss = firstLoss ?? loss
+                firstLoss = firstLoss ?? Loss(stage: index, reason: reason)
             case .settled:
                 if let firstLoss { return await lose(firstLoss) }
             case .timeout:

@@ -36,6 +36,7 @@ actor HostedStage {
     private var port: Int?
     private var isListening = false
     private var lastWords: String?
+    private var isDetached = false
     private var file: StageFile?
     private var isReady = false
     private var hasEnded = false
@@ -95,7 +96,7 @@ actor HostedStage {
         guard let reason else { return }
         host.logger.warning(
             "a stage was lost", metadata: ["stage": "\(placement.replica)/\(index)", "why": "\(reason)"])
-        end(.crashed, reason)
+        end(isDetached ? .detached : .crashed, reason)
     }
 
     /// Ends the runner; `run` returns soon.
@@ -160,6 +161,9 @@ actor HostedStage {
         case .ready:
             isReady = true
         case .failed(let reason): lastWords = reason
+        case .detached(let reason):
+            lastWords = reason
+            isDetached = true
         case .times: break
         }
     }
@@ -224,6 +228,11 @@ actor HostedStage {
     func prove(_ chain: StageChain) async {
         do {
             try await chain.link(self)
+        } catch {
+            // Stages that do not reach each other; the one that ended, if one did, tells why itself.
+            return fail(.detached, "the stages could not be linked: \(error)")
+        }
+        do {
             guard let hello = try post().hello else {
                 throw StageObstacle(.unproven, "the stage's description is damaged")
             }
@@ -233,10 +242,14 @@ actor HostedStage {
             try await canary(link)
             tell(.proven)
         } catch {
-            guard !hasEnded else { return }
-            end(.unproven, (error as? StageObstacle)?.reason ?? "\(error)")
-            halt()
+            fail(.unproven, "\(error)")
         }
+    }
+
+    private func fail(_ status: StageStatus, _ reason: String) {
+        guard !hasEnded else { return }
+        end(status, reason)
+        halt()
     }
 
     private func canary(_ link: ControlLink) async throws {
