@@ -39,8 +39,8 @@ extension ControlPlane {
         return ruling.map { $0.began.advanced(by: timings.leaderGrace) <= now } ?? false
     }
 
-    /// Whether every member has spoken or is known to be dead. What a node knows soon after its own start is not enough:
-    /// all may have started at once, and whoever does not answer yet is no more dead than this node was.
+    /// Whether every member has spoken or is known to be dead. Soon after its own start a node knows too little for
+    /// that: all may have started at once, and whoever does not answer yet is no more dead than this node was.
     private func knowsAll(_ leading: Leading, now: Instant) -> Bool {
         state.members.keys.allSatisfy { member in
             if member == node || leading.heard.contains(member) { return true }

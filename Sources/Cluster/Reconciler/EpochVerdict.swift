@@ -13,7 +13,7 @@ enum EpochVerdict {
 }
 
 extension ReconcilerView {
-    /// Judges an epoch. One stage that dies takes its neighbours along, and their word may come first, so it counts only
+    /// Judges an epoch. One stage that dies takes its neighbours along, and their word may come first: it counts only
     /// when no cause has followed it.
     func verdict(on placement: PlacedReplica) -> EpochVerdict {
         if let lost = placement.stages.first(where: { isLost($0.node) }) { return .lost(lost.node) }
