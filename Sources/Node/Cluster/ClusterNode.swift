@@ -47,6 +47,7 @@ struct ClusterNode: Sendable {
         let store = try IdentityStore(dataDirectory: FilePath(around.dataFolder))
         let founding = Founding(folder: around.dataFolder)
         let hosts = settings.advertised.isEmpty ? ClusterSettings.hosts(boundTo: settings.host) : settings.advertised
+        let isReturning = store.identity.credentials != nil && !founding.isUnderWay
         let seeds = try await Self.enter(settings, store, founding, hosts)
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
@@ -80,6 +81,7 @@ struct ClusterNode: Sendable {
         member.addresses = hosts.map { "\(PeerAddress(host: $0, port: fabric.port))" }
         var told = ClusterServiceSettings(member: member, founds: founding.isUnderWay, fabric: fabric)
         told.foundedCluster = credentials.cluster.value
+        told.isReturning = isReturning
         told.seeds = seeds
         let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
         let planner = ClusterPlanner { deployment in try await library.footprint(deployment.digest) }
@@ -91,8 +93,7 @@ struct ClusterNode: Sendable {
         }
         ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
         let service = try await ClusterService.open(
-            told, store: try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite"), ports: ports,
-            logger: around.logger)
+            told, store: try Self.memory(of: credentials, around), ports: ports, logger: around.logger)
         late.value = service
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
@@ -107,6 +108,20 @@ struct ClusterNode: Sendable {
             service: service, security: security, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
             founding: founding, logger: around.logger)
+    }
+
+    /// The memory of the control plane, without one that an earlier identity left.
+    private static func memory(
+        of credentials: NodeCredentials, _ around: Surroundings
+    ) throws(StoreFailure) -> SQLiteEventStore {
+        let owner = StoreOwner(cluster: credentials.cluster.value, node: credentials.node)
+        let memory = try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite", owner: owner)
+        if let foreigner = memory.foreigner {
+            around.logger.warning(
+                "the memory of another identity was set aside; this node begins without",
+                metadata: ["of": "\(foreigner)", "to": "\(memory.setAside.last ?? "?")"])
+        }
+        return memory
     }
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.
