@@ -67,6 +67,8 @@ package enum Limits {
     package static let connectMilliseconds: Int64 = 3000
     /// Connections waiting to be accepted.
     package static let backlog: Int32 = 128
+    /// Links of one door whose peers have shown who they are.
+    package static let openLinks = 4096
     /// Nodes watched for clones.
     package static let watchedNodes = 4096
     /// Superseded sessions remembered of one node.

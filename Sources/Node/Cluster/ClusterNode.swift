@@ -18,6 +18,8 @@ import Vocabulary
 struct ClusterNode: Sendable {
     let service: ClusterService
     let security: ClusterSecurity
+    /// Links of this node to runners on other machines.
+    let door: LinkDoor
     let stages: StageHost
     let library: ModelLibrary
     let peers: PeerClient
@@ -26,6 +28,7 @@ struct ClusterNode: Sendable {
     private let hosting: StageHosting
     private let office: CertificateOffice
     private let server: PeerServer
+    private let trustChanges: AsyncStream<Void>
     private let founding: Founding
     private let logger: Logger
 
@@ -52,6 +55,8 @@ struct ClusterNode: Sendable {
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
         let late = LateService()
+        let door = LinkDoor(security: security, gate: Self.gate())
+        let (trustChanges, trustChanged) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let peers = PeerClient(security: security) { await late.value?.member($0) }
         let stages = StageHost(node: credentials.node, peers: peers)
         let library = ModelLibrary(
@@ -64,7 +69,8 @@ struct ClusterNode: Sendable {
         let reception = JoinReception(
             store: store, peers: peers, versions: JoinVersions(release: NodeService.version), service: late)
         let office = CertificateOffice(
-            store: store, security: security, service: late, peers: peers, logger: around.logger)
+            store: store, security: security, service: late, peers: peers, renewed: { trustChanged.yield(()) },
+            logger: around.logger)
         let routes = PeerRoutes(joins: reception, renewals: office, stages: stages, library: library)
 
         var member = Member(
@@ -91,23 +97,26 @@ struct ClusterNode: Sendable {
             reading.holds = shelf.value
             return reading
         }
-        ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
+        ports.membersChanged = { members, removed in
+            security.trust = PeerTrust(members, removed: removed)
+            trustChanged.yield(())
+        }
         let service = try await ClusterService.open(
             told, store: try Self.memory(of: credentials, around), ports: ports, logger: around.logger)
         late.value = service
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
+            address: settings.host, threads: settings.threads, pass: { security.pass },
             library: library,
             deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
         return ClusterNode(
-            service: service, security: security, stages: stages, library: library, peers: peers,
+            service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
-            founding: founding, logger: around.logger)
+            trustChanges: trustChanges, founding: founding, logger: around.logger)
     }
 
     /// The memory of the control plane, without one that an earlier identity left.
@@ -157,13 +166,17 @@ struct ClusterNode: Sendable {
         return settings.seeds + told.map { PeerAddress(host: $0.host, port: $0.port) }
     }
 
+    private static func gate() -> ConnectionGate {
+        ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+    }
+
     private static func channelSecurity(
         _ security: ClusterSecurity, _ reception: JoinReception, _ logger: Logger
     ) -> ChannelSecurity {
         ChannelSecurity { host, port, loop, proven in
             let door = ClusterPort(
                 security: security,
-                gate: ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) },
+                gate: Self.gate(),
                 versions: JoinVersions(release: NodeService.version),
                 joins: reception,
                 refused: { address, refusal in
@@ -188,6 +201,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.stages.run(self.hosting) }
             group.addTask { await self.office.run() }
             group.addTask { await self.settleFounding() }
+            group.addTask { await self.passOnTrust() }
             group.addTask { await self.serve() }
         }
         await peers.close()
@@ -200,6 +214,14 @@ struct ClusterNode: Sendable {
         } catch {
             logger.error(
                 "members cannot ask this node; choose another --data-port", metadata: ["why": "\(error)"])
+        }
+    }
+
+    /// Links that were made before count for no more than new ones: those of removed nodes end, on every runner too.
+    private func passOnTrust() async {
+        for await _ in trustChanges {
+            door.closeUntrusted()
+            await stages.renewTrust()
         }
     }
 
@@ -232,15 +254,6 @@ extension PeerTrust {
         for member in book { members[member.node] = .some(Fingerprint(hexadecimal: member.key)) }
         removed = gone
         refusesStrangers = !book.isEmpty
-    }
-}
-
-extension LinkCredentials {
-    /// What a node's runners show.
-    init(_ credentials: NodeCredentials) {
-        self.init(
-            chain: [credentials.certificate.der, credentials.authority.der], key: credentials.key.der,
-            authority: credentials.authority.der)
     }
 }
 
