@@ -185,7 +185,8 @@ let shellTests: [Target] = [
     tests(
         "RunnerTests",
         [
-            "Runner", "Cluster", "Identity", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"), nio("NIOPosix"),
+            "Runner", "Cluster", "Identity", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"),
+            nio("NIOPosix"),
         ]),
     tests(
         "TransportTests",

@@ -10,6 +10,8 @@ package enum Limits {
     package static let chainCertificates = 2
     /// Largest private key that is parsed. **Units:** bytes of DER.
     package static let privateKeyBytes = 1024
+    /// Identities of clusters that were left and are kept; beyond it the last one is replaced.
+    package static let leftIdentities = 5
     /// Largest file of the identity folder. **Units:** bytes.
     package static let fileBytes = 16 << 10
 

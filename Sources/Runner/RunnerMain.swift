@@ -160,7 +160,7 @@ extension RunnerMain {
         let dial: @Sendable (LinkTarget, any FrameLinkDelegate) async throws -> FrameLink = { target, delegate in
             let options = try LinkEndpoint.Options(
                 to: target, conditions: configuration.conditions,
-                secure: door.map { door in { try door.dial($0, named: $1) } })
+                secure: door.map { $0.dial(_:named:) })
             return try await LinkEndpoint(on: eventLoop, options: options).connect(
                 to: target.address, delegate: delegate)
         }

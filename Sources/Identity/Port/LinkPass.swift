@@ -1,4 +1,4 @@
-package import Cluster
+import Cluster
 import Vocabulary
 
 /// What a node hands to its runners, at their start and whenever it changes: what proves whose they are, and whom the

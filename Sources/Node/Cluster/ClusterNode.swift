@@ -50,8 +50,8 @@ struct ClusterNode: Sendable {
         let store = try IdentityStore(dataDirectory: FilePath(around.dataFolder))
         let founding = Founding(folder: around.dataFolder)
         let hosts = settings.advertised.isEmpty ? ClusterSettings.hosts(boundTo: settings.host) : settings.advertised
-        let isReturning = store.identity.credentials != nil && !founding.isUnderWay
-        let seeds = try await Self.enter(settings, store, founding, hosts)
+        let known = founding.isUnderWay ? nil : store.identity.credentials?.node
+        let seeds = try await Self.enter(settings, store, founding, hosts, around)
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
         let late = LateService()
@@ -71,12 +71,10 @@ struct ClusterNode: Sendable {
         let office = CertificateOffice(
             store: store, security: security, service: late, peers: peers, renewed: { trustChanged.yield(()) },
             logger: around.logger)
-        let routes = PeerRoutes(joins: reception, renewals: office, stages: stages, library: library)
+        let routes = PeerRoutes(
+            joins: reception, renewals: office, leaving: LeaveOffice(service: late), stages: stages, library: library)
 
-        var member = Member(
-            node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
-            tags: settings.tags, role: store.authority == nil ? .worker : .full)
-        member.key = credentials.key.fingerprint.description
+        var member = Self.member(settings, credentials, isWorker: store.authority == nil)
         let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
         member.dataPort = UInt32(dataPort)
         let boot = try BootNumber.next(in: around.dataFolder)
@@ -87,7 +85,7 @@ struct ClusterNode: Sendable {
         member.addresses = hosts.map { "\(PeerAddress(host: $0, port: fabric.port))" }
         var told = ClusterServiceSettings(member: member, founds: founding.isUnderWay, fabric: fabric)
         told.foundedCluster = credentials.cluster.value
-        told.isReturning = isReturning
+        told.isReturning = known == credentials.node
         told.seeds = seeds
         let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
         let planner = ClusterPlanner { deployment in try await library.footprint(deployment.digest) }
@@ -108,8 +106,7 @@ struct ClusterNode: Sendable {
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
             address: settings.host, threads: settings.threads, pass: { security.pass },
-            library: library,
-            deployment: { await service.effectiveState.deployments[$0] },
+            library: library, deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
@@ -117,6 +114,16 @@ struct ClusterNode: Sendable {
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
             trustChanges: trustChanges, founding: founding, logger: around.logger)
+    }
+
+    private static func member(
+        _ settings: ClusterSettings, _ credentials: NodeCredentials, isWorker: Bool
+    ) -> Member {
+        var member = Member(
+            node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
+            tags: settings.tags, role: isWorker ? .worker : .full)
+        member.key = credentials.key.fingerprint.description
+        return member
     }
 
     /// The memory of the control plane, without one that an earlier identity left.
@@ -135,7 +142,8 @@ struct ClusterNode: Sendable {
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.
     private static func enter(
-        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String]
+        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String],
+        _ around: Surroundings
     ) async throws -> [PeerAddress] {
         guard let ticket = settings.ticket else {
             if store.identity.credentials == nil {
@@ -152,11 +160,22 @@ struct ClusterNode: Sendable {
             return settings.seeds + ticket.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
         }
         let addresses = settings.port == 0 ? [] : hosts.map { PeerAddress(host: $0, port: settings.port).description }
+        // Nothing is lost by leaving a cluster of one that does nothing; it is left when the other lets this node in.
+        let identity =
+            try Departure(dataFolder: around.dataFolder).isAlone(store, founding, joining: ticket)
+            ? NodeIdentity.draw() : store.identity
         let joiner = Joiner(
-            identity: store.identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
+            identity: identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
             name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
             addresses: addresses.compactMap { try? ClusterAddress($0) })
         let answer = try await JoinClient { .current }.join(ticket, as: joiner)
+        if let left = store.identity.credentials?.cluster, identity.credentials == nil {
+            let kept = try store.leave(for: identity)
+            founding.end()
+            around.logger.warning(
+                "this machine left the cluster of its own, which had no other member and no deployment",
+                metadata: ["cluster": "\(left)", "kept": "\(kept)"])
+        }
         if store.identity.credentials == nil {
             try store.adopt(answer.credentials, authority: answer.authority)
         } else {

@@ -43,7 +43,7 @@ actor ControlLink {
     /// **Throws:** `LinkClosure` when the runner cannot be reached or refuses.
     func open(_ target: LinkTarget, through door: LinkDoor? = nil) async throws {
         let options = try LinkEndpoint.Options(
-            to: target, secure: door.map { door in { try door.dial($0, named: $1) } })
+            to: target, secure: door.map { $0.dial(_:named:) })
         let link = try await LinkEndpoint(on: eventLoop, options: options).connect(to: target.address, delegate: self)
         self.link = link
         try writer.hello(hello)
