@@ -109,7 +109,8 @@ struct ClusterNode: Sendable {
             library: library, deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
-            security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
+            door: LinkDoor(security: security, gate: Self.gate()), routes: routes, host: settings.host, port: dataPort,
+            logger: around.logger)
         return ClusterNode(
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
