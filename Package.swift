@@ -69,7 +69,6 @@ let shells: [Target] = [
         "Transport",
         [
             "Vocabulary", "Serving", "Wire", nio("NIOCore"), nio("NIOPosix"),
-            .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     shell(
         "Identity",
@@ -83,7 +82,7 @@ let shells: [Target] = [
     shell(
         "Runner",
         [
-            "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
+            "Vocabulary", "Serving", "Wire", "Transport", "Identity", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
         ]),
     shell(
         "Gateway",
@@ -183,7 +182,12 @@ let shellTests: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
-    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"), nio("NIOPosix")]),
+    tests(
+        "RunnerTests",
+        [
+            "Runner", "Cluster", "Identity", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"),
+            nio("NIOPosix"),
+        ]),
     tests(
         "TransportTests",
         [

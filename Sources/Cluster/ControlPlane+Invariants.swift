@@ -18,6 +18,7 @@ extension ControlPlane {
         if leading != nil, ruling != nil { return "leads with and without a majority" }
         if leading != nil, vote != node { return "leads term \(term) without its own vote" }
         if leading != nil, storage != nil { return "leads without a disk" }
+        if leading != nil || ruling != nil, hasForgotten { return "leads without its memory" }
         if ruling != nil, branch?.state == nil || branch?.leader != node { return "rules a branch that is not its own" }
         return nil
     }

@@ -60,6 +60,7 @@ extension ControlPlane {
         stored.entries = log.entries
         stored.fences = agent.fences
         stored.branch = branch
+        stored.hasForgotten = hasForgotten
         effects.persist = [.rebase(stored)]
     }
 
@@ -68,6 +69,11 @@ extension ControlPlane {
         var warnings: [String] = []
         if let storage {
             warnings.append("Nothing is kept on this node: \(storage) It takes no part in decisions meanwhile.")
+        }
+        if hasForgotten {
+            warnings.append(
+                "This node's memory of the cluster was lost; it takes no part in decisions until a leader has taken "
+                    + "it off the voters. Where nobody can lead without it, run 'skein leave --force' and begin anew.")
         }
         if ruling != nil {
             warnings.append("No majority of the voters answers; this node leads those it reaches (degraded).")

@@ -12,6 +12,8 @@ package struct ControlPlaneSettings: Sendable {
     package var founds: Bool
     /// Identity of a cluster that is founded here; 0 draws one.
     package var foundedCluster: UInt64 = 0
+    /// Whether the node was in its cluster before and its disk does not know any more what it decided there.
+    package var hasForgotten = false
     /// Whether a debug build stops at a broken invariant right after the input that broke it.
     package var assertsInvariants = true
 
@@ -52,6 +54,8 @@ package struct ControlPlane: Sendable {
     var storedIndex: UInt64
     var agent: StageAgent
     var branch: StoredBranch?
+    /// Whether the memory of an earlier life is lost: see `ControlPlane+Amnesia`.
+    package internal(set) var hasForgotten: Bool
 
     /// Index up to which entries are known to be committed.
     package internal(set) var commit: UInt64
@@ -85,6 +89,7 @@ package struct ControlPlane: Sendable {
     var reconciler = ReconcilerMemory()
     var joinSeed: NodeID?
     var nextJoin: Instant?
+    var retirement: Retirement?
     var hasLeft = false
     var hasStarted = false
     /// Until then a member that does not answer may still be starting, as this node was.
@@ -113,6 +118,7 @@ package struct ControlPlane: Sendable {
         storedIndex = log.last.index
         agent = StageAgent(node: node, fences: stored.fences)
         branch = stored.branch
+        hasForgotten = stored.hasForgotten
         highestTerm = stored.term
         promiseUntil = Instant(nanoseconds: .min)
         electionAt = Instant(nanoseconds: .max)
@@ -153,6 +159,7 @@ package struct ControlPlane: Sendable {
         tickElection(now: now)
         tickBranch(now: now)
         applyCommitted(now: now)
+        retire(now: now)
         mergeBranch(now: now)
         reconcile(now: now)
         tickLeading(now: now)
@@ -169,6 +176,7 @@ package struct ControlPlane: Sendable {
         othersStartUntil = now.advanced(by: timings.leaderGrace)
         clock.observe(state.results.floor)
         for entry in log.entries { clock.observe(entry.stamp) }
+        if settings.hasForgotten, !hasForgotten { forget() }
         if settings.founds, state.cluster == 0, log.last.index == 0 { found(now: now) }
         // A promise to a leader is not on disk, so a restarted voter keeps the longest it could have made.
         promiseUntil = term == 0 ? now : now.advanced(by: timings.promise)
@@ -276,6 +284,7 @@ package struct ControlPlane: Sendable {
         sooner(reconciler.settles(after: timings.settling, now: now))
         if state.cluster != 0 { sooner(nextReading) }
         sooner(joinSeed == nil ? nil : nextJoin)
+        if hasForgotten, leader != nil { sooner(retirement?.nextTry) }
         for row in pending.elements { sooner(row.value.nextTry) }
         return max(wake, now)
     }

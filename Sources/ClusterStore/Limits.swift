@@ -6,8 +6,8 @@ package enum StoreLimits {
     package static let fileBytes = 1 << 30
     /// The write-ahead log is cut back to this after a checkpoint. **Units:** bytes.
     static let logBytes = 16 << 20
-    /// Most damaged files kept aside; beyond that the last one is replaced.
-    static let damagedFiles = 5
+    /// Most files kept aside for one reason; beyond that the last one is replaced.
+    static let asideFiles = 5
     /// How long a start waits for another process that has the file. **Units:** seconds.
     static let busySeconds = 2.0
     /// Largest entry read back. **Units:** bytes.

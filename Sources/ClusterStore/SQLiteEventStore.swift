@@ -13,32 +13,42 @@ import Vocabulary
 package struct SQLiteEventStore: EventStore, Sendable {
     private let path: String
     private let fileBytes: Int
+    private let owner: StoreOwner?
     private var queue: DatabaseQueue
     /// Damage that the next `load` reports.
     private var damage: StoreFailure?
-    /// Where damaged files were put by this store, oldest first.
+    /// Where damaged files and those of others were put by this store, oldest first.
     package private(set) var setAside: [String] = []
+    /// Whose memory was found in the place and set aside, when it was somebody else's.
+    package private(set) var foreigner: StoreOwner?
 
     /// Opens the file at `path`, making it and its folder when they are not there.
+    ///
+    /// With an `owner`, a file of another one is set aside as `NAME.foreign-N`, as happens when an identity is deleted
+    /// and its memory is not.
     ///
     /// **Units:** `fileBytes` is the largest size of the file.
     /// **Throws:** `StoreFailure.full`, or `failed` when the place cannot be written, another process has the file, or
     /// it is of a later release.
-    package init(path: String, fileBytes: Int = StoreLimits.fileBytes) throws(StoreFailure) {
+    package init(
+        path: String, owner: StoreOwner? = nil, fileBytes: Int = StoreLimits.fileBytes
+    ) throws(StoreFailure) {
         self.path = path
+        self.owner = owner
         self.fileBytes = fileBytes
         do {
             try StoreFile.makePrivate(path)
-            queue = try StoreFile.open(path, fileBytes: fileBytes)
-        } catch let error where Self.isDamage(error) {
+            queue = try StoreFile.open(path, fileBytes: fileBytes, owner: owner)
+        } catch let error where Self.isDamage(error) || error is ForeignStore {
+            foreigner = (error as? ForeignStore)?.owner
             do {
-                setAside.append(try StoreFile.setAside(path))
+                setAside.append(try StoreFile.setAside(path, as: foreigner == nil ? "damaged" : "foreign"))
                 try StoreFile.makePrivate(path)
-                queue = try StoreFile.open(path, fileBytes: fileBytes)
+                queue = try StoreFile.open(path, fileBytes: fileBytes, owner: owner)
             } catch {
                 throw Self.translated(error, path)
             }
-            damage = Self.damage(error)
+            damage = foreigner == nil ? Self.damage(error) : nil
         } catch {
             throw Self.translated(error, path)
         }
@@ -82,9 +92,9 @@ package struct SQLiteEventStore: EventStore, Sendable {
     private mutating func replaceFile() throws(StoreFailure) {
         do {
             try queue.close()
-            setAside.append(try StoreFile.setAside(path))
+            setAside.append(try StoreFile.setAside(path, as: "damaged"))
             try StoreFile.makePrivate(path)
-            queue = try StoreFile.open(path, fileBytes: fileBytes)
+            queue = try StoreFile.open(path, fileBytes: fileBytes, owner: owner)
         } catch {
             throw Self.translated(error, path)
         }

@@ -5,9 +5,9 @@ import GRDB
 /// The file behind the store: private to its user, locked, checked when it is opened, and set aside when damaged.
 enum StoreFile {
     /// Version of the tables; a file of a later one is not touched.
-    private static let version = 1
+    private static let version = 2
 
-    static func open(_ path: String, fileBytes: Int) throws -> DatabaseQueue {
+    static func open(_ path: String, fileBytes: Int, owner: StoreOwner?) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.busyMode = .timeout(StoreLimits.busySeconds)
         configuration.journalMode = .wal
@@ -31,10 +31,13 @@ enum StoreFile {
                 throw StoreFailure.failed(
                     reason: "\(path) has version \(found), this release knows \(version); update it")
             }
-            if found == 0 {
-                try StoreTables.make(database)
+            if found == 0 { try StoreTables.make(database) }
+            if found == 1 { try StoreTables.addForgotten(database) }
+            if found < version {
+                try StoreTables.makeOwner(database)
                 try database.execute(sql: "PRAGMA user_version = \(version)")
             }
+            if let owner { try StoreTables.claim(for: owner, database) }
         }
         return queue
     }
@@ -50,10 +53,11 @@ enum StoreFile {
         }
     }
 
-    static func setAside(_ path: String) throws -> String {
+    /// Moves the file away, to the first free name that tells why; of too many the last one is replaced.
+    static func setAside(_ path: String, as why: String) throws -> String {
         let files = FileManager.default
-        let names = (1...StoreLimits.damagedFiles).map { "\(path).damaged-\($0)" }
-        let name = names.first { !files.fileExists(atPath: $0) } ?? "\(path).damaged-\(StoreLimits.damagedFiles)"
+        let names = (1...StoreLimits.asideFiles).map { "\(path).\(why)-\($0)" }
+        let name = names.first { !files.fileExists(atPath: $0) } ?? "\(path).\(why)-\(StoreLimits.asideFiles)"
         for ending in ["", "-wal", "-shm"] {
             if files.fileExists(atPath: name + ending) { try files.removeItem(atPath: name + ending) }
             guard files.fileExists(atPath: path + ending) else { continue }

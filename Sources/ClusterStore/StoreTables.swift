@@ -14,6 +14,7 @@ enum StoreTables {
         case base
         case snapshot
         case branch
+        case forgotten
     }
 
     static func make(_ database: Database) throws {
@@ -39,7 +40,11 @@ enum StoreTables {
         try put(.base, numbers([empty.baseIndex, empty.baseTerm]), database)
         try put(.snapshot, numbers([empty.snapshotTerm]) + empty.snapshot.encodedBytes, database)
         try put(.branch, [], database)
+        try put(.forgotten, [0], database)
     }
+
+    /// Adds what files of version 1 did not have.
+    static func addForgotten(_ database: Database) throws { try put(.forgotten, [0], database) }
 
     // MARK: Writing
 
@@ -58,6 +63,7 @@ enum StoreTables {
             try put(.base, numbers([base, term]), database)
         case .fence(let replica, let epoch): try fence(replica, epoch, database)
         case .branch(let branch): try put(.branch, branch.map { [1] + $0.encodedBytes } ?? [], database)
+        case .forgotten(let hasForgotten): try put(.forgotten, [hasForgotten ? 1 : 0], database)
         case .rebase(let stored): try rebase(stored, database)
         }
     }
@@ -68,6 +74,7 @@ enum StoreTables {
         try put(.base, numbers([stored.baseIndex, stored.baseTerm]), database)
         try put(.snapshot, numbers([stored.snapshotTerm]) + stored.snapshot.encodedBytes, database)
         try put(.branch, stored.branch.map { [1] + $0.encodedBytes } ?? [], database)
+        try put(.forgotten, [stored.hasForgotten ? 1 : 0], database)
         try append(stored.entries, database)
         for row in stored.fences.elements { try fence(row.key, row.value, database) }
     }
@@ -111,7 +118,7 @@ enum StoreTables {
             case .rebase(let stored):
                 total + stored.snapshot.encodedBytes.count
                     + stored.entries.reduce(0) { $0 + $1.encodedBytes.count + 64 }
-            case .election, .truncate, .compact, .clearEntries, .fence: total + StoreLimits.pageBytes
+            case .election, .truncate, .compact, .clearEntries, .fence, .forgotten: total + StoreLimits.pageBytes
             }
         }
     }
@@ -176,6 +183,7 @@ enum StoreTables {
         stored.snapshot = try decoded("the snapshot") { () throws(CodecError) in
             try ClusterState(bytes: Array(snapshot.dropFirst(8)))
         }
+        stored.hasForgotten = try part(.forgotten, atLeast: 1)[0] == 1
         let branch = try part(.branch, atLeast: 0)
         guard !branch.isEmpty else { return }
         stored.branch = try decoded("the branch") { () throws(CodecError) in

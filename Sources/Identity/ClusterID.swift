@@ -79,6 +79,16 @@ package struct NodeName: Hashable, Sendable, CustomStringConvertible {
     /// A name in the form of a host, for TLS libraries that compare host names.
     package var hostName: String { "\(node).\(cluster).skein.internal" }
 
+    /// Reads what `hostName` wrote, or returns nil for anything else.
+    package init?(hostName: String) {
+        let parts = hostName.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 4, let node = Hexadecimal.number(parts[0]),
+            let cluster = Hexadecimal.number(parts[1]).flatMap({ ClusterID($0) })
+        else { return nil }
+        self.init(cluster: cluster, node: NodeID(node))
+        guard self.hostName == hostName else { return nil }
+    }
+
     /// The URI.
     package var description: String { uri }
 }

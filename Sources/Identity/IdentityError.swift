@@ -45,8 +45,8 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
         case .inUse(let path, let process):
             "\(path) is in use by \(process); stop it, or give this one another data directory."
         case .alreadyMember(let cluster, let node):
-            "This machine is node \(node) of cluster \(cluster); leave that cluster first, or use another data "
-                + "directory."
+            "This machine is node \(node) of cluster \(cluster), and not alone there with nothing deployed; run "
+                + "'skein leave' on it first, or use another data directory (SKEIN_HOME)."
         case .notMember:
             "This node is in no cluster; found one with skein serve, or join one with the ticket that "
                 + "skein token create prints on one of its nodes."

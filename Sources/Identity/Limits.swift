@@ -10,6 +10,8 @@ package enum Limits {
     package static let chainCertificates = 2
     /// Largest private key that is parsed. **Units:** bytes of DER.
     package static let privateKeyBytes = 1024
+    /// Identities of clusters that were left and are kept; beyond it the last one is replaced.
+    package static let leftIdentities = 5
     /// Largest file of the identity folder. **Units:** bytes.
     package static let fileBytes = 16 << 10
 
@@ -67,6 +69,8 @@ package enum Limits {
     package static let connectMilliseconds: Int64 = 3000
     /// Connections waiting to be accepted.
     package static let backlog: Int32 = 128
+    /// Links of one door whose peers have shown who they are.
+    package static let openLinks = 4096
     /// Nodes watched for clones.
     package static let watchedNodes = 4096
     /// Superseded sessions remembered of one node.

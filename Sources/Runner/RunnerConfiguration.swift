@@ -1,3 +1,4 @@
+package import Identity
 package import LlamaEngine
 package import Serving
 package import Transport
@@ -103,14 +104,14 @@ package struct RemoteListening: Sendable, Codable {
     package var host: String
     /// Port to bind; 0 lets the system choose.
     package var port: Int
-    /// What proves whose runner it is; also used for links to other machines.
-    package var credentials: LinkCredentials
+    /// What proves whose runner it is, and whom it believes; also used for links to other machines.
+    package var pass: LinkPass
 
     /// Makes settings.
-    package init(host: String, port: Int, credentials: LinkCredentials) {
+    package init(host: String, port: Int, pass: LinkPass) {
         self.host = host
         self.port = port
-        self.credentials = credentials
+        self.pass = pass
     }
 }
 
@@ -123,6 +124,8 @@ package enum RunnerCommand: Sendable, Codable {
     ///
     /// `costs` are those of every stage, entry stage first; nil when one could not be timed.
     case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?)
+    /// Prove whose runner it is with this from now on, and believe whom it says; links of others are closed.
+    case trust(LinkPass)
     /// Say where the time went.
     case report
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Identity
 import LlamaEngine
 import NIOCore
 import NIOPosix
@@ -39,6 +40,7 @@ package enum RunnerMain {
                         return 1
                     }
                     report(.ready)
+                case .trust(let pass): try stage.trust(pass)
                 case .report: report(.times(await stage.times()))
                 case .configure: throw RunnerError.badCommand(reason: "a second configuration")
                 }
@@ -95,6 +97,8 @@ package enum RunnerMain {
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
     let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?) async throws -> Void
+    /// Goes by another certificate and trust.
+    let trust: @Sendable (LinkPass) throws -> Void
     /// Where the time went so far.
     let times: @Sendable () async -> StageTimes
 }
@@ -157,9 +161,14 @@ extension RunnerMain {
             }
             exit(3)
         }
+        let door = try configuration.remote.map { remote in
+            LinkDoor(security: try ClusterSecurity(remote.pass) { .current }, gate: ConnectionGate(now: uptime))
+        }
+        let trust: @Sendable (LinkPass) throws -> Void = { try door?.adopt($0) }
         let dial: @Sendable (LinkTarget, any FrameLinkDelegate) async throws -> FrameLink = { target, delegate in
             let options = try LinkEndpoint.Options(
-                to: target, with: configuration.remote?.credentials, conditions: configuration.conditions)
+                to: target, conditions: configuration.conditions,
+                secure: door.map { $0.dial(_:named:) })
             return try await LinkEndpoint(on: eventLoop, options: options).connect(
                 to: target.address, delegate: delegate)
         }
@@ -176,16 +185,16 @@ extension RunnerMain {
             settings.canTrim = configuration.speculation != .off
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
-            try await listen(eventLoop, configuration) { driver }
+            try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
                 connect: { next, _, costs in
                     if let costs { await driver.adopt(CostBatchPolicy(costs)) }
                     if let next { try await driver.dialled(dial(next, driver)) }
                     try await opened { report in await driver.whenOpened(report) }
-                }, times: { await driver.times })
+                }, trust: trust, times: { await driver.times })
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
-        try await listen(eventLoop, configuration) { driver }
+        try await listen(eventLoop, configuration, door) { driver }
         return RunningStage(
             connect: { next, entry, _ in
                 guard let target = configuration.isLast ? entry : next else {
@@ -193,11 +202,14 @@ extension RunnerMain {
                 }
                 try await driver.dialled(dial(target, driver))
                 try await opened { report in await driver.whenOpened(report) }
-            }, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) })
+            }, trust: trust, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) })
     }
 
+    /// A clock that only goes forward, for the gate.
+    private static func uptime() -> Instant { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+
     private static func listen(
-        _ eventLoop: any EventLoop, _ configuration: RunnerConfiguration,
+        _ eventLoop: any EventLoop, _ configuration: RunnerConfiguration, _ door: LinkDoor?,
         accept: @escaping @Sendable () -> any FrameLinkDelegate
     ) async throws {
         let channel = try await LinkEndpoint(on: eventLoop).listen(at: configuration.listen, accept: accept)
@@ -206,9 +218,9 @@ extension RunnerMain {
             address = .tcp(host: host, port: port)
         }
         var remotePort: Int?
-        if let remote = configuration.remote {
+        if let remote = configuration.remote, let door {
             var options = LinkEndpoint.Options()
-            options.tls = try remote.credentials.configuration(dialling: false)
+            options.secure = { try door.accept($0) }
             let open = try await LinkEndpoint(on: eventLoop, options: options)
                 .listen(at: .tcp(host: remote.host, port: remote.port), accept: accept)
             remotePort = open.localAddress?.port

@@ -11,6 +11,7 @@ struct Figures {
     var calmAt: Int64 = 0
     var degradedCommands = 0
     var servedEpochs = 0
+    var lostMemories = 0
     /// Whether everything should become well from now on.
     var isMeasuring = false
     private var lookedAt: Int64 = 0
@@ -53,6 +54,8 @@ package struct Outcome: Hashable, Sendable {
     package var degradedCount: Int
     /// Times a stage began to serve.
     package var servedCount: Int
+    /// Times a disk lost everything.
+    package var forgottenCount: Int
     /// Terms that had a leader by majority.
     package var termCount: Int
     /// What must never happen and did; nil when all is well.
@@ -70,7 +73,7 @@ extension World {
             messagesPerNodePerSecond: Double(figures.messages) / Double(nodes.count) / seconds,
             bytesPerNodePerSecond: Double(figures.bytes) / Double(nodes.count) / seconds, digest: ledger.digest,
             acknowledgedCount: ledger.acknowledged.count, degradedCount: figures.degradedCommands,
-            servedCount: figures.servedEpochs,
+            servedCount: figures.servedEpochs, forgottenCount: figures.lostMemories,
             termCount: ledger.termCount, violation: ledger.violation)
     }
 

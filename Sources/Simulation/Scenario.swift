@@ -11,6 +11,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case staleEpoch = "stale-epoch"
     /// Messages that have arrived are never taken off the books.
     case unboundedGrowth = "unbounded-growth"
+    /// A node whose disk lost everything goes on as if it were new.
+    case denied = "denied-amnesia"
 }
 
 /// What a simulated world is made of; drawn from its seed, or chosen.

@@ -2,7 +2,7 @@ import Cluster
 import Vocabulary
 
 /// A disk in memory with the faults of a real one: it is full for a while, it loses what was being written when the
-/// power went, and of a batch it may keep any prefix.
+/// power went, of a batch it may keep any prefix, and it may lose everything and say so.
 struct SimulatedDisk: EventStore {
     private(set) var stored: StoredCluster
     /// Every write fails while it is full.
@@ -23,6 +23,11 @@ struct SimulatedDisk: EventStore {
         lastBatch = records
         writes += 1
         for record in records { stored.apply(record) }
+    }
+
+    /// Everything on it is gone, and whoever opens it is told.
+    mutating func lose() {
+        (stored, before, lastBatch) = (StoredCluster(), nil, [])
     }
 
     /// The power went while the last batch was being written: a prefix of it lasts. Only legal before anything of the

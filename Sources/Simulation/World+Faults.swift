@@ -11,6 +11,7 @@ extension World {
         case 0..<3:
             guard nodes[victim].isUp else { break }
             crash(victim)
+            if memoryRandom.below(3) == 0, maySpare(victim) { loseMemory(victim) }
             heap.push(.restart(node: victim), at: time + pause)
         case 3..<5: partition(pause)
         case 5:
@@ -60,6 +61,24 @@ extension World {
         }
     }
 
+    /// Whether the cluster can do without what this node knows: one memory at a time, and never that of a voter whose
+    /// vote every majority needs, as nothing brings that cluster back.
+    private func maySpare(_ index: Int) -> Bool {
+        nodes.indices.allSatisfy { other in
+            let brain = nodes[other].brain
+            let isNeeded = brain.currentVoters.contains(nodes[index].id) && brain.currentVoters.count < 3
+            let hasForgotten = brain.hasForgotten || (settings[other].hasForgotten && !nodes[other].isUp)
+            return !isNeeded && !hasForgotten && brain.state.cluster != 0
+        }
+    }
+
+    private mutating func loseMemory(_ index: Int) {
+        nodes[index].disk.lose()
+        figures.lostMemories += 1
+        settings[index].founds = false
+        settings[index].hasForgotten = scenario.mutation != .denied
+    }
+
     mutating func crash(_ index: Int) {
         guard nodes[index].isUp else { return }
         nodes[index].isUp = false
@@ -78,13 +97,14 @@ extension World {
         settings[index].seed = settings[index].seed &* 6_364_136_223_846_793_005 &+ 1
         // A restarted node finds its cluster on its disk; only the very first start may found one.
         let stored = nodes[index].disk.stored
+        if stored != StoredCluster() { settings[index].hasForgotten = false }
         nodes[index].brain = ControlPlane(settings: settings[index], stored: stored)
         // A monotonic clock starts anew with its machine.
         nodes[index].clockOffset = Int64(faultRandom.below(1_000_000)) * 1_000_000 - time
         ledger.restarted(index, stored.snapshot.index)
         give(.wallClock(wall(of: index)), to: index)
-        if index > 0, stored.snapshot.cluster == 0, stored.entries.isEmpty {
-            give(.join(seed: nodes[0].id), to: index)
+        if index > 0 || !settings[index].founds, stored.snapshot.cluster == 0, stored.entries.isEmpty {
+            give(.join(seed: nodes[index == 0 ? 1 : 0].id), to: index)
         }
         heap.push(.measure(node: index, life: nodes[index].life), at: time)
     }

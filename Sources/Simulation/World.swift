@@ -17,6 +17,7 @@ package struct World {
     var faultRandom: SeededRandom
     var workRandom: SeededRandom
     var runnerRandom: SeededRandom
+    var memoryRandom: SeededRandom
     /// Directed pairs that are cut, `from * count + to`.
     var cuts: Set<Int> = []
     var isCalm = false
@@ -32,6 +33,7 @@ package struct World {
         faultRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0001)
         workRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0002)
         runnerRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0003)
+        memoryRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0005)
         var random = SeededRandom(seed: scenario.seed ^ 0xA5A5_0004)
         let members = (0..<scenario.nodeCount).map { index in
             let identity = UInt64(index + 1) << 32 | (random.next() & 0xFFFF_0000) | UInt64(index)

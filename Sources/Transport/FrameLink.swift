@@ -19,6 +19,9 @@ package final class FrameLink: Sendable {
     /// After the handshake: only frames of the agreed version pass. Call on the event loop.
     package func establish(_ agreed: FrameRules) { rules.value = agreed }
 
+    /// Whether the handshake is over. Call on the event loop.
+    var isEstablished: Bool { rules.value != .handshake }
+
     /// Sends whole frames. Frames sent from one thread arrive in that order.
     package func send(_ frames: ByteBuffer) { channel.writeAndFlush(frames, promise: nil) }
 

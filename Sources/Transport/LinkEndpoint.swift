@@ -1,37 +1,37 @@
 package import NIOCore
 import NIOPosix
-package import NIOSSL
 import Wire
 
 /// Makes links: listens and connects, over TCP or Unix sockets, in the clear or with TLS.
 package struct LinkEndpoint: Sendable {
     /// Settings of one side.
     package struct Options: Sendable {
-        /// TLS of this side; nil sends in the clear, which is for one machine only.
-        package var tls: TLSConfiguration?
-        /// Name the peer's certificate is checked against, for connecting sides with TLS.
-        package var serverName: String?
+        /// Adds TLS to a new connection, on its event loop; what throws closes it. Nil sends in the clear, which is for
+        /// one machine only.
+        package var secure: (@Sendable (any Channel) throws -> Void)?
         /// Conditions on what this side sends.
         package var conditions = LinkConditions()
         /// How long connecting may take. **Units:** seconds.
         package var connectSeconds: Int64 = 10
+        /// How long an accepted connection may take to shake hands, from its beginning. **Units:** seconds.
+        package var handshakeSeconds: Int64 = 20
 
         /// In the clear, without conditions.
         package init() {}
 
-        /// What connecting to `target` takes.
+        /// What connecting to `target` takes; `secure` adds TLS that lets only the node of the name answer.
         ///
-        /// **Throws:** `LinkClosure.failed` when it is on another machine and there are no usable credentials.
+        /// **Throws:** `LinkClosure.failed` when it is on another machine and there is no TLS to reach it with.
         package init(
-            to target: LinkTarget, with credentials: LinkCredentials?, conditions: LinkConditions = LinkConditions()
+            to target: LinkTarget, conditions: LinkConditions = LinkConditions(),
+            secure: (@Sendable (any Channel, String) throws -> Void)?
         ) throws(LinkClosure) {
             self.conditions = conditions
             guard let name = target.serverName else { return }
-            guard let credentials else {
+            guard let secure else {
                 throw .failed(reason: "\(target) is on another machine, and this runner has no certificate")
             }
-            tls = try credentials.configuration(dialling: true)
-            serverName = name
+            self.secure = { try secure($0, name) }
         }
     }
 
@@ -56,17 +56,14 @@ package struct LinkEndpoint: Sendable {
         at address: LinkAddress, accept: @escaping @Sendable () -> any FrameLinkDelegate
     ) async throws(LinkClosure) -> any Channel {
         do {
-            let context = try tlsContext()
             let bootstrap = ServerBootstrap(group: eventLoop)
                 .serverChannelOption(.backlog, value: Self.backlog)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        if let context {
-                            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
-                        }
-                        _ = try configure(channel, delegate: accept())
+                        try options.secure?(channel)
+                        expectHandshake(on: try configure(channel, delegate: accept()))
                     }
                 }
             switch address {
@@ -88,17 +85,13 @@ package struct LinkEndpoint: Sendable {
         to address: LinkAddress, delegate: any FrameLinkDelegate
     ) async throws(LinkClosure) -> FrameLink {
         do {
-            let context = try tlsContext()
             let made = eventLoop.makePromise(of: FrameLink.self)
             let bootstrap = ClientBootstrap(group: eventLoop)
                 .connectTimeout(.seconds(options.connectSeconds))
                 .channelOption(.recvAllocator, value: Self.receiveAllocator)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        if let context {
-                            let handler = try NIOSSLClientHandler(context: context, serverHostname: options.serverName)
-                            try channel.pipeline.syncOperations.addHandler(handler)
-                        }
+                        try options.secure?(channel)
                         made.succeed(try configure(channel, delegate: delegate))
                     }
                 }
@@ -124,8 +117,12 @@ package struct LinkEndpoint: Sendable {
         AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65536, maximum: receiveBufferByteCount)
     }
 
-    private func tlsContext() throws -> NIOSSLContext? {
-        try options.tls.map { try NIOSSLContext(configuration: $0) }
+    /// Whoever is let in and says nothing does not stay.
+    private func expectHandshake(on link: FrameLink) {
+        let deadline = link.channel.eventLoop.scheduleTask(in: .seconds(options.handshakeSeconds)) {
+            if !link.isEstablished { link.channel.close(promise: nil) }
+        }
+        link.channel.closeFuture.whenComplete { _ in deadline.cancel() }
     }
 
     private func configure(_ channel: any Channel, delegate: any FrameLinkDelegate) throws -> FrameLink {

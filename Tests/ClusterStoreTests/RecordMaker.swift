@@ -12,7 +12,7 @@ struct RecordMaker {
     mutating func batch() -> [StoredRecord] { (0..<(1 + random.below(4))).map { _ in record() } }
 
     private mutating func record() -> StoredRecord {
-        switch random.below(24) {
+        switch random.below(25) {
         case 0, 1: return .election(term: number(), vote: random.below(3) == 0 ? nil : NodeID(number()))
         case 2: return .truncate(from: place())
         case 3: return .snapshot(state(), term: number())
@@ -20,6 +20,7 @@ struct RecordMaker {
         case 5: return .clearEntries(base: number(), term: number())
         case 6, 7, 8: return .fence(replica(), Epoch(term: number(), number: number()))
         case 9: return .branch(random.below(2) == 0 ? nil : branch())
+        case 24: return .forgotten(random.below(2) == 0)
         case 10: return random.below(4) == 0 ? .rebase(stored()) : .append([])
         default: return .append((0..<random.below(6)).map { _ in entry() })
         }
@@ -87,6 +88,7 @@ struct RecordMaker {
         stored.entries = (0..<random.below(20)).map { _ in entry() }
         stored.fences[replica()] = Epoch(term: number(), number: number())
         stored.branch = random.below(2) == 0 ? nil : branch()
+        stored.hasForgotten = random.below(2) == 0
         return stored
     }
 }

@@ -164,6 +164,49 @@ import Vocabulary
         }
     }
 
+    @Test func `a memory of another identity is set aside, and one without a name becomes its opener's`() throws {
+        try Self.withFolder { folder in
+            let path = "\(folder)/cluster.sqlite"
+            let old = StoreOwner(cluster: 7, node: NodeID(1))
+            do {
+                var store = try SQLiteEventStore(path: path)
+                try store.write([.election(term: 4, vote: NodeID(1))])
+            }
+            for _ in 0..<2 {
+                var store = try SQLiteEventStore(path: path, owner: old)
+                #expect(store.foreigner == nil && store.setAside.isEmpty)
+                #expect(try store.load().term == 4)
+            }
+            for other in [StoreOwner(cluster: 8, node: NodeID(1)), StoreOwner(cluster: 8, node: NodeID(2))] {
+                var store = try SQLiteEventStore(path: path, owner: other)
+                #expect(store.foreigner != nil && store.foreigner != other)
+                #expect(try store.load() == StoredCluster())
+                try store.write([.election(term: 9, vote: nil)])
+            }
+            var kept = try SQLiteEventStore(path: "\(path).foreign-1", owner: old)
+            #expect(try kept.load().term == 4)
+        }
+    }
+
+    @Test func `a file of the first version is taken over`() throws {
+        try Self.withFolder { folder in
+            let path = "\(folder)/cluster.sqlite"
+            do {
+                var store = try SQLiteEventStore(path: path)
+                try store.write([.election(term: 4, vote: NodeID(1))])
+            }
+            try DatabaseQueue(path: path).write {
+                try $0.execute(
+                    sql: "DROP TABLE owner; DELETE FROM part WHERE name = 'forgotten'; PRAGMA user_version = 1")
+            }
+            var store = try SQLiteEventStore(path: path, owner: StoreOwner(cluster: 7, node: NodeID(1)))
+            let loaded = try store.load()
+            #expect(loaded.term == 4 && !loaded.hasForgotten)
+            try store.write([.forgotten(true)])
+            #expect(try store.load().hasForgotten)
+        }
+    }
+
     @Test func `a second process with the same folder is refused`() throws {
         try Self.withFolder { folder in
             let path = "\(folder)/cluster.sqlite"

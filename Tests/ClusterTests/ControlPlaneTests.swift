@@ -121,6 +121,22 @@ import Vocabulary
         #expect(nodes.leaders.count == 1 && nodes.leaders.first != old)
     }
 
+    /// The founder of a cluster of two is its only voter, and could not leave otherwise.
+    @Test(arguments: 2...4)
+    func `a leader that drains hands over and can be removed`(count: Int) throws {
+        var nodes = Nodes(count)
+        let old = try #require(nodes.leaders.first)
+        nodes.command(.drain(Nodes.id(old), true), at: old)
+        nodes.run(.seconds(8))
+        let new = try #require(nodes.leaders.first)
+        #expect(nodes.leaders.count == 1 && new != old)
+        #expect(!nodes.brains[new].currentVoters.contains(Nodes.id(old)))
+        let id = nodes.command(.remove(Nodes.id(old)), at: new)
+        nodes.run(.seconds(2))
+        #expect(isDone(nodes.outcomes[id]))
+        #expect(nodes.brains[new].state.members.count == count - 1)
+    }
+
     @Test func `a vote lasts before it is said`() throws {
         var voter = ControlPlane(settings: Nodes.settings(1))
         let request = VoteRequest(kind: .vote, term: 5, lastIndex: 9, lastTerm: 4, predecessor: 0)

@@ -83,6 +83,16 @@ struct Nodes {
         give(.wallClock(1_700_000_000_000), to: index)
     }
 
+    /// The node starts again with a disk that lost everything.
+    mutating func forget(_ index: Int) {
+        stored[index] = StoredCluster()
+        var settings = Self.settings(index, seed: 9)
+        (settings.founds, settings.hasForgotten) = (false, true)
+        brains[index] = ControlPlane(settings: settings)
+        give(.wallClock(1_700_000_000_000), to: index)
+        give(.join(seed: Self.id(index == 0 ? 1 : 0)), to: index)
+    }
+
     var leaders: [Int] { brains.indices.filter { !isolated.contains($0) && brains[$0].isLeader } }
 }
 

@@ -193,7 +193,7 @@ enum LinkCheck {
         return echoed
     }
 
-    private final class Asker: ChannelInboundHandler {
+    final class Asker: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
 

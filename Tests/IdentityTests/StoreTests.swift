@@ -182,6 +182,31 @@ import Vocabulary
         }
     }
 
+    @Test func `whoever leaves is a new node, and its old identity is kept beside`() async throws {
+        try await TemporaryFolder.with { folder in
+            let place = FilePath(folder)
+            #expect(try IdentityStore.peek(dataDirectory: place) == nil)
+            #expect(IdentityStore.holder(dataDirectory: place) == nil)
+            var nodes: Set<NodeID> = []
+            for round in 1...(Identity.Limits.leftIdentities + 2) {
+                let store = try IdentityStore(dataDirectory: place)
+                #expect(IdentityStore.holder(dataDirectory: place) == getpid())
+                #expect(throws: IdentityError.notMember) { try store.leave() }
+                _ = try store.found(try #require(ClusterID(0xC1)), now: .current)
+                let old = store.identity.node
+                #expect(try IdentityStore.peek(dataDirectory: place)?.node == old)
+                let kept = try store.leave()
+                #expect("\(kept)".hasSuffix(".left-\(min(round, Identity.Limits.leftIdentities))"))
+                #expect(try String(contentsOfFile: "\(kept)", encoding: .utf8).contains("node \(old)"))
+                #expect(store.identity.node != old && store.identity.credentials == nil && store.authority == nil)
+                nodes.insert(old)
+            }
+            #expect(nodes.count == Identity.Limits.leftIdentities + 2)
+            #expect(IdentityStore.holder(dataDirectory: place) == nil)
+            #expect(try IdentityStore(dataDirectory: place).identity.credentials == nil)
+        }
+    }
+
     @Test func `renewed credentials replace the old ones, and foreign ones do not`() async throws {
         try await TemporaryFolder.with { folder in
             var expected: NodeCertificate?

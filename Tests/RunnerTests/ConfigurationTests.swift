@@ -1,4 +1,6 @@
+import Cluster
 import Foundation
+import Identity
 import Serving
 import Synchronization
 import Testing
@@ -31,7 +33,7 @@ enum Configurations {
             .configure(configuration), .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil),
             .connect(
                 next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs]),
-            .report,
+            .report, .trust(try Self.pass),
         ]
         for command in commands {
             let line = try JSONEncoder().encode(command)
@@ -47,6 +49,19 @@ enum Configurations {
             let line = try JSONEncoder().encode(report)
             #expect(!line.contains(UInt8(ascii: "\n")))
             #expect(try Self.same(report, try JSONDecoder().decode(RunnerReport.self, from: line)))
+        }
+    }
+
+    private static var pass: LinkPass {
+        get throws {
+            let node = NodeID(7)
+            let authority = try ClusterAuthority.found(try #require(ClusterID(3)), now: .current)
+            let key = NodeKey()
+            let certificate = try authority.issue(try key.signingRequest(for: node), for: node, now: .current)
+            var trust = PeerTrust()
+            trust.removed = [NodeID(9)]
+            return LinkPass(
+                try NodeCredentials(key: key, certificate: certificate, authority: authority.certificate), trust)
         }
     }
 

@@ -35,6 +35,7 @@ import Vocabulary
         #expect(outcomes.reduce(0) { $0 + $1.termCount } > outcomes.count)
         #expect(outcomes.reduce(0) { $0 + $1.degradedCount } > 0)
         #expect(outcomes.reduce(0) { $0 + $1.servedCount } > outcomes.count)
+        #expect(outcomes.reduce(0) { $0 + $1.forgottenCount } > 0)
     }
 
     @Test func `run the same way for the same seed`() {
@@ -51,12 +52,12 @@ import Vocabulary
             var world = World(Scenario(seed: seed))
             return sum &* 31 &+ world.run().digest
         }
-        #expect(String(digest, radix: 16) == "2e35014706cba590")
+        #expect(String(digest, radix: 16) == "940af468b2bf2e10")
     }
 
     /// Begins where the bug is known to show at once: a world that a bug keeps from converging runs to its end, which
     /// is dear, and proves little.
-    @Test(arguments: zip(Mutation.allCases, [6, 26, 1, 1] as [UInt64]))
+    @Test(arguments: zip(Mutation.allCases, [6, 26, 1, 1, 1] as [UInt64]))
     func `catch a planted bug`(mutation: Mutation, first: UInt64) {
         let caught = (first..<first + 200).contains { seed in
             var scenario = Scenario(seed: seed)

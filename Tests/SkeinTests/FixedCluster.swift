@@ -11,8 +11,12 @@ import Vocabulary
 /// A cluster that stands still and remembers what was asked of it.
 final class FixedCluster: ClusterViewing {
     let life: UInt64 = 42
+    /// Whether a machine that drains is left at once by its stages and by its vote.
+    private let yields: Bool
     private let asked = Mutex<[Command.Action]>([])
     private let tokenCalls = Mutex<[String]>([])
+
+    init(yields: Bool = false) { self.yields = yields }
 
     /// The commands so far.
     var actions: [Command.Action] { asked.withLock { $0 } }
@@ -36,14 +40,15 @@ final class FixedCluster: ClusterViewing {
                 StageAssignment(node: NodeID(2), layers: LayerRange(first: 4, end: 8), bytes: ByteCount(2048)),
             ], contextTokens: 4096, lanes: 2)
         placed.phase = .active
+        let isLeft = yields && actions.contains(.drain(NodeID(1), true))
         return ClusterView(
             node: NodeID(1), cluster: 0xBEEF, index: 12,
-            leadership: LeadershipView(term: 3, leader: NodeID(1), isDegraded: true, voters: [NodeID(1)]),
+            leadership: LeadershipView(term: 3, leader: NodeID(1), isDegraded: true, voters: [NodeID(isLeft ? 2 : 1)]),
             members: [Self.member(1, "one"), Self.member(2, "two")],
             deployments: [
                 DeploymentView(
                     deployment: Deployment(name: "m", model: "file"), state: .degraded, reason: "Slow.", progress: 7,
-                    placements: [placed])
+                    placements: isLeft ? [] : [placed])
             ], settings: [SettingView(name: "s", value: "v")], warnings: ["Beware."])
     }
 

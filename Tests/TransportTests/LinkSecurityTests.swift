@@ -23,23 +23,27 @@ import Wire
 
     private static func accepting() throws -> LinkEndpoint.Options {
         let key = try NIOSSLPrivateKey(bytes: try fixture("stage-key.pem"), format: .pem)
-        var options = LinkEndpoint.Options()
-        options.tls = .makeServerConfiguration(
+        let tls = TLSConfiguration.makeServerConfiguration(
             certificateChain: [.certificate(try certificate())], privateKey: .privateKey(key))
+        let context = try NIOSSLContext(configuration: tls)
+        var options = LinkEndpoint.Options()
+        options.secure = { try $0.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }
         return options
     }
 
-    private static func dialing(trusting roots: [NIOSSLCertificate], name: String) -> LinkEndpoint.Options {
-        var options = LinkEndpoint.Options()
+    private static func dialing(trusting roots: [NIOSSLCertificate], name: String) throws -> LinkEndpoint.Options {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.trustRoots = .certificates(roots)
-        options.tls = tls
-        options.serverName = name
+        let context = try NIOSSLContext(configuration: tls)
+        var options = LinkEndpoint.Options()
+        options.secure = { channel in
+            try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: context, serverHostname: name))
+        }
         return options
     }
 
     @Test func `frames cross an encrypted link`() async throws {
-        let dialing = Self.dialing(trusting: [try Self.certificate()], name: Self.name)
+        let dialing = try Self.dialing(trusting: [try Self.certificate()], name: Self.name)
         let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         try await LinkPair.with(Self.loopback, dialing: dialing, accepting: try Self.accepting()) { pair in
             var writer = FrameWriter(version: Handshake.versions.upperBound)
@@ -90,11 +94,11 @@ import Wire
     }
 
     @Test func `a peer nobody vouches for is refused`() async throws {
-        Self.expectFailure(try await Self.closure(Self.dialing(trusting: [], name: Self.name)))
+        Self.expectFailure(try await Self.closure(try Self.dialing(trusting: [], name: Self.name)))
     }
 
     @Test func `a peer of another name is refused`() async throws {
-        let options = Self.dialing(trusting: [try Self.certificate()], name: "other.skein.test")
+        let options = try Self.dialing(trusting: [try Self.certificate()], name: "other.skein.test")
         Self.expectFailure(try await Self.closure(options))
     }
 

@@ -170,6 +170,7 @@ extension AppendReply: Recordable {
         writer.put(isAccepted)
         writer.put(index)
         writer.put(signed: sentAt)
+        writer.put(hasForgotten)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -177,6 +178,7 @@ extension AppendReply: Recordable {
         isAccepted = try reader.bool("appendReply.accepted")
         index = try reader.number("appendReply.index")
         sentAt = try reader.signed("appendReply.sentAt")
+        hasForgotten = reader.isAtEnd ? false : try reader.bool("appendReply.forgotten")
     }
 }
 

@@ -73,6 +73,8 @@ package struct AppendReply: Hashable, Sendable {
     package var index: UInt64
     /// The leader's clock in the message that is answered. **Units:** nanoseconds.
     package var sentAt: Int64
+    /// Whether the member's memory was lost: what it has now is told, and counts for nothing.
+    package var hasForgotten = false
 }
 
 /// A piece of a snapshot, for a member that is too far behind.

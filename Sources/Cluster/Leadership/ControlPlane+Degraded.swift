@@ -17,7 +17,7 @@ extension ControlPlane {
 
     private var hasMajority: Bool {
         let voters = voters
-        return voters.count { membership.isAlive($0) } >= Self.majority(of: voters.count)
+        return voters.count { membership.isAlive($0) && !isForgetful($0) } >= Self.majority(of: voters.count)
     }
 
     var branchWake: Instant? {
@@ -32,7 +32,7 @@ extension ControlPlane {
     }
 
     mutating func tickBranch(now: Instant) {
-        guard state.cluster != 0, !isRemoved, storage == nil else { return }
+        guard state.cluster != 0, !isRemoved, storage == nil, !hasForgotten else { return }
         if ruling != nil {
             beat(now: now)
             return
@@ -59,9 +59,9 @@ extension ControlPlane {
 
     /// Whether this node would follow a leader without a majority: it hears none with, and sees no majority itself.
     func mayFollowClaim(of candidate: NodeID, now: Instant) -> Bool {
-        guard storage == nil, !isRemoved, leading == nil, now >= promiseUntil, ruling == nil, !hasMajority else {
-            return false
-        }
+        guard storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil, ruling == nil,
+            !hasMajority
+        else { return false }
         if branch?.leader == candidate { return true }
         return branchHeardAt.map { now >= $0.advanced(by: timings.branchHeartbeat.times(4)) } ?? true
     }
@@ -114,7 +114,7 @@ extension ControlPlane {
         let isSame = beat.term == term && vote == other
         // In one term a node follows one leader, with or without a majority.
         let isFree = isSame || beat.term > term || (vote == nil && beat.term == term)
-        guard storage == nil, !isRemoved, leading == nil, now >= promiseUntil else { return refuse() }
+        guard storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil else { return refuse() }
         if ruling != nil {
             guard rank(node, term: term) < rank(other, term: beat.term) else { return refuse() }
             standDown(now: now)

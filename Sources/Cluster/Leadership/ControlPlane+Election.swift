@@ -18,10 +18,11 @@ extension ControlPlane {
     /// What this node knows of who leads, for others.
     var hint: LeaderHint {
         let degraded = branch?.state == nil ? nil : branch?.leader
-        return LeaderHint(term: max(term, highestTerm), leader: leader ?? degraded, commit: commit)
+        return LeaderHint(
+            term: max(term, highestTerm), leader: leader ?? degraded, commit: commit, hasForgotten: hasForgotten)
     }
 
-    private var mayLead: Bool { storage == nil && log.last.index > 0 }
+    private var mayLead: Bool { storage == nil && !hasForgotten && log.last.index > 0 }
 
     private var isVoter: Bool { voters.contains(node) }
 
@@ -68,7 +69,7 @@ extension ControlPlane {
     /// Whether nothing speaks against this candidate: no promise to a live leader, and its log holds all that may be
     /// committed.
     private func mayHelp(_ request: VoteRequest, now: Instant) -> Bool {
-        guard storage == nil, !isRemoved else { return false }
+        guard storage == nil, !hasForgotten, !isRemoved else { return false }
         let isReleased = request.kind == .succession && request.predecessor >= term
         if !isReleased, leading != nil || now < promiseUntil { return false }
         return !(EventLog.Position(index: request.lastIndex, term: request.lastTerm) < log.last)
@@ -122,8 +123,7 @@ extension ControlPlane {
             leaderHeardAt.map({ $0.advanced(by: timings.promise) <= now }) ?? true, state.cluster != 0
         else { return }
         leaderHeardAt = now
-        effects.send(
-            other, .appendReply(AppendReply(term: term, isAccepted: false, index: log.last.index + 1, sentAt: 0)))
+        effects.send(other, appendReply(false, log.last.index + 1, sentAt: 0))
     }
 
     /// Ends every role of this node.
@@ -143,7 +143,7 @@ extension ControlPlane {
         leading = nil
         leader = nil
         electionAt = now.advanced(by: timings.promise + electionDelay())
-        let heirs = voters.filter { $0 != node && membership.isAlive($0) }
+        let heirs = voters.filter { $0 != node && membership.isAlive($0) && !isForgetful($0) }
         let heir = heirs.max { (current.progress[$0]?.match ?? 0) < (current.progress[$1]?.match ?? 0) }
         if let heir { effects.send(heir, .succeed(term: term)) }
     }

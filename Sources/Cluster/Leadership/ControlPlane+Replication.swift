@@ -15,9 +15,20 @@ struct Leading: Sendable {
         var answered: Int64?
         /// Where the next piece of a snapshot begins; nil when none is under way.
         var snapshotOffset: Int?
+        /// Its memory was lost: it learns, and counts for nothing until it is retired.
+        var isForgetful = false
+
+        /// The member answers without the memory it had, or with a whole one again.
+        mutating func note(isForgetful: Bool) {
+            if isForgetful, !self.isForgetful { (match, commitTold, answered, snapshotOffset) = (0, 0, nil, nil) }
+            self.isForgetful = isForgetful
+        }
+
+        /// What counts towards committing.
+        var counted: UInt64 { isForgetful ? 0 : match }
 
         mutating func hear(_ sentAt: Int64, _ now: Instant) {
-            guard sentAt != 0, sentAt <= now.nanoseconds else { return }
+            guard sentAt != 0, sentAt <= now.nanoseconds, !isForgetful else { return }
             answered = max(answered ?? sentAt, sentAt)
         }
     }
@@ -123,7 +134,7 @@ extension ControlPlane {
     private mutating func advanceCommit(now: Instant) {
         guard let leading else { return }
         let voters = voters
-        let matches = voters.map { $0 == node ? storedIndex : leading.progress[$0]?.match ?? 0 }.sorted(by: >)
+        let matches = voters.map { $0 == node ? storedIndex : leading.progress[$0]?.counted ?? 0 }.sorted(by: >)
         let needed = Self.majority(of: voters.count)
         guard matches.count >= needed else { return }
         let agreed = matches[needed - 1]
@@ -185,8 +196,9 @@ extension ControlPlane {
 
     mutating func progress(_ reply: AppendReply, of member: NodeID, now: Instant) {
         noteTerm(reply.term, now: now)
-        guard let current = leading, let index = current.progress.index(of: member), reply.term <= term else { return }
-        let known = current.progress.element(at: index).value
+        guard leading != nil, let index = leading?.progress.index(of: member), reply.term <= term else { return }
+        leading?.progress.update(at: index) { $0.note(isForgetful: reply.hasForgotten) }
+        guard let known = leading?.progress.element(at: index).value else { return }
         if reply.isAccepted, reply.term == term {
             leading?.progress.update(at: index) { progress in
                 progress.match = max(progress.match, min(reply.index, log.last.index))
@@ -208,12 +220,17 @@ extension ControlPlane {
 
     // MARK: Following
 
+    func appendReply(_ isAccepted: Bool, _ index: UInt64, sentAt: Int64) -> ClusterMessage {
+        .appendReply(
+            AppendReply(
+                term: term, isAccepted: isAccepted, index: index, sentAt: sentAt, hasForgotten: hasForgotten))
+    }
+
     /// Whether a message of a leader by majority counts; if so, it leads this node from here on.
     mutating func accepts(leader other: NodeID, term: UInt64, now: Instant) -> Bool {
         guard term >= self.term, leading == nil || term > self.term else {
             // The clock of another term's leader, perhaps of another life, must not lengthen anybody's lease.
-            let reply = AppendReply(term: self.term, isAccepted: false, index: log.last.index + 1, sentAt: 0)
-            effects.send(other, .appendReply(reply))
+            effects.send(other, appendReply(false, log.last.index + 1, sentAt: 0))
             return false
         }
         if term > self.term { setTerm(term, vote: nil) }
@@ -233,10 +250,7 @@ extension ControlPlane {
         func reply(_ isAccepted: Bool, _ index: UInt64) -> ClusterMessage {
             // What is not on disk is not there.
             let counts = isAccepted && storage == nil
-            return .appendReply(
-                AppendReply(
-                    term: term, isAccepted: counts, index: isAccepted && !counts ? index + 1 : index,
-                    sentAt: append.sentAt))
+            return appendReply(counts, isAccepted && !counts ? index + 1 : index, sentAt: append.sentAt)
         }
         var entries = append.entries[...]
         var previous = EventLog.Position(index: append.previousIndex, term: append.previousTerm)

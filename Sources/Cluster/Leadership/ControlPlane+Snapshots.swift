@@ -74,9 +74,7 @@ extension ControlPlane {
 
     private mutating func acceptSnapshot(from other: NodeID, _ chunk: SnapshotChunk, index: UInt64) {
         let isDurable = storage == nil
-        effects.send(
-            other,
-            .appendReply(AppendReply(term: term, isAccepted: isDurable, index: index, sentAt: chunk.sentAt)))
+        effects.send(other, appendReply(isDurable, index, sentAt: chunk.sentAt))
     }
 
     private mutating func install(_ snapshot: ClusterState, term: UInt64) {

@@ -54,25 +54,30 @@ package struct LeaderHint: Hashable, Sendable, Recordable {
     package var leader: NodeID?
     /// Index up to which entries are known to be committed.
     package var commit: UInt64 = 0
+    /// Whether the sender's memory was lost and it is not retired yet, so that it helps nobody to lead.
+    package var hasForgotten = false
 
     init() {}
 
-    init(term: UInt64, leader: NodeID?, commit: UInt64) {
+    init(term: UInt64, leader: NodeID?, commit: UInt64, hasForgotten: Bool) {
         self.term = term
         self.leader = leader
         self.commit = commit
+        self.hasForgotten = hasForgotten
     }
 
     func write(to writer: inout RecordWriter) {
         writer.put(term)
         writer.put(optional: leader)
         writer.put(commit)
+        writer.put(hasForgotten)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
         term = try reader.number("hint.term")
         leader = try reader.optionalRecord("hint.leader")
         commit = try reader.number("hint.commit")
+        hasForgotten = reader.isAtEnd ? false : try reader.bool("hint.forgotten")
     }
 }
 

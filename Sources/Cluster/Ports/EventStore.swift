@@ -18,6 +18,8 @@ package enum StoredRecord: Hashable, Sendable {
     case fence(ReplicaKey, Epoch)
     /// Replaces what is kept of a time without a majority; nil removes it.
     case branch(StoredBranch?)
+    /// Replaces whether the memory of an earlier life is lost, and what was voted then with it.
+    case forgotten(Bool)
     /// Replaces everything by this: the disk takes writes again after it had failed.
     case rebase(StoredCluster)
 }
@@ -88,6 +90,8 @@ package struct StoredCluster: Hashable, Sendable {
     package var fences = OrderedTable<ReplicaKey, Epoch>()
     /// What is kept of a time without a majority.
     package var branch: StoredBranch?
+    /// Whether the memory of an earlier life is lost, and the log has not taken the node off the voters since.
+    package var hasForgotten = false
 
     /// An empty disk.
     package init() {}
@@ -111,6 +115,7 @@ package struct StoredCluster: Hashable, Sendable {
             (baseIndex, baseTerm) = (base, term)
         case .fence(let replica, let epoch): fences[replica] = epoch
         case .branch(let value): branch = value
+        case .forgotten(let value): hasForgotten = value
         case .rebase(let stored): self = stored
         }
     }

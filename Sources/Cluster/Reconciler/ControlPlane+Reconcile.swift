@@ -108,7 +108,7 @@ extension ControlPlane {
         let change = VoterReconciler.change(
             voters: voters, members: leading.head.members, leader: node,
             isReady: { other in
-                membership.isAlive(other) && (leading.progress[other]?.match ?? 0) >= threshold
+                membership.isAlive(other) && (leading.progress[other]?.counted ?? 0) >= threshold
             },
             isGone: { other in
                 guard let peer = membership.peers[other] else { return true }

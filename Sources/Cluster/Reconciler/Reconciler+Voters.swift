@@ -23,7 +23,13 @@ enum VoterReconciler {
         }
         let steady = members.values.filter { !$0.isDraining && $0.role != .worker }
         let target = target(memberCount: steady.count)
-        let gone = voters.filter { $0 != leader && (isGone($0) || members[$0]?.isDraining == true) }
+        // A leader that drains hands over last, and only to voters that can go on without it.
+        let handsOver =
+            members[leader]?.isDraining == true && voters.contains(leader) && !steady.isEmpty
+            && voters.allSatisfy { $0 == leader || isReady($0) }
+        let gone =
+            voters.filter { $0 != leader && (isGone($0) || members[$0]?.isDraining == true) }
+            + (handsOver ? [leader] : [])
         let spare = steady.filter { !voters.contains($0.node) && isReady($0.node) }
             .sorted { ($0.admittedAt, $0.node) < ($1.admittedAt, $1.node) }.first
         if voters.count < target || (!gone.isEmpty && voters.count <= target), let spare {

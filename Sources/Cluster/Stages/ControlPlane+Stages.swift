@@ -5,7 +5,7 @@ extension ControlPlane {
     /// stops serving before it is clear that it is not wanted.
     mutating func driveStages() {
         // A fence that does not last is none: without a disk the stages go on as they are, and begin nothing.
-        guard storage == nil else { return }
+        guard storage == nil, !hasForgotten else { return }
         let awaitsMerge = branch?.unmerged.placements.isEmpty == false
         let seen = StageAgent.Seen(
             index: state.index, term: branch?.term ?? 0, version: branch?.state == nil ? 0 : branch?.version ?? 0,

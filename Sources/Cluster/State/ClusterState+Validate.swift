@@ -42,6 +42,8 @@ extension ClusterState {
             member.stamp = stamp
             return [.memberSet(member)]
         case .merge(let content): return events(merging: content, at: wall)
+        case .retire(let node):
+            return voters.contains(node) ? [.votersChanged(voters.filter { $0 != node })] : []
         default: return events(forOwn: action, term: term, wall: wall)
         }
     }

@@ -38,6 +38,7 @@ extension Command.Action {
         case .changeVoters(let voters):
             writer.put(15 as UInt64)
             writer.put(list: voters)
+        case .retire(let node): writer.put(kind: 16, node)
         }
     }
 
@@ -66,6 +67,7 @@ extension Command.Action {
         case 13: self = .exclude(try reader.record("exclusion"))
         case 14: self = .sleep(try reader.text("name"))
         case 15: self = .changeVoters(try reader.list("voters", limit: Limits.voterCount + 1))
+        case 16: self = .retire(try reader.record("node"))
         default: throw .invalidValue(field: "command.kind", offset: reader.offset, value: kind)
         }
     }
@@ -73,7 +75,7 @@ extension Command.Action {
     /// Whether callers may ask for it; the rest is made by the leader's own reconcilers.
     var isForCallers: Bool {
         switch self {
-        case .deploy, .undeploy, .demand, .configure, .admit, .remove, .drain, .merge: true
+        case .deploy, .undeploy, .demand, .configure, .admit, .remove, .drain, .merge, .retire: true
         case .begin, .advance, .end, .remember, .exclude, .sleep, .changeVoters: false
         }
     }

@@ -20,6 +20,8 @@ package struct Command: Hashable, Sendable, Recordable {
         case drain(NodeID, Bool)
         /// What a part of the cluster decided while it was cut off.
         case merge(BranchContent)
+        /// Take a node whose memory was lost off the voters; only the node itself asks for it.
+        case retire(NodeID)
 
         /// Begin to load; the leader gives it its epoch. Made by the reconcilers.
         case begin(PlacedReplica)

@@ -65,6 +65,10 @@ extension ControlPlane {
     mutating func take(_ command: Command, from sender: NodeID, now: Instant) {
         guard command.action.isForCallers else { return }
         clock.observe(command.issued)
+        if case .retire(let parting) = command.action {
+            // Only a majority changes who the majority is, one at a time; and nobody asks for another.
+            guard parting == command.id.origin, leading == nil || mayRetire(parting), ruling == nil else { return }
+        }
         let asks = [sender, command.id.origin].first { effectiveState.members[$0]?.role == .worker }
         if let worker = asks, let refusal = Self.workerRefusal(command.action, worker) {
             refuse(command.id, refusal)
@@ -168,7 +172,7 @@ extension ControlPlane {
 
     /// Voters change one at a time, and only by a leader that has committed an entry of its own term: else two
     /// majorities could exist that do not meet.
-    private var mayChangeVoters: Bool {
+    var mayChangeVoters: Bool {
         guard let leading else { return false }
         return commit >= leading.firstIndex && log.voters(after: commit) == nil
     }

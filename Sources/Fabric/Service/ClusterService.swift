@@ -12,6 +12,8 @@ package struct ClusterServiceSettings: Sendable {
     package var founds: Bool
     /// Identity of a cluster that is founded here; 0 draws one.
     package var foundedCluster: UInt64 = 0
+    /// Whether the node was in its cluster before this start, so that an empty memory means a lost one.
+    package var isReturning = false
     /// Peers to find the cluster by.
     package var seeds: [PeerAddress] = []
     /// The control channel.
@@ -156,6 +158,7 @@ package actor ClusterService {
             member: settings.member, seed: settings.fabric.seed, founds: settings.founds && damage == nil)
         told.timings = settings.timings
         told.foundedCluster = settings.foundedCluster
+        told.hasForgotten = damage != nil || (settings.isReturning && stored == StoredCluster())
         brain = ControlPlane(settings: told, stored: stored)
         viewKey = brain.viewKey
         history = ChangeHistory(brain.view)

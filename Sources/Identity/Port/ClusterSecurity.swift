@@ -57,6 +57,8 @@ package final class ClusterSecurity: Sendable {
         var credentials: NodeCredentials
         var server: NIOSSLContext
         var client: NIOSSLContext
+        var linkServer: NIOSSLContext
+        var linkClient: NIOSSLContext
         var trust = PeerTrust()
     }
 
@@ -87,7 +89,11 @@ package final class ClusterSecurity: Sendable {
     /// **Throws:** `IdentityError.tls` when the TLS library refuses them; the old ones stay in use.
     package func replace(_ credentials: NodeCredentials) throws(IdentityError) {
         let fresh = try Self.state(credentials)
-        state.withLock { ($0.credentials, $0.server, $0.client) = (credentials, fresh.server, fresh.client) }
+        state.withLock { state in
+            let trust = state.trust
+            state = fresh
+            state.trust = trust
+        }
     }
 
     /// The TLS context of the listening side. It asks for a certificate and goes on without one, for those who join;
@@ -114,9 +120,9 @@ package final class ClusterSecurity: Sendable {
         return peer
     }
 
-    /// TLS for a link between runners, checked by the TLS library itself: the chain by the cluster's certificate, and
-    /// on the dialing side the name `NodeName.hostName` of the node that is dialed. Both sides show certificates.
-    /// Trust in single nodes is not asked for: whoever sets up a link has just agreed on it over the control channel.
+    /// TLS for libraries that set up their connections themselves, as those of HTTP: the chain is checked by the
+    /// cluster's certificate, and on the dialing side the name `NodeName.hostName` of the node that is dialed. Both
+    /// sides show certificates. Trust in single nodes is not asked for: the caller does.
     ///
     /// **Throws:** `IdentityError.tls` when the TLS library cannot read key or certificate.
     package func linkConfiguration(dialing: Bool) throws(IdentityError) -> TLSConfiguration {
@@ -163,10 +169,17 @@ package final class ClusterSecurity: Sendable {
         var client = try configuration(credentials, dialing: true)
         client.certificateVerification = .noHostnameVerification
         client.applicationProtocols = [PortProtocol.control.rawValue]
+        // Both sides of a link show certificates, and nothing is negotiated.
+        var linkServer = try configuration(credentials, dialing: false)
+        linkServer.certificateVerification = .noHostnameVerification
+        var linkClient = try configuration(credentials, dialing: true)
+        linkClient.certificateVerification = .noHostnameVerification
         do {
             return State(
                 credentials: credentials, server: try NIOSSLContext(configuration: server),
-                client: try NIOSSLContext(configuration: client))
+                client: try NIOSSLContext(configuration: client),
+                linkServer: try NIOSSLContext(configuration: linkServer),
+                linkClient: try NIOSSLContext(configuration: linkClient))
         } catch { throw .tls(finding: "\(error)") }
     }
 }
@@ -186,9 +199,18 @@ extension ClusterSecurity {
     ///
     /// **Throws:** when the pipeline is closed already.
     package func addServerTLS(to channel: any Channel) throws -> PeerSlot {
+        try addServer(serverTLSContext, to: channel)
+    }
+
+    /// Adds TLS of the listening side of a link.
+    func addLinkServerTLS(to channel: any Channel) throws -> PeerSlot {
+        try addServer(state.withLock { $0.linkServer }, to: channel)
+    }
+
+    private func addServer(_ context: NIOSSLContext, to channel: any Channel) throws -> PeerSlot {
         let slot = PeerSlot()
         let handler = NIOSSLServerHandler(
-            context: serverTLSContext, customVerificationCallback: verification(expecting: nil, slot: slot))
+            context: context, customVerificationCallback: verification(expecting: nil, slot: slot))
         try channel.pipeline.syncOperations.addHandler(handler)
         return slot
     }
@@ -197,9 +219,20 @@ extension ClusterSecurity {
     ///
     /// **Throws:** when the pipeline is closed already.
     package func addClientTLS(to channel: any Channel, expecting node: NodeID?) throws -> PeerSlot {
+        try addClient(clientTLSContext, to: channel, expecting: node)
+    }
+
+    /// Adds TLS of the dialing side of a link.
+    func addLinkClientTLS(to channel: any Channel, expecting node: NodeID) throws -> PeerSlot {
+        try addClient(state.withLock { $0.linkClient }, to: channel, expecting: node)
+    }
+
+    private func addClient(
+        _ context: NIOSSLContext, to channel: any Channel, expecting node: NodeID?
+    ) throws -> PeerSlot {
         let slot = PeerSlot()
         let handler = try NIOSSLClientHandler(
-            context: clientTLSContext, serverHostname: nil,
+            context: context, serverHostname: nil,
             customVerificationCallback: verification(expecting: node, slot: slot))
         try channel.pipeline.syncOperations.addHandler(handler)
         return slot

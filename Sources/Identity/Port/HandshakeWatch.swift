@@ -1,21 +1,26 @@
 import NIOCore
-import NIOSSL
+import NIOTLS
 
 /// Stands behind TLS while a connection is a stranger's: reports how it failed, ends it when it takes too long, and
-/// goes away when the peer is known.
+/// goes away when the peer is known. On a link, where nothing is negotiated, it notices by itself that the peer is.
 final class HandshakeWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     private let slot: PeerSlot
     private let milliseconds: Int64
+    private let known: (@Sendable (any Channel, PeerIdentity) -> Void)?
     private let failed: @Sendable (ConnectionRefusal) -> Void
     private var deadline: Scheduled<Void>?
     private var context: ChannelHandlerContext?
     private var isOver = false
 
-    init(slot: PeerSlot, milliseconds: Int64, failed: @escaping @Sendable (ConnectionRefusal) -> Void) {
+    init(
+        slot: PeerSlot, milliseconds: Int64, known: (@Sendable (any Channel, PeerIdentity) -> Void)? = nil,
+        failed: @escaping @Sendable (ConnectionRefusal) -> Void
+    ) {
         self.slot = slot
         self.milliseconds = milliseconds
+        self.known = known
         self.failed = failed
     }
 
@@ -45,8 +50,20 @@ final class HandshakeWatch: ChannelInboundHandler, RemovableChannelHandler {
         guard !isOver else { return }
         isOver = true
         deadline?.cancel()
-        failed(slot.refusal.map(ConnectionRefusal.certificate) ?? refusal)
+        let reason = slot.refusal.map(ConnectionRefusal.certificate) ?? refusal
+        failed(reason)
+        // What a link's end has to say is told behind.
+        if known != nil { context?.fireErrorCaught(reason) }
         context?.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        context.fireUserInboundEventTriggered(event)
+        guard let known, !isOver, case .handshakeCompleted? = event as? TLSUserEvent else { return }
+        guard let peer = slot.peer else { return fail(.certificate(.missing)) }
+        let channel = context.channel
+        finish()
+        known(channel, peer)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -131,10 +131,51 @@ package final class IdentityStore: Sendable {
     /// **Throws:** `IdentityError.file` when the disk fails.
     package func reset(entropy: Entropy = .system) throws(IdentityError) -> NodeIdentity {
         let fresh = NodeIdentity.draw(entropy)
+        try begin(anew: fresh)
+        return fresh
+    }
+
+    /// Leaves the cluster: copies of the identity's files stay as `NAME.left-N`, and `fresh` takes their place. Answers
+    /// where the old identity is.
+    ///
+    /// **Throws:** `IdentityError.notMember` when there is no cluster to leave, `.file` when the disk fails.
+    package func leave(for fresh: NodeIdentity = .draw()) throws(IdentityError) -> FilePath {
+        guard identity.credentials != nil else { throw .notMember }
+        let old = folder.appending(Self.identityName)
+        var number = 1
+        while number < Limits.leftIdentities, try PrivateFiles.read(Self.left(old, number)) != nil { number += 1 }
+        for path in [old, folder.appending(Self.authorityName)] {
+            if let text = try PrivateFiles.read(path) { try PrivateFiles.write(text, to: Self.left(path, number)) }
+        }
+        try begin(anew: fresh)
+        return Self.left(old, number)
+    }
+
+    private static func left(_ path: FilePath, _ number: Int) -> FilePath { FilePath("\(path).left-\(number)") }
+
+    /// A crash in between leaves a key that belongs to no identity, which the next start removes.
+    private func begin(anew fresh: NodeIdentity) throws(IdentityError) {
         try write(fresh)
         try PrivateFiles.remove(folder.appending(Self.authorityName))
         state.withLock { $0.authority = nil }
-        return fresh
+    }
+
+    /// The identity in a data directory, also while another process has it; nil when there is none.
+    ///
+    /// **Throws:** `IdentityError` when the file cannot be read.
+    package static func peek(dataDirectory: FilePath) throws(IdentityError) -> NodeIdentity? {
+        try readIdentity(in: dataDirectory.appending("identity"))
+    }
+
+    /// The process that has the identity of a data directory; nil when none has it.
+    package static func holder(dataDirectory: FilePath) -> Int32? {
+        let path = dataDirectory.appending("identity").appending(lockName)
+        guard let file = try? FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow]) else {
+            return nil
+        }
+        defer { try? file.close() }
+        guard flock(file.rawValue, LOCK_SH | LOCK_NB) != 0, Errno(rawValue: errno) == .wouldBlock else { return nil }
+        return (try? PrivateFiles.read(path)).flatMap { Int32($0.prefix { $0 != "\n" }) }
     }
 
     private func unjoined() throws(IdentityError) -> NodeIdentity {

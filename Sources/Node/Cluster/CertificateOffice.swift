@@ -13,6 +13,8 @@ struct CertificateOffice: Sendable {
     let security: ClusterSecurity
     let service: LateService
     let peers: PeerClient
+    /// Called when the own certificate was renewed.
+    let renewed: @Sendable () -> Void
     let logger: Logger
 
     /// Answers a member that asks for its next certificate.
@@ -39,6 +41,7 @@ struct CertificateOffice: Sendable {
             let fresh = try old.renewed(by: try await certificate(for: request, old))
             try store.replace(fresh)
             try security.replace(fresh)
+            renewed()
             logger.info("the certificate was renewed", metadata: ["until": "\(fresh.certificate.identity.notAfter)"])
         } catch {
             logger.warning(

@@ -8,11 +8,13 @@ package struct ClusterGate: ClusterViewing {
     private let service: ClusterService
     private let library: ModelLibrary
     private let office: TokenOffice
+    private let peers: PeerClient
 
     /// Opens a node's part in the cluster to the API.
     init(_ node: ClusterNode) {
         service = node.service
         library = node.library
+        peers = node.peers
         office = TokenOffice(service: node.service, security: node.security)
     }
 
@@ -26,10 +28,23 @@ package struct ClusterGate: ClusterViewing {
     ///
     /// **Throws:** `ClusterServiceError.stopped`.
     package func apply(_ action: Command.Action) async throws -> CommandOutcome {
+        if case .remove(let node) = action, node == service.node { return try await leave() }
         guard case .deploy(let wish) = action else { return try await service.apply(action) }
         switch await completed(wish) {
         case .success(let deployment): return try await service.apply(.deploy(deployment))
         case .failure(let refusal): return .refused(refusal)
+        }
+    }
+
+    /// Removes this node. The log does not tell a node of its own removal, so the leader's node is asked.
+    private func leave() async throws -> CommandOutcome {
+        guard let leader = await service.view.leadership.leader, leader != service.node else {
+            return try await service.apply(.remove(service.node))
+        }
+        do throws(PeerError) {
+            return try await peers.post("leave", [String: String](), to: leader, as: LeaveReply.self).outcome
+        } catch {
+            return .refused(CommandRefusal(.unanswered, "The leader cannot be asked (\(error)); try again."))
         }
     }
 

@@ -18,6 +18,8 @@ import Vocabulary
 struct ClusterNode: Sendable {
     let service: ClusterService
     let security: ClusterSecurity
+    /// Links of this node to runners on other machines.
+    let door: LinkDoor
     let stages: StageHost
     let library: ModelLibrary
     let peers: PeerClient
@@ -26,6 +28,7 @@ struct ClusterNode: Sendable {
     private let hosting: StageHosting
     private let office: CertificateOffice
     private let server: PeerServer
+    private let trustChanges: AsyncStream<Void>
     private let founding: Founding
     private let logger: Logger
 
@@ -47,10 +50,13 @@ struct ClusterNode: Sendable {
         let store = try IdentityStore(dataDirectory: FilePath(around.dataFolder))
         let founding = Founding(folder: around.dataFolder)
         let hosts = settings.advertised.isEmpty ? ClusterSettings.hosts(boundTo: settings.host) : settings.advertised
-        let seeds = try await Self.enter(settings, store, founding, hosts)
+        let known = founding.isUnderWay ? nil : store.identity.credentials?.node
+        let seeds = try await Self.enter(settings, store, founding, hosts, around)
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
         let late = LateService()
+        let door = LinkDoor(security: security, gate: Self.gate())
+        let (trustChanges, trustChanged) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let peers = PeerClient(security: security) { await late.value?.member($0) }
         let stages = StageHost(node: credentials.node, peers: peers)
         let library = ModelLibrary(
@@ -63,13 +69,12 @@ struct ClusterNode: Sendable {
         let reception = JoinReception(
             store: store, peers: peers, versions: JoinVersions(release: NodeService.version), service: late)
         let office = CertificateOffice(
-            store: store, security: security, service: late, peers: peers, logger: around.logger)
-        let routes = PeerRoutes(joins: reception, renewals: office, stages: stages, library: library)
+            store: store, security: security, service: late, peers: peers, renewed: { trustChanged.yield(()) },
+            logger: around.logger)
+        let routes = PeerRoutes(
+            joins: reception, renewals: office, leaving: LeaveOffice(service: late), stages: stages, library: library)
 
-        var member = Member(
-            node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
-            tags: settings.tags, role: store.authority == nil ? .worker : .full)
-        member.key = credentials.key.fingerprint.description
+        var member = Self.member(settings, credentials, isWorker: store.authority == nil)
         let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
         member.dataPort = UInt32(dataPort)
         let boot = try BootNumber.next(in: around.dataFolder)
@@ -80,6 +85,7 @@ struct ClusterNode: Sendable {
         member.addresses = hosts.map { "\(PeerAddress(host: $0, port: fabric.port))" }
         var told = ClusterServiceSettings(member: member, founds: founding.isUnderWay, fabric: fabric)
         told.foundedCluster = credentials.cluster.value
+        told.isReturning = known == credentials.node
         told.seeds = seeds
         let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
         let planner = ClusterPlanner { deployment in try await library.footprint(deployment.digest) }
@@ -89,29 +95,56 @@ struct ClusterNode: Sendable {
             reading.holds = shelf.value
             return reading
         }
-        ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
+        ports.membersChanged = { members, removed in
+            security.trust = PeerTrust(members, removed: removed)
+            trustChanged.yield(())
+        }
         let service = try await ClusterService.open(
-            told, store: try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite"), ports: ports,
-            logger: around.logger)
+            told, store: try Self.memory(of: credentials, around), ports: ports, logger: around.logger)
         late.value = service
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
-            library: library,
-            deployment: { await service.effectiveState.deployments[$0] },
+            address: settings.host, threads: settings.threads, pass: { security.pass },
+            library: library, deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
-            security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
+            door: LinkDoor(security: security, gate: Self.gate()), routes: routes, host: settings.host, port: dataPort,
+            logger: around.logger)
         return ClusterNode(
-            service: service, security: security, stages: stages, library: library, peers: peers,
+            service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
-            founding: founding, logger: around.logger)
+            trustChanges: trustChanges, founding: founding, logger: around.logger)
+    }
+
+    private static func member(
+        _ settings: ClusterSettings, _ credentials: NodeCredentials, isWorker: Bool
+    ) -> Member {
+        var member = Member(
+            node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
+            tags: settings.tags, role: isWorker ? .worker : .full)
+        member.key = credentials.key.fingerprint.description
+        return member
+    }
+
+    /// The memory of the control plane, without one that an earlier identity left.
+    private static func memory(
+        of credentials: NodeCredentials, _ around: Surroundings
+    ) throws(StoreFailure) -> SQLiteEventStore {
+        let owner = StoreOwner(cluster: credentials.cluster.value, node: credentials.node)
+        let memory = try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite", owner: owner)
+        if let foreigner = memory.foreigner {
+            around.logger.warning(
+                "the memory of another identity was set aside; this node begins without",
+                metadata: ["of": "\(foreigner)", "to": "\(memory.setAside.last ?? "?")"])
+        }
+        return memory
     }
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.
     private static func enter(
-        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String]
+        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String],
+        _ around: Surroundings
     ) async throws -> [PeerAddress] {
         guard let ticket = settings.ticket else {
             if store.identity.credentials == nil {
@@ -128,11 +161,22 @@ struct ClusterNode: Sendable {
             return settings.seeds + ticket.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
         }
         let addresses = settings.port == 0 ? [] : hosts.map { PeerAddress(host: $0, port: settings.port).description }
+        // Nothing is lost by leaving a cluster of one that does nothing; it is left when the other lets this node in.
+        let identity =
+            try Departure(dataFolder: around.dataFolder).isAlone(store, founding, joining: ticket)
+            ? NodeIdentity.draw() : store.identity
         let joiner = Joiner(
-            identity: store.identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
+            identity: identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
             name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
             addresses: addresses.compactMap { try? ClusterAddress($0) })
         let answer = try await JoinClient { .current }.join(ticket, as: joiner)
+        if let left = store.identity.credentials?.cluster, identity.credentials == nil {
+            let kept = try store.leave(for: identity)
+            founding.end()
+            around.logger.warning(
+                "this machine left the cluster of its own, which had no other member and no deployment",
+                metadata: ["cluster": "\(left)", "kept": "\(kept)"])
+        }
         if store.identity.credentials == nil {
             try store.adopt(answer.credentials, authority: answer.authority)
         } else {
@@ -142,13 +186,17 @@ struct ClusterNode: Sendable {
         return settings.seeds + told.map { PeerAddress(host: $0.host, port: $0.port) }
     }
 
+    private static func gate() -> ConnectionGate {
+        ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+    }
+
     private static func channelSecurity(
         _ security: ClusterSecurity, _ reception: JoinReception, _ logger: Logger
     ) -> ChannelSecurity {
         ChannelSecurity { host, port, loop, proven in
             let door = ClusterPort(
                 security: security,
-                gate: ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) },
+                gate: Self.gate(),
                 versions: JoinVersions(release: NodeService.version),
                 joins: reception,
                 refused: { address, refusal in
@@ -173,6 +221,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.stages.run(self.hosting) }
             group.addTask { await self.office.run() }
             group.addTask { await self.settleFounding() }
+            group.addTask { await self.passOnTrust() }
             group.addTask { await self.serve() }
         }
         await peers.close()
@@ -185,6 +234,14 @@ struct ClusterNode: Sendable {
         } catch {
             logger.error(
                 "members cannot ask this node; choose another --data-port", metadata: ["why": "\(error)"])
+        }
+    }
+
+    /// Links that were made before count for no more than new ones: those of removed nodes end, on every runner too.
+    private func passOnTrust() async {
+        for await _ in trustChanges {
+            door.closeUntrusted()
+            await stages.renewTrust()
         }
     }
 
@@ -217,15 +274,6 @@ extension PeerTrust {
         for member in book { members[member.node] = .some(Fingerprint(hexadecimal: member.key)) }
         removed = gone
         refusesStrangers = !book.isEmpty
-    }
-}
-
-extension LinkCredentials {
-    /// What a node's runners show.
-    init(_ credentials: NodeCredentials) {
-        self.init(
-            chain: [credentials.certificate.der, credentials.authority.der], key: credentials.key.der,
-            authority: credentials.authority.der)
     }
 }
 

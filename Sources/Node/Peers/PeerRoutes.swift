@@ -11,6 +11,7 @@ import Vocabulary
 /// |---|---|---|
 /// | `POST /peer/v1/join` | a request to join that another member took | the leader's decision |
 /// | `POST /peer/v1/renew` | `RenewalRequest` | `RenewalReply` |
+/// | `POST /peer/v1/leave` | `{}` | `LeaveReply`: whoever asks is removed |
 /// | `GET /peer/v1/stages/EPOCH` | | `StagePost` of this node's stage in that epoch |
 /// | `POST /peer/v1/stages/EPOCH/connect` | `StageConnect` | 204 once its links are open |
 /// | `GET /peer/v1/models/DIGEST` | | `ModelSheet` |
@@ -18,6 +19,7 @@ import Vocabulary
 struct PeerRoutes: Sendable {
     let joins: JoinReception
     let renewals: CertificateOffice
+    let leaving: LeaveOffice
     let stages: StageHost
     let library: ModelLibrary
     /// Bytes read from a file at once.
@@ -36,6 +38,10 @@ struct PeerRoutes: Sendable {
             guard let peer = context.peer else { throw PeerRefusal(.unauthorized, "Nobody knows who asks.") }
             let wish = try Self.decode(RenewalRequest.self, try await Self.body(request))
             return try Self.json(await renewals.renew(wish, for: peer))
+        }
+        routes.post("leave") { _, context in
+            guard let peer = context.peer else { throw PeerRefusal(.unauthorized, "Nobody knows who asks.") }
+            return try Self.json(await leaving.remove(peer.node))
         }
         routes.get("stages/:epoch") { _, context in
             try Self.json(try await stages.post(of: try Self.epoch(context)))

@@ -6,19 +6,21 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import ServiceLifecycle
-import Synchronization
 
 /// The port where members of the cluster ask this node: HTTP over TLS, and only whoever shows a certificate of the
 /// cluster and is still trusted gets as far as a route.
 struct PeerServer: Sendable {
     private let security: ClusterSecurity
+    /// Whoever has not shown a certificate is bounded, and does not get as far as HTTP.
+    private let door: LinkDoor
     private let routes: PeerRoutes
     private let host: String
     private let port: Int
     private let logger: Logger
 
-    init(security: ClusterSecurity, routes: PeerRoutes, host: String, port: Int, logger: Logger) {
-        self.security = security
+    init(door: LinkDoor, routes: PeerRoutes, host: String, port: Int, logger: Logger) {
+        security = door.security
+        self.door = door
         self.routes = routes
         self.host = host
         self.port = port
@@ -31,10 +33,10 @@ struct PeerServer: Sendable {
         router.add(middleware: PeerErrors(logger: logger))
         router.add(middleware: PeerProof(security: security))
         routes.add(to: router)
-        let tls = PeerTLS(security)
         var quiet = logger
         // The server library logs every request at info.
         quiet.logLevel = max(logger.logLevel, .warning)
+        let door = door
         return Application(
             router: router,
             server: HTTPServerBuilder { responder in
@@ -42,7 +44,7 @@ struct PeerServer: Sendable {
                     base: HTTP1Channel(
                         responder: responder,
                         configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(PeerLimits.idleSeconds))),
-                    tls: tls)
+                    door: door)
             },
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), backlog: PeerLimits.backlog,
@@ -52,31 +54,15 @@ struct PeerServer: Sendable {
     }
 }
 
-/// TLS contexts of the listening side, made anew when the certificate was renewed.
-final class PeerTLS: Sendable {
-    private let security: ClusterSecurity
-    private let made = Mutex<(serial: String, context: NIOSSLContext)?>(nil)
-
-    init(_ security: ClusterSecurity) { self.security = security }
-
-    func context() throws -> NIOSSLContext {
-        let serial = security.credentials.certificate.identity.serial
-        if let known = made.withLock({ $0 }), known.serial == serial { return known.context }
-        let context = try NIOSSLContext(configuration: security.linkConfiguration(dialing: false))
-        made.withLock { $0 = (serial, context) }
-        return context
-    }
-}
-
 /// HTTP/1.1 behind the TLS of the cluster.
 private struct PeerChannel: ServerChildChannel {
     let base: HTTP1Channel
-    let tls: PeerTLS
+    let door: LinkDoor
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: try tls.context()))
-        }.flatMap { base.setup(channel: channel, logger: logger) }
+        channel.eventLoop.makeCompletedFuture { try door.accept(channel) }.flatMap {
+            base.setup(channel: channel, logger: logger)
+        }
     }
 
     func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }

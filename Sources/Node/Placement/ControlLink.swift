@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Identity
 import NIOCore
 import Runner
 import Transport
@@ -40,8 +41,9 @@ actor ControlLink {
     /// Connects and shakes hands.
     ///
     /// **Throws:** `LinkClosure` when the runner cannot be reached or refuses.
-    func open(_ target: LinkTarget, with credentials: LinkCredentials? = nil) async throws {
-        let options = try LinkEndpoint.Options(to: target, with: credentials)
+    func open(_ target: LinkTarget, through door: LinkDoor? = nil) async throws {
+        let options = try LinkEndpoint.Options(
+            to: target, secure: door.map { $0.dial(_:named:) })
         let link = try await LinkEndpoint(on: eventLoop, options: options).connect(to: target.address, delegate: self)
         self.link = link
         try writer.hello(hello)

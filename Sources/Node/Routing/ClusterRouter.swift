@@ -34,7 +34,7 @@ actor ClusterRouter {
     private let stages: StageHost
     private let peers: PeerClient
     private let library: ModelLibrary
-    private let credentials: @Sendable () -> LinkCredentials
+    private let door: LinkDoor
     private let logger: Logger
     private var ways: [Epoch: Way] = [:]
     private var opening: [Epoch: [CheckedContinuation<Void, Never>]] = [:]
@@ -49,8 +49,7 @@ actor ClusterRouter {
         stages = node.stages
         peers = node.peers
         library = node.library
-        let security = node.security
-        credentials = { LinkCredentials(security.credentials) }
+        door = node.door
         self.logger = logger
     }
 
@@ -214,7 +213,7 @@ actor ClusterRouter {
         let link = ControlLink(hello: hello, eventLoop: MultiThreadedEventLoopGroup.singleton.next()) { closure in
             lost.yield((epoch, closure))
         }
-        try await link.open(target, with: credentials())
+        try await link.open(target, through: door)
         return link
     }
 

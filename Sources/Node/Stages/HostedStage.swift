@@ -1,6 +1,7 @@
 import Cluster
 import GGUF
 import HTTPTypes
+import Identity
 import Logging
 import ModelStore
 import NIOCore
@@ -31,6 +32,8 @@ actor HostedStage {
     private let (stops, stop) = AsyncStream.makeStream(of: Void.self)
     private let (commands, command) = AsyncStream.makeStream(of: RunnerCommand.self)
     private var plan: RunnerPlan?
+    /// What the runner was told last.
+    private var pass: LinkPass?
     private var width = 0
     private var costs: StepCosts?
     private var port: Int?
@@ -140,7 +143,9 @@ actor HostedStage {
         var configuration = plan.configuration(
             index, file: file, cluster: host.cluster, placement: "\(placement.replica)", epoch: placement.epoch,
             listen: .unix(path: socket), sharing: 1)
-        configuration.remote = RemoteListening(host: host.address, port: 0, credentials: host.credentials())
+        let pass = host.pass()
+        self.pass = pass
+        configuration.remote = RemoteListening(host: host.address, port: 0, pass: pass)
         return configuration
     }
 
@@ -213,6 +218,8 @@ actor HostedStage {
             throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
         }
         guard !isReady else { return }
+        // Whom the links lead to may have become a member since.
+        renewTrust()
         command.yield(.connect(next: next, entry: entry, costs: costs))
         while !isReady {
             guard !hasEnded else {
@@ -220,6 +227,15 @@ actor HostedStage {
             }
             try await Task.sleep(for: .milliseconds(Self.linkMilliseconds))
         }
+    }
+
+    /// Hands the node's certificate and trust to the runner, when they changed since it was told.
+    func renewTrust() {
+        guard let known = pass, !hasEnded else { return }
+        let current = host.pass()
+        guard current != known else { return }
+        pass = current
+        command.yield(.trust(current))
     }
 
     // MARK: Serving

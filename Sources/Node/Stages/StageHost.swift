@@ -1,6 +1,7 @@
 import Cluster
 import Fabric
 import HTTPTypes
+import Identity
 import Logging
 import Serving
 import Transport
@@ -18,8 +19,8 @@ struct StageHosting: Sendable {
     var address: String
     /// Compute threads of a stage; nil takes all cores.
     var threads: Int?
-    /// What runners show other machines.
-    var credentials: @Sendable () -> LinkCredentials
+    /// What runners show other machines, and whom they believe.
+    var pass: @Sendable () -> LinkPass
     /// The models.
     var library: ModelLibrary
     /// A deployment as the log has it.
@@ -94,6 +95,9 @@ actor StageHost: StageTasks {
         }
         stages = [:]
     }
+
+    /// Tells the runners what changed of this node's certificate and trust.
+    func renewTrust() async { for stage in stages.values { await stage.renewTrust() } }
 
     /// The stage of an epoch, for requests of this node.
     func stage(_ epoch: Epoch) -> HostedStage? { stages[epoch] }
