@@ -104,14 +104,22 @@ let shells: [Target] = [
             "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+    shell(
+        "EtcdCoordinator",
+        [
+            "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "CBuiltinModel",
-            nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "EtcdCoordinator",
+            "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -127,7 +135,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"),
+            "Wire", "Serving", "Simulation", "Cluster", "EtcdCoordinator", "Fabric", "Identity", nio("NIOCore"),
+            nio("NIOHTTP1"),
             nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
@@ -158,7 +167,7 @@ let shellTests: [Target] = [
     tests(
         "FabricTests",
         [
-            "Fabric", "ClusterStore", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Fabric", "ClusterStore", "Cluster", "EtcdCoordinator", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(

@@ -12,6 +12,8 @@ package struct ControlPlaneSettings: Sendable {
     package var founds: Bool
     /// Identity of a cluster that is founded here; 0 draws one.
     package var foundedCluster: UInt64 = 0
+    /// A coordinator that holds the log and gives the leadership; nil is decided by the voters.
+    package var coordination: CoordinationSettings?
     /// Whether a debug build stops at a broken invariant right after the input that broke it.
     package var assertsInvariants = true
 
@@ -81,6 +83,7 @@ package struct ControlPlane: Sendable {
     var ownCommands: UInt64
     var mergeAt: Instant?
     var reconciler = ReconcilerMemory()
+    var coordination: Coordination?
     var joinSeed: NodeID?
     var nextJoin: Instant?
     var hasLeft = false
@@ -114,6 +117,7 @@ package struct ControlPlane: Sendable {
         electionAt = Instant(nanoseconds: .max)
         ownReading = NodeReading(node: node)
         ownCommands = random.next() >> 1
+        coordination = settings.coordination.map { Coordination($0) }
     }
 
     /// Takes one input and returns what follows from it. Bounded work: proportional to members and bounded batches.
@@ -132,6 +136,7 @@ package struct ControlPlane: Sendable {
             storage = nil
             storedIndex = log.last.index
         case .peerDied(let other): peerDied(other, now: now)
+        case .coordinator(let number, let answer): take(number, answer, now: now)
         case .join(let seed): joinSeed = seed
         case .leave: leave(now: now)
         case .tick: break

@@ -79,7 +79,7 @@ extension ControlPlane {
             .appendReply(AppendReply(term: term, isAccepted: isDurable, index: index, sentAt: chunk.sentAt)))
     }
 
-    private mutating func install(_ snapshot: ClusterState, term: UInt64) {
+    mutating func install(_ snapshot: ClusterState, term: UInt64) {
         let position = EventLog.Position(index: snapshot.index, term: term)
         state = snapshot
         stateTerm = term

@@ -20,6 +20,8 @@ package struct ClusterServiceSettings: Sendable {
     package var timings = Cluster.Timings()
     /// Host others reach this node at, where the member has no addresses.
     package var advertisedHost = "127.0.0.1"
+    /// A coordinator that gives the leadership and holds the log; nil leaves that to the voters.
+    package var coordination: CoordinationSettings?
     /// Time between measurements of this node.
     package var measuring = Duration.seconds(5)
 
@@ -41,6 +43,8 @@ package struct ClusterPorts: Sendable {
     package var reading: @Sendable () -> NodeReading
     /// The machine's clocks.
     package var clocks: ServiceClocks
+    /// The coordinator, where `ClusterServiceSettings.coordination` names one; closed by the service.
+    package var coordinator: (any Coordinating)?
     /// Called with the members, and those that were removed, when either changed, before the control channel follows.
     /// MUST be quick.
     package var membersChanged: @Sendable ([Member], Set<NodeID>) -> Void = { _, _ in }
@@ -90,6 +94,8 @@ package actor ClusterService {
     nonisolated let bells = WatchBells()
     private nonisolated let plans: AsyncStream<PlanQuestion>
     private nonisolated let planned: AsyncStream<PlanQuestion>.Continuation
+    private nonisolated let questions: AsyncStream<CoordinatorQuestion>
+    private nonisolated let asked: AsyncStream<CoordinatorQuestion>.Continuation
     private nonisolated let logger: Logger
 
     private let settings: ClusterServiceSettings
@@ -107,6 +113,7 @@ package actor ClusterService {
     private var viewKey: ClusterViewKey
     private var history: ChangeHistory
     private var hasStopped = false
+    private var trouble: String?
     /// Damage of the memory that was found at the start, if any.
     package let damage: StoreFailure?
 
@@ -156,10 +163,12 @@ package actor ClusterService {
             member: settings.member, seed: settings.fabric.seed, founds: settings.founds && damage == nil)
         told.timings = settings.timings
         told.foundedCluster = settings.foundedCluster
+        told.coordination = ports.coordinator == nil ? nil : settings.coordination
         brain = ControlPlane(settings: told, stored: stored)
         viewKey = brain.viewKey
         history = ChangeHistory(brain.view)
         (plans, planned) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Cluster.Limits.plansInFlight * 2))
+        (questions, asked) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(FabricLimits.questions))
     }
 
     // MARK: Living
@@ -168,6 +177,7 @@ package actor ClusterService {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.answerPlans() }
+            group.addTask { await self.askCoordinator() }
             await drive()
             group.cancelAll()
         }
@@ -178,6 +188,7 @@ package actor ClusterService {
         waiting = [:]
         bells.finish()
         store = nil
+        await ports.coordinator?.close()
         await fabric.close()
     }
 
@@ -258,6 +269,7 @@ package actor ClusterService {
             ports.tasks.perform(task) { [inbox] report in inbox.offer(.stage(report)) }
         }
         for question in effects.plans { planned.yield(question) }
+        for question in effects.coordinator { asked.yield(question) }
         var following: ArraySlice<ControlPlane.Input> = []
         if let stored = effects.storedPosition { following.append(.stored(index: stored.index, term: stored.term)) }
         if effects.isRebase { following.append(.storeRecovered) }
@@ -290,6 +302,19 @@ package actor ClusterService {
         _ question: PlanQuestion, _ plan: @Sendable (PlanQuestion) async -> PlanAnswer
     ) async -> PlanAnswer {
         await plan(question)
+    }
+
+    /// The brain asks few things at once, so all of them go on side by side.
+    private func askCoordinator() async {
+        guard let coordinator = ports.coordinator else { return }
+        await withDiscardingTaskGroup { group in
+            for await question in questions {
+                group.addTask { [inbox] in
+                    let answer = await coordinator.answer(question.request)
+                    inbox.offer(.coordinator(number: question.number, answer))
+                }
+            }
+        }
     }
 
     // MARK: The world
@@ -337,7 +362,18 @@ package actor ClusterService {
         let key = brain.viewKey
         guard key != viewKey else { return }
         viewKey = key
+        followTrouble()
         if history.note(brain.view) { bells.ring() }
+    }
+
+    private func followTrouble() {
+        guard brain.coordinatorTrouble != trouble else { return }
+        trouble = brain.coordinatorTrouble
+        if let trouble {
+            logger.warning("the coordinator is of no use", metadata: ["why": "\(trouble)"])
+        } else {
+            logger.notice("the coordinator answers again")
+        }
     }
 
     /// A node whose addresses or abilities changed tells the others.

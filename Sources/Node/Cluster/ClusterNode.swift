@@ -1,5 +1,6 @@
 import Cluster
 import ClusterStore
+import EtcdCoordinator
 import Fabric
 import FoundationEssentials
 import GGUF
@@ -90,6 +91,7 @@ struct ClusterNode: Sendable {
             return reading
         }
         ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
+        try Self.coordinate(settings, &told, &ports, boot: boot)
         let service = try await ClusterService.open(
             told, store: try SQLiteEventStore(path: "\(around.dataFolder)/cluster.sqlite"), ports: ports,
             logger: around.logger)
@@ -107,6 +109,18 @@ struct ClusterNode: Sendable {
             service: service, security: security, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
             founding: founding, logger: around.logger)
+    }
+
+    private static func coordinate(
+        _ settings: ClusterSettings, _ told: inout ClusterServiceSettings, _ ports: inout ClusterPorts, boot: UInt64
+    ) throws(EtcdError) {
+        guard let address = settings.coordinator else { return }
+        var coordination = CoordinationSettings(name: address.description)
+        coordination.seeds = settings.seedsCoordinator
+        told.coordination = coordination
+        ports.coordinator = try EtcdCoordinator(
+            address, node: told.member.node, boot: boot, authority: settings.coordinatorAuthority,
+            lease: told.timings.coordinatorLease)
     }
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.
