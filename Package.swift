@@ -107,7 +107,7 @@ let shells: [Target] = [
     shell(
         "EtcdCoordinator",
         [
-            "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),

@@ -93,6 +93,8 @@ extension ControlPlane {
 
     /// Whether the log could be made the same.
     private mutating func adopt(_ reading: CoordinatorReading, now: Instant) -> Bool {
+        // What contradicts itself or what is known must not reach the log.
+        guard reading.head.index >= max(commit, reading.snapshotPlace.index) else { return false }
         if let snapshot = reading.snapshot, snapshot.place.index > commit {
             guard let state = try? ClusterState(encoded: snapshot.bytes), state.index == snapshot.place.index else {
                 coordination?.trouble = "The snapshot in the coordinator is damaged; restore it from its backup."
