@@ -113,7 +113,7 @@ extension ServiceNode {
 }
 
 /// The promises of leadership, the same whoever gives it.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct `Leadership` {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct `Leadership of a cluster` {
     @Test(arguments: Leadership.possible)
     func `is one node's, and what any node is told reaches all`(_ kind: Leadership) async throws {
         let cluster = try await LedCluster(kind, count: 3)
