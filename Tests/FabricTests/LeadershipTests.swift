@@ -84,8 +84,10 @@ final class LedCluster {
 
     /// The node that leads, by what any node knows.
     func leader() async throws -> Node {
-        let view = try await #require(all.first).service.sees("a leader") { $0.leadership.leader != nil }
-        return try #require(nodes[try #require(view.leadership.leader).value])
+        let first = try #require(all.first)
+        let view = try await first.service.sees("a leader") { $0.leadership.leader != nil }
+        let leader = try #require(view.leadership.leader)
+        return try #require(nodes[leader.value])
     }
 
     /// Cuts a node off from everything, at once and without a word.
@@ -134,7 +136,8 @@ extension ServiceNode {
         let leader = try await cluster.leader().service.id
         let clock = ContinuousClock()
         let start = clock.now
-        let fallen = try #require(cluster.nodes.removeValue(forKey: leader.value))
+        let removed = cluster.nodes.removeValue(forKey: leader.value)
+        let fallen = try #require(removed)
         await fallen.service.stop()
         for node in cluster.all {
             try await node.service.sees("another leader") {
