@@ -188,7 +188,8 @@ let shellTests: [Target] = [
     tests(
         "SkeinTests",
         [
-            "skein", "Cluster", "Dialects", "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "skein", "Cluster", "Dialects", "EtcdCoordinator", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
+            nio("NIOPosix"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),

@@ -70,7 +70,7 @@ extension ControlPlane {
         if let storage {
             warnings.append("Nothing is kept on this node: \(storage) It takes no part in decisions meanwhile.")
         }
-        if let trouble = coordination?.trouble { warnings.append(trouble) }
+        if let trouble = coordinatorTrouble { warnings.append(trouble) }
         if isCoordinatedElsewhere {
             warnings.append(
                 "This cluster is led by its coordinator, and this node was told of none: it follows and never leads; "

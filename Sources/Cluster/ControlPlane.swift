@@ -84,6 +84,8 @@ package struct ControlPlane: Sendable {
     var mergeAt: Instant?
     var reconciler = ReconcilerMemory()
     var coordination: Coordination?
+    /// Entries on the disk, committed or not, say that a coordinator decides.
+    let remembersCoordinator: Bool
     var joinSeed: NodeID?
     var nextJoin: Instant?
     var hasLeft = false
@@ -117,6 +119,7 @@ package struct ControlPlane: Sendable {
         electionAt = Instant(nanoseconds: .max)
         ownReading = NodeReading(node: node)
         ownCommands = random.next() >> 1
+        remembersCoordinator = stored.entries.contains { $0.sets(Self.coordinatorSetting) }
         coordination = settings.coordination.map { Coordination($0) }
     }
 

@@ -10,7 +10,7 @@ extension ControlPlane {
             return
         }
         if let objection = objection(to: charter) ?? objection(to: reading) {
-            coordination?.trouble = objection
+            coordination?.contradiction = objection
             giveUpTenure(now: now)
             electionAt = now.advanced(by: timings.coordinatorInspection)
             return
@@ -78,6 +78,7 @@ extension ControlPlane {
         coordination?.snapshotPlace = opening.reading.snapshotPlace
         coordination?.nextAppend = nil
         coordination?.nextCompaction = nil
+        coordination?.contradiction = nil
         setTerm(opening.charter.termBase + tenure.id, vote: node)
         lead(now: now)
         leading?.leaseUntil = tenure.until
@@ -97,7 +98,7 @@ extension ControlPlane {
         guard reading.head.index >= max(commit, reading.snapshotPlace.index) else { return false }
         if let snapshot = reading.snapshot, snapshot.place.index > commit {
             guard let state = try? ClusterState(encoded: snapshot.bytes), state.index == snapshot.place.index else {
-                coordination?.trouble = "The snapshot in the coordinator is damaged; restore it from its backup."
+                coordination?.contradiction = "The snapshot in the coordinator is damaged; restore it from its backup."
                 return false
             }
             install(state, term: snapshot.place.term)

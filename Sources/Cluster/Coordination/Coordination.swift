@@ -44,6 +44,8 @@ struct Coordination: Sendable {
     var nextInspection: Instant?
     /// Why this node cannot use it, one sentence; nil while it can.
     var trouble: String?
+    /// Why what it holds cannot be this cluster's log, until somebody leads by it.
+    var contradiction: String?
 
     init(_ settings: CoordinationSettings) { self.settings = settings }
 }
@@ -57,7 +59,7 @@ extension ControlPlane {
 
     /// Whether the log says that a coordinator decides, and this node was told of none.
     var isCoordinatedElsewhere: Bool {
-        coordination == nil && state.settings[Self.coordinatorSetting]?.value != nil
+        coordination == nil && (remembersCoordinator || state.settings[Self.coordinatorSetting]?.value != nil)
     }
 
     /// The cluster this node belongs to, committed or not; 0 when it does not know.
@@ -239,6 +241,7 @@ extension ControlPlane {
             postponeCampaign(now: now)
             return
         }
+        if let holder, holder != node { coordination?.contradiction = nil }
         guard let due = campaignAt, due <= now else { return }
         guard holder == nil || holder == node, charter != nil || mayFound else {
             postponeCampaign(now: now)
@@ -257,7 +260,7 @@ extension ControlPlane {
         guard let name = coordination?.settings.name, ownCluster != 0 else { return nil }
         let own = Hexadecimal.text(of: ownCluster)
         guard let charter else {
-            guard !mayFound, state.cluster != 0 else { return nil }
+            guard !mayFound, log.last.index > 0 else { return nil }
             return "The coordinator \(name) holds no cluster, while this node remembers \(own); start the node that "
                 + "led last once with --seed-coordinator, or name the right coordinator."
         }

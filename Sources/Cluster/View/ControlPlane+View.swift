@@ -37,7 +37,7 @@ extension ControlPlane {
     }
 
     /// Why this node cannot use its coordinator, one sentence; nil while it can, or has none.
-    package var coordinatorTrouble: String? { coordination?.trouble }
+    package var coordinatorTrouble: String? { coordination?.trouble ?? coordination?.contradiction }
 
     /// What this node knows of its cluster.
     package var view: ClusterView {
