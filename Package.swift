@@ -105,7 +105,7 @@ let shells: [Target] = [
             .product(name: "Logging", package: "swift-log"),
         ]),
     shell(
-        "EtcdCoordinator",
+        "Etcd",
         [
             "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -117,7 +117,7 @@ let shells: [Target] = [
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "EtcdCoordinator",
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd",
             "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -135,7 +135,7 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "EtcdCoordinator", "Fabric", "Identity", nio("NIOCore"),
+            "Wire", "Serving", "Simulation", "Cluster", "Etcd", "Fabric", "Identity", nio("NIOCore"),
             nio("NIOHTTP1"),
             nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -167,7 +167,7 @@ let shellTests: [Target] = [
     tests(
         "FabricTests",
         [
-            "Fabric", "ClusterStore", "Cluster", "EtcdCoordinator", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Fabric", "ClusterStore", "Cluster", "Etcd", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
@@ -188,7 +188,7 @@ let shellTests: [Target] = [
     tests(
         "SkeinTests",
         [
-            "skein", "Cluster", "Dialects", "EtcdCoordinator", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
+            "skein", "Cluster", "Dialects", "Etcd", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
             nio("NIOPosix"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),

@@ -3,7 +3,7 @@ import Testing
 import Vocabulary
 
 @testable import Cluster
-@testable import EtcdCoordinator
+@testable import Etcd
 
 @Suite struct `Addresses of an etcd` {
     @Test func `name endpoints, prefix, user and TLS`() throws {

@@ -1,4 +1,4 @@
-import EtcdCoordinator
+import Etcd
 import Foundation
 import NIOCore
 import NIOPosix

@@ -1,5 +1,5 @@
 import ClusterStore
-import EtcdCoordinator
+import Etcd
 import Fabric
 import Foundation
 import Synchronization

@@ -1,5 +1,5 @@
 import ArgumentParser
-import EtcdCoordinator
+import Etcd
 import Node
 import Testing
 

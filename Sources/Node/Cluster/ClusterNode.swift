@@ -1,6 +1,6 @@
 import Cluster
 import ClusterStore
-import EtcdCoordinator
+import Etcd
 import Fabric
 import FoundationEssentials
 import GGUF

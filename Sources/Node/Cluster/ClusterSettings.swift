@@ -1,5 +1,5 @@
 import Cluster
-package import EtcdCoordinator
+package import Etcd
 package import Fabric
 package import Identity
 import NIOCore

@@ -1,5 +1,5 @@
 import ArgumentParser
-import EtcdCoordinator
+import Etcd
 import Node
 
 /// What gives the leadership of the cluster and holds its log.

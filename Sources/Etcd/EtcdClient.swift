@@ -140,7 +140,9 @@ actor EtcdClient {
         let text = String((refusal.message ?? refusal.error ?? "no reason given").prefix(200))
         switch code {
         case 4, 14: return .unreachable(text)
-        case 3 where text.contains("authentication failed"), 7, 16:
+        // Its users changed since the token was given.
+        case 3 where text.contains("revision of auth store"): return .refused(code: 16, text)
+        case 3 where text.contains("authentication failed") || text.contains("user name is empty"), 7, 16:
             return .refused(code: code, "\(text); check user and password (SKEIN_ETCD_PASSWORD) and its rights.")
         case 8: return .refused(code: code, "\(text); compact and defragment it, or give it a larger quota.")
         default: return .refused(code: code, text)
