@@ -103,14 +103,22 @@ let shells: [Target] = [
             "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+    shell(
+        "Etcd",
+        [
+            "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "CBuiltinModel",
-            nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd",
+            "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -126,7 +134,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"),
+            "Wire", "Serving", "Simulation", "Cluster", "Etcd", "Fabric", "Identity", nio("NIOCore"),
+            nio("NIOHTTP1"),
             nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
@@ -157,7 +166,7 @@ let shellTests: [Target] = [
     tests(
         "FabricTests",
         [
-            "Fabric", "ClusterStore", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Fabric", "ClusterStore", "Cluster", "Etcd", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
@@ -178,7 +187,8 @@ let shellTests: [Target] = [
     tests(
         "SkeinTests",
         [
-            "skein", "Cluster", "Dialects", "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "skein", "Cluster", "Dialects", "Etcd", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
+            nio("NIOPosix"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),

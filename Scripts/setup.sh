@@ -20,6 +20,7 @@ works() { # works <package>: whether what the package gives is there, from where
         libsqlite3-dev) echo '#include <sqlite3.h>' | c++ -x c -fsyntax-only - ;;
         ca-certificates) [ -s /etc/ssl/certs/ca-certificates.crt ] ;;
         lib*) has_library "$1" ;;
+        etcd-server) command -v etcd ;;
         iproute2) command -v ip || command -v /usr/sbin/ip ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
@@ -56,7 +57,7 @@ debian() {
     local packages=(ca-certificates git curl cmake ninja-build ccache pkg-config g++ libsqlite3-dev python3 python3-pip)
     # Libraries of the toolchain are installed only when it does not start without them.
     swift package --version >/dev/null 2>&1 || packages+=(libcurl4 libxml2 libsqlite3-0 libncurses6)
-    [ "$with_tests" = tests ] && packages+=(python3-venv iproute2)
+    [ "$with_tests" = tests ] && packages+=(python3-venv iproute2 etcd-server)
     local lacking
     lacking=$(missing "${packages[@]}" | tr '\n' ' ')
     [ -z "$lacking" ] && return

@@ -85,6 +85,8 @@ package struct Effects: Sendable {
     package internal(set) var tasks: [StageTask] = []
     /// Plans to compute.
     package internal(set) var plans: [PlanQuestion] = []
+    /// What is asked of the coordinator; each is answered by an input.
+    package internal(set) var coordinator: [CoordinatorQuestion] = []
     /// Give `.tick` at this time; replaces an earlier wish.
     package internal(set) var wakeAt: Instant?
 
@@ -124,6 +126,7 @@ package struct Effects: Sendable {
         replies += later.replies
         tasks += later.tasks
         plans += later.plans
+        coordinator += later.coordinator
         wakeAt = later.wakeAt
     }
 }

@@ -24,6 +24,8 @@ extension ControlPlane {
         case storeRecovered
         /// The process of a member ended: its host is there and refuses connections.
         case peerDied(NodeID)
+        /// The coordinator answered, or did not.
+        case coordinator(number: UInt64, CoordinatorAnswer)
         /// Become a member through a node that answers.
         case join(seed: NodeID)
         /// This node is about to stop: hand over, and say good-bye.

@@ -36,6 +36,7 @@ extension ControlPlane {
             if case .serve(let epoch) = task { agent.forgetTask(of: epoch) } else { effects.tasks.append(task) }
         }
         effects.plans += lost.plans
+        regainCoordinator(lost.coordinator)
         for reply in lost.replies {
             guard reply.outcome == .doneDegraded else {
                 // Done means committed, which a failed write of this node does not undo.
@@ -74,6 +75,12 @@ extension ControlPlane {
             warnings.append(
                 "This node's memory of the cluster was lost; it takes no part in decisions until a leader has taken "
                     + "it off the voters. Where nobody can lead without it, run 'skein leave --force' and begin anew.")
+        }
+        if let trouble = coordinatorTrouble { warnings.append(trouble) }
+        if isCoordinatedElsewhere {
+            warnings.append(
+                "This cluster is led by its coordinator, and this node was told of none: it follows and never leads; "
+                    + "start it with --coordinator like the others.")
         }
         if ruling != nil {
             warnings.append("No majority of the voters answers; this node leads those it reaches (degraded).")

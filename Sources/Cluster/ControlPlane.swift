@@ -14,6 +14,8 @@ package struct ControlPlaneSettings: Sendable {
     package var foundedCluster: UInt64 = 0
     /// Whether the node was in its cluster before and its disk does not know any more what it decided there.
     package var hasForgotten = false
+    /// A coordinator that holds the log and gives the leadership; nil is decided by the voters.
+    package var coordination: CoordinationSettings?
     /// Whether a debug build stops at a broken invariant right after the input that broke it.
     package var assertsInvariants = true
 
@@ -87,6 +89,9 @@ package struct ControlPlane: Sendable {
     var ownCommands: UInt64
     var mergeAt: Instant?
     var reconciler = ReconcilerMemory()
+    var coordination: Coordination?
+    /// Entries on the disk, committed or not, say that a coordinator decides.
+    let remembersCoordinator: Bool
     var joinSeed: NodeID?
     var nextJoin: Instant?
     var retirement: Retirement?
@@ -124,6 +129,8 @@ package struct ControlPlane: Sendable {
         electionAt = Instant(nanoseconds: .max)
         ownReading = NodeReading(node: node)
         ownCommands = random.next() >> 1
+        remembersCoordinator = stored.entries.contains { $0.sets(Self.coordinatorSetting) }
+        coordination = settings.coordination.map { Coordination($0) }
     }
 
     /// Takes one input and returns what follows from it. Bounded work: proportional to members and bounded batches.
@@ -142,6 +149,7 @@ package struct ControlPlane: Sendable {
             storage = nil
             storedIndex = log.last.index
         case .peerDied(let other): peerDied(other, now: now)
+        case .coordinator(let number, let answer): take(number, answer, now: now)
         case .join(let seed): joinSeed = seed
         case .leave: leave(now: now)
         case .tick: break

@@ -39,6 +39,8 @@ package enum Limits {
     package static let entriesPerAppend = 256
     /// Entries in one append stop growing at this size. **Units:** bytes, soft by one entry.
     package static let appendBytes = 256 << 10
+    /// Events of one entry that a coordinator takes at once. **Units:** bytes.
+    package static let coordinatedEntryBytes = 512 << 10
     /// Entries the leader sends ahead of a member's answers.
     package static let entriesInFlight = 4096
     /// Entries appended and not yet committed; beyond it commands are refused until the cluster catches up.

@@ -30,6 +30,17 @@ package struct Timings: Sendable {
     /// Time between heartbeats without a majority, and after three of them the leader is missed.
     package var branchHeartbeat = Duration.milliseconds(300)
 
+    /// How long a coordinator keeps a leader that is not heard. **Units:** whole seconds, at least 2.
+    package var coordinatorLease = Duration.seconds(3)
+    /// Time between a leader's renewals there.
+    package var coordinatorRenewal = Duration.milliseconds(500)
+    /// What failed there, or was taken, is tried again after this.
+    package var coordinatorRetry = Duration.milliseconds(300)
+    /// Nodes that do not lead look after the coordinator at this interval.
+    package var coordinatorInspection = Duration.seconds(10)
+    /// A question to the coordinator without an answer counts as unanswered after this.
+    package var coordinatorPatience = Duration.seconds(5)
+
     /// A command is sent again after this.
     package var commandRetry = Duration.milliseconds(500)
     /// A command without an answer ends after this.
@@ -64,6 +75,9 @@ package struct Timings: Sendable {
 
     /// The defaults.
     package init() {}
+
+    /// How long a leader believes in a renewal: less than the lease, so that clocks may run 10 % apart.
+    var coordinatorTrust: Duration { coordinatorLease * 9 / 10 }
 }
 
 extension Duration {

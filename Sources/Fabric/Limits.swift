@@ -37,6 +37,8 @@ package enum FabricLimits {
     /// Peers that are kept track of: the members, and newcomers that ask.
     package static let lines = 8192
 
+    /// Questions waiting to be sent to the coordinator; one that finds no room counts as unanswered.
+    static let questions = 64
     /// Inputs waiting for the brain in all.
     package static let inboxCount = 8192
     /// Messages of one peer waiting for the brain; more are dropped.

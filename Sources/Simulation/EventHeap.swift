@@ -15,6 +15,10 @@ struct WorldEvent {
         case fault
         case work
         case measure(node: Int, life: Int)
+        case ask(node: Int, life: Int, CoordinatorQuestion, answers: Bool)
+        case coordinatorAnswer(node: Int, life: Int, UInt64, CoordinatorAnswer)
+        case coordinatorFault
+        case healCoordinator(node: Int)
     }
 
     /// World time. **Units:** nanoseconds.

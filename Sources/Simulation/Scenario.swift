@@ -13,6 +13,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case unboundedGrowth = "unbounded-growth"
     /// A node whose disk lost everything goes on as if it were new.
     case denied = "denied-amnesia"
+    /// The coordinator obeys leaders whose tenure is over; shows with `Scenario.isCoordinated` only.
+    case unfencedCoordinator = "unfenced-coordinator"
 }
 
 /// What a simulated world is made of; drawn from its seed, or chosen.
@@ -37,6 +39,8 @@ package struct Scenario: Sendable {
     package var faultPeriod: Duration?
     /// Whether parts without a majority help themselves early, and faults last longer.
     package var isImpatient = false
+    /// Whether a coordinator outside gives the leadership and holds the log, with faults of its own.
+    package var isCoordinated = false
     /// Whether messages take the way through their bytes.
     package var encodesMessages = false
     /// Whether every node's history is compared entry by entry.

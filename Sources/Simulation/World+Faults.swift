@@ -117,6 +117,8 @@ extension World {
         figures.calmAt = time
         figures.isMeasuring = true
         cuts = []
+        coordinatorCuts = []
+        coordinator.isDownUntil = 0
         for index in nodes.indices {
             nodes[index].disk.isFull = false
             restart(index)

@@ -18,6 +18,7 @@ extension World {
         check(index)
         for envelope in effects.send { post(envelope.message, from: index, to: envelope.to) }
         for reply in effects.replies { replied(reply, index) }
+        for question in effects.coordinator { askCoordinator(question, index) }
         for task in effects.tasks { perform(task, index) }
         for question in effects.plans {
             let delay = 1_000_000 + Int64(runnerRandom.below(200)) * 1_000_000

@@ -18,8 +18,12 @@ package struct World {
     var workRandom: SeededRandom
     var runnerRandom: SeededRandom
     var memoryRandom: SeededRandom
+    var coordinatorRandom: SeededRandom
     /// Directed pairs that are cut, `from * count + to`.
     var cuts: Set<Int> = []
+    var coordinator = SimulatedCoordinator()
+    /// Nodes that do not reach the coordinator.
+    var coordinatorCuts: Set<Int> = []
     var isCalm = false
     var deploymentCount = 0
     var commandCount: UInt64 = 0
@@ -34,6 +38,8 @@ package struct World {
         workRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0002)
         runnerRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0003)
         memoryRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0005)
+        coordinatorRandom = SeededRandom(seed: scenario.seed ^ 0xA5A5_0006)
+        coordinator.isUnfenced = scenario.mutation == .unfencedCoordinator
         var random = SeededRandom(seed: scenario.seed ^ 0xA5A5_0004)
         let members = (0..<scenario.nodeCount).map { index in
             let identity = UInt64(index + 1) << 32 | (random.next() & 0xFFFF_0000) | UInt64(index)
@@ -46,6 +52,12 @@ package struct World {
             var settings = ControlPlaneSettings(
                 member: member, seed: random.next(), founds: isSmall && index == 0)
             settings.assertsInvariants = isSmall
+            if scenario.isCoordinated {
+                var coordination = CoordinationSettings(name: "etcd")
+                coordination.entriesBeforeSnapshot = isSmall ? 24 : 2048
+                coordination.seeds = !isSmall && index == 0
+                settings.coordination = coordination
+            }
             if scenario.isImpatient { settings.timings.degradedAfter = .milliseconds(600) }
             nodes.append(
                 SimulatedNode(
@@ -107,6 +119,7 @@ package struct World {
             for index in nodes.indices.dropFirst() { give(.join(seed: nodes[0].id), to: index) }
             heap.push(.fault, at: 3_000_000_000)
             heap.push(.work, at: 500_000_000)
+            if scenario.isCoordinated { heap.push(.coordinatorFault, at: 4_000_000_000) }
         } else {
             heap.push(.work, at: 5_000_000_000)
             heap.push(.killLeader, at: 10_000_000_000)
@@ -137,6 +150,20 @@ package struct World {
         case .fault: fault()
         case .work: work()
         case .measure(let node, let life): measure(node, life)
+        case .ask, .coordinatorAnswer, .coordinatorFault, .healCoordinator: happenOutside(kind)
+        }
+    }
+
+    private mutating func happenOutside(_ kind: WorldEvent.Kind) {
+        switch kind {
+        case .ask(let node, let life, let question, let answers):
+            reachCoordinator(node, life, question, answers: answers)
+        case .coordinatorAnswer(let node, let life, let number, let answer):
+            guard nodes[node].isUp, nodes[node].life == life else { return }
+            give(.coordinator(number: number, answer), to: node)
+        case .coordinatorFault: coordinatorFault()
+        case .healCoordinator(let node): coordinatorCuts.remove(node)
+        default: break
         }
     }
 

@@ -137,6 +137,23 @@ import Vocabulary
         #expect(nodes.brains[new].state.members.count == count - 1)
     }
 
+    @Test func `a node that forgets its coordinator leads nobody, and says so`() throws {
+        var stored = StoredCluster()
+        let member = Member(node: Nodes.id(0), name: "n0")
+        let setting = Setting(value: "etcd", stamp: Stamp(milliseconds: 2, counter: 0, node: Nodes.id(0)))
+        let events: [ClusterEvent] = [.founded(cluster: 7, member: member), .settingSet("coordinator", setting)]
+        stored.term = 1
+        stored.entries = [
+            LogEntry(index: 1, term: 1, stamp: .zero, command: nil, events: events.map { EventRecord($0) })
+        ]
+        var brain = ControlPlane(settings: Nodes.settings(0), stored: stored)
+        for second in 1...20 as ClosedRange<Int64> {
+            _ = brain.handle(.tick, now: Instant(nanoseconds: second * 1_000_000_000))
+        }
+        #expect(!brain.isLeader && !brain.isDegradedLeader)
+        #expect(brain.warnings.contains { $0.contains("--coordinator") })
+    }
+
     @Test func `a vote lasts before it is said`() throws {
         var voter = ControlPlane(settings: Nodes.settings(1))
         let request = VoteRequest(kind: .vote, term: 5, lastIndex: 9, lastTerm: 4, predecessor: 0)

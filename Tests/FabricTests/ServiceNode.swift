@@ -22,6 +22,8 @@ struct ServiceNode {
         var founds = false
         var seeds: [PeerAddress] = []
         var planner: any PlacementPlanning = OneEach()
+        var coordinator: (any Coordinating)?
+        var cluster: UInt64 = 0
         var timings: Cluster.Timings = {
             var timings = Cluster.Timings()
             timings.probePeriod = .milliseconds(200)
@@ -46,7 +48,10 @@ struct ServiceNode {
         settings.seeds = options.seeds
         settings.timings = options.timings
         let stages = RecordingStages()
-        let ports = ClusterPorts(
+        settings.foundedCluster = options.cluster
+        settings.coordination = CoordinationSettings(name: "etcd://test")
+        settings.coordination?.entriesBeforeSnapshot = 8
+        var ports = ClusterPorts(
             tasks: stages,
             clocks: ServiceClocks(
                 uptimeNanoseconds: { Int64(NIODeadline.now().uptimeNanoseconds) },
@@ -57,6 +62,7 @@ struct ServiceNode {
             reading.usableBytes = 1 << 30
             return reading
         }
+        ports.coordinator = options.coordinator
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let service = try await ClusterService.open(settings, store: store, ports: ports, logger: logger)

@@ -49,6 +49,13 @@ import Testing
         #expect(lines.last == "No deployment; make one with 'skein deploy'.")
     }
 
+    @Test func `an etcd that gives the leadership is told`() throws {
+        var cluster = try Sample.cluster()
+        #expect(!ClusterText.status(cluster).contains { $0.contains("led by") })
+        cluster.leadership.coordinator = "etcd://a:2379"
+        #expect(ClusterText.status(cluster).contains("led by    etcd://a:2379"))
+    }
+
     @Test func `what is loaded has a row per replica`() throws {
         var cluster = try Sample.cluster()
         #expect(

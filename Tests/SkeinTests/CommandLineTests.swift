@@ -1,4 +1,6 @@
 import ArgumentParser
+import Etcd
+import Node
 import Testing
 
 @testable import skein
@@ -42,6 +44,38 @@ import Testing
         #expect(throws: ValidationError.self) { try silent.settings(environment: ["SKEIN_NODE": "a b"]) }
         #expect(throws: ValidationError.self) { try silent.settings(environment: ["SKEIN_API_KEY": "a\r\nb: c"]) }
         #expect(throws: (any Error).self) { try NodeOptions.parse(["--api-key", ""]) }
+    }
+
+    // MARK: Coordinator
+
+    private func settings(_ arguments: [String], _ environment: [String: String] = [:]) throws -> ClusterSettings {
+        var settings = ClusterSettings()
+        try CoordinatorOptions.parse(arguments).apply(to: &settings, environment: environment)
+        return settings
+    }
+
+    @Test func `the nodes lead by themselves unless an etcd is named`() throws {
+        #expect(try settings([]).coordinator == nil)
+        #expect(try settings(["--coordinator", "embedded"], ["SKEIN_COORDINATOR": "etcd://a"]).coordinator == nil)
+        let environment = ["SKEIN_COORDINATOR": "etcd://me@a,b:4001/fleet", "SKEIN_ETCD_PASSWORD": "secret"]
+        let named = try #require(try settings([], environment).coordinator)
+        #expect(named.description == "etcd://a:2379,b:4001/fleet")
+        #expect(named.password == "secret")
+        #expect(try settings(["--coordinator", "etcd://c", "--seed-coordinator"], environment).seedsCoordinator)
+    }
+
+    @Test(arguments: [
+        (["--coordinator", "http://a:2379"], "etcd://HOST:PORT"), (["--coordinator", "etcd://a:x"], "'a:x'"),
+        (["--seed-coordinator"], "--coordinator etcd://"), (["--coordinator-ca", "/x"], "--coordinator etcd://"),
+        (["--coordinator", "etcds://a", "--coordinator-ca", "/nowhere/ca.pem"], "/nowhere/ca.pem"),
+    ])
+    func `what is no coordinator is refused with an example`(arguments: [String], part: String) throws {
+        do {
+            _ = try settings(arguments)
+            Issue.record("\(arguments) are taken")
+        } catch {
+            #expect("\(error)".contains(part), "\(error)")
+        }
     }
 
     @Test func `a machine is meant by its id, its name or the beginning of its id`() throws {

@@ -51,6 +51,14 @@ package struct LogEntry: Hashable, Sendable, Recordable {
         }
     }
 
+    /// Whether this entry gives a setting a value.
+    func sets(_ name: String) -> Bool {
+        events.contains { record in
+            guard record.kind == 8, case .settingSet(name, let setting) = record.event else { return false }
+            return setting.value != nil
+        }
+    }
+
     /// Roughly its size on the wire. **Units:** bytes.
     var size: Int { events.reduce(48) { $0 + $1.body.count + 6 } }
 

@@ -32,7 +32,7 @@ extension ControlPlane {
     }
 
     mutating func tickBranch(now: Instant) {
-        guard state.cluster != 0, !isRemoved, storage == nil, !hasForgotten else { return }
+        guard state.cluster != 0, !isRemoved, storage == nil, !hasForgotten, isLedByVotes else { return }
         if ruling != nil {
             beat(now: now)
             return
@@ -59,8 +59,8 @@ extension ControlPlane {
 
     /// Whether this node would follow a leader without a majority: it hears none with, and sees no majority itself.
     func mayFollowClaim(of candidate: NodeID, now: Instant) -> Bool {
-        guard storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil, ruling == nil,
-            !hasMajority
+        guard isLedByVotes, storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil,
+            ruling == nil, !hasMajority
         else { return false }
         if branch?.leader == candidate { return true }
         return branchHeardAt.map { now >= $0.advanced(by: timings.branchHeartbeat.times(4)) } ?? true
@@ -114,7 +114,9 @@ extension ControlPlane {
         let isSame = beat.term == term && vote == other
         // In one term a node follows one leader, with or without a majority.
         let isFree = isSame || beat.term > term || (vote == nil && beat.term == term)
-        guard storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil else { return refuse() }
+        guard isLedByVotes, storage == nil, !hasForgotten, !isRemoved, leading == nil, now >= promiseUntil else {
+            return refuse()
+        }
         if ruling != nil {
             guard rank(node, term: term) < rank(other, term: beat.term) else { return refuse() }
             standDown(now: now)

@@ -22,16 +22,18 @@ extension ControlPlane {
             term: max(term, highestTerm), leader: leader ?? degraded, commit: commit, hasForgotten: hasForgotten)
     }
 
-    private var mayLead: Bool { storage == nil && !hasForgotten && log.last.index > 0 }
+    private var mayLead: Bool { storage == nil && !hasForgotten && log.last.index > 0 && !isCoordinatedElsewhere }
 
     private var isVoter: Bool { voters.contains(node) }
 
     var electionWake: Instant? {
+        guard coordination == nil else { return coordinationWake }
         guard leading == nil, mayLead, isVoter, !isRemoved else { return nil }
         return campaign.map { min($0.endsAt, electionAt) } ?? electionAt
     }
 
     mutating func tickElection(now: Instant) {
+        guard coordination == nil else { return tickCoordination(now: now) }
         if let current = campaign, current.endsAt <= now { campaign = nil }
         guard leading == nil, mayLead, isVoter, !isRemoved, electionAt <= now else { return }
         run(voters == [node] ? .vote : .probe, now: now)
@@ -69,7 +71,7 @@ extension ControlPlane {
     /// Whether nothing speaks against this candidate: no promise to a live leader, and its log holds all that may be
     /// committed.
     private func mayHelp(_ request: VoteRequest, now: Instant) -> Bool {
-        guard storage == nil, !hasForgotten, !isRemoved else { return false }
+        guard storage == nil, !hasForgotten, !isRemoved, isLedByVotes else { return false }
         let isReleased = request.kind == .succession && request.predecessor >= term
         if !isReleased, leading != nil || now < promiseUntil { return false }
         return !(EventLog.Position(index: request.lastIndex, term: request.lastTerm) < log.last)
@@ -112,6 +114,7 @@ extension ControlPlane {
         highestTerm = max(highestTerm, other)
         // Also when it was heard of before this node began to lead.
         guard leading != nil, highestTerm > term else { return }
+        guard coordination == nil else { return giveUpTenure(now: now) }
         leading = nil
         run(.succession, now: now)
     }
@@ -146,11 +149,16 @@ extension ControlPlane {
         let heirs = voters.filter { $0 != node && membership.isAlive($0) && !isForgetful($0) }
         let heir = heirs.max { (current.progress[$0]?.match ?? 0) < (current.progress[$1]?.match ?? 0) }
         if let heir { effects.send(heir, .succeed(term: term)) }
+        giveUpTenure(now: now)
     }
 
     /// The leader made way for this node.
     mutating func succeed(term: UInt64, now: Instant) {
         guard term == self.term, mayLead, isVoter, !isRemoved, leading == nil else { return }
+        guard coordination == nil else {
+            electionAt = now
+            return
+        }
         run(.succession, now: now)
     }
 }

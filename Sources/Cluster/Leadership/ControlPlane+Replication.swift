@@ -92,6 +92,7 @@ extension ControlPlane {
     mutating func tickLeading(now: Instant) {
         guard leading != nil else { return }
         followProgress()
+        guard coordination == nil else { return tickTenure(now: now) }
         renewLease(now: now)
         guard let leading else { return }
         if voters != [node], max(leading.leaseUntil, leading.began.advanced(by: timings.lease)) <= now {
@@ -144,7 +145,7 @@ extension ControlPlane {
         if !voters.contains(node) { resign(now: now) }
     }
 
-    private mutating func sendAppends(now: Instant) {
+    mutating func sendAppends(now: Instant) {
         guard let current = leading else { return }
         let voters = voters
         for index in 0..<current.progress.count {
@@ -271,14 +272,12 @@ extension ControlPlane {
     }
 
     /// Adds what is not there yet; an entry of another term, and what follows it, was never committed and goes.
-    private mutating func add(_ entries: ArraySlice<LogEntry>) {
+    mutating func add(_ entries: ArraySlice<LogEntry>) {
         var fresh = entries
         while let first = fresh.first, log.term(at: first.index) == first.term { fresh = fresh.dropFirst() }
         guard let first = fresh.first, first.index > commit else { return }
         if first.index <= log.last.index {
-            log.truncate(from: first.index)
-            storedIndex = min(storedIndex, first.index - 1)
-            persist(.truncate(from: first.index))
+            truncateLog(from: first.index)
         }
         guard first.index == log.last.index + 1 else { return }
         var added: [LogEntry] = []
@@ -287,5 +286,11 @@ extension ControlPlane {
             added.append(entry)
         }
         persist(.append(added))
+    }
+
+    mutating func truncateLog(from index: UInt64) {
+        log.truncate(from: index)
+        storedIndex = min(storedIndex, index - 1)
+        persist(.truncate(from: index))
     }
 }

@@ -77,7 +77,7 @@ extension ControlPlane {
         effects.send(other, appendReply(isDurable, index, sentAt: chunk.sentAt))
     }
 
-    private mutating func install(_ snapshot: ClusterState, term: UInt64) {
+    mutating func install(_ snapshot: ClusterState, term: UInt64) {
         let position = EventLog.Position(index: snapshot.index, term: term)
         state = snapshot
         stateTerm = term

@@ -97,8 +97,12 @@ extension ControlPlane {
         }
         let stamp = clock.next(now: now)
         do throws(CommandRefusal) {
+            if case .configure(Self.coordinatorSetting, _) = command.action {
+                throw CommandRefusal(.conflict, "The setting 'coordinator' is made by the cluster itself.")
+            }
             let events = try current.head.events(
                 for: command.action, stamp: stamp, term: term, wall: clock.wall(now: now))
+            if let refusal = oversize(events) { throw refusal }
             appendOwn(events, command: command.id, stamp: stamp, now: now)
         } catch {
             refuse(command.id, error)
@@ -154,7 +158,8 @@ extension ControlPlane {
         if let head = leading?.head {
             if case .changeVoters = action, !mayChangeVoters { return }
             guard log.last.index - commit < UInt64(Limits.uncommittedEntries),
-                let events = try? head.events(for: action, stamp: stamp, term: term, wall: wall), !events.isEmpty
+                let events = try? head.events(for: action, stamp: stamp, term: term, wall: wall), !events.isEmpty,
+                oversize(events) == nil
             else { return }
             appendOwn(events, command: nil, stamp: stamp, now: now)
         } else if ruling != nil, let head = branch?.state {

@@ -26,8 +26,10 @@ package struct LeadershipView: Hashable, Sendable {
     package var leader: NodeID?
     /// Whether it leads without a majority.
     package var isDegraded: Bool
-    /// Who votes.
+    /// Who votes; with a coordinator, who is first to take over.
     package var voters: [NodeID]
+    /// What gives the leadership: `embedded` for the voters' majority, else what people call the coordinator.
+    package var coordinator = "embedded"
 }
 
 /// A member as this node sees it.

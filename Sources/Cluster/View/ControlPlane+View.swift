@@ -36,6 +36,9 @@ extension ControlPlane {
             stages: agent.reports, warnings: warnings)
     }
 
+    /// Why this node cannot use its coordinator, one sentence; nil while it can, or has none.
+    package var coordinatorTrouble: String? { coordination?.trouble ?? coordination?.contradiction }
+
     /// What this node knows of its cluster.
     package var view: ClusterView {
         let state = effectiveState
@@ -46,7 +49,8 @@ extension ControlPlane {
         return ClusterView(
             node: node, cluster: state.cluster, index: state.index,
             leadership: LeadershipView(
-                term: term, leader: currentLeader, isDegraded: branch?.state != nil, voters: voters),
+                term: term, leader: currentLeader, isDegraded: branch?.state != nil, voters: voters,
+                coordinator: coordination?.settings.name ?? "embedded"),
             members: members, deployments: state.deployments.values.map { deploymentView($0, in: state) },
             settings: state.settings.elements.compactMap { row in
                 row.value.value.map { SettingView(name: row.key, value: $0) }

@@ -22,6 +22,8 @@ package struct ClusterServiceSettings: Sendable {
     package var timings = Cluster.Timings()
     /// Host others reach this node at, where the member has no addresses.
     package var advertisedHost = "127.0.0.1"
+    /// A coordinator that gives the leadership and holds the log; nil leaves that to the voters.
+    package var coordination: CoordinationSettings?
     /// Time between measurements of this node.
     package var measuring = Duration.seconds(5)
 
@@ -43,6 +45,8 @@ package struct ClusterPorts: Sendable {
     package var reading: @Sendable () -> NodeReading
     /// The machine's clocks.
     package var clocks: ServiceClocks
+    /// The coordinator, where `ClusterServiceSettings.coordination` names one; closed by the service.
+    package var coordinator: (any Coordinating)?
     /// Called with the members, and those that were removed, when either changed, before the control channel follows.
     /// MUST be quick.
     package var membersChanged: @Sendable ([Member], Set<NodeID>) -> Void = { _, _ in }
@@ -92,6 +96,8 @@ package actor ClusterService {
     nonisolated let bells = WatchBells()
     private nonisolated let plans: AsyncStream<PlanQuestion>
     private nonisolated let planned: AsyncStream<PlanQuestion>.Continuation
+    private nonisolated let questions: AsyncStream<CoordinatorQuestion>
+    private nonisolated let asked: AsyncStream<CoordinatorQuestion>.Continuation
     private nonisolated let logger: Logger
 
     private let settings: ClusterServiceSettings
@@ -109,6 +115,7 @@ package actor ClusterService {
     private var viewKey: ClusterViewKey
     private var history: ChangeHistory
     private var hasStopped = false
+    private var trouble: String?
     /// Damage of the memory that was found at the start, if any.
     package let damage: StoreFailure?
 
@@ -158,11 +165,15 @@ package actor ClusterService {
             member: settings.member, seed: settings.fabric.seed, founds: settings.founds && damage == nil)
         told.timings = settings.timings
         told.foundedCluster = settings.foundedCluster
-        told.hasForgotten = damage != nil || (settings.isReturning && stored == StoredCluster())
+        told.coordination = ports.coordinator == nil ? nil : settings.coordination
+        // A coordinator remembers for all.
+        told.hasForgotten =
+            told.coordination == nil && (damage != nil || (settings.isReturning && stored == StoredCluster()))
         brain = ControlPlane(settings: told, stored: stored)
         viewKey = brain.viewKey
         history = ChangeHistory(brain.view)
         (plans, planned) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Cluster.Limits.plansInFlight * 2))
+        (questions, asked) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(FabricLimits.questions))
     }
 
     // MARK: Living
@@ -171,6 +182,7 @@ package actor ClusterService {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.answerPlans() }
+            group.addTask { await self.askCoordinator() }
             await drive()
             group.cancelAll()
         }
@@ -181,6 +193,7 @@ package actor ClusterService {
         waiting = [:]
         bells.finish()
         store = nil
+        await ports.coordinator?.close()
         await fabric.close()
     }
 
@@ -261,6 +274,7 @@ package actor ClusterService {
             ports.tasks.perform(task) { [inbox] report in inbox.offer(.stage(report)) }
         }
         for question in effects.plans { planned.yield(question) }
+        for question in effects.coordinator { asked.yield(question) }
         var following: ArraySlice<ControlPlane.Input> = []
         if let stored = effects.storedPosition { following.append(.stored(index: stored.index, term: stored.term)) }
         if effects.isRebase { following.append(.storeRecovered) }
@@ -293,6 +307,19 @@ package actor ClusterService {
         _ question: PlanQuestion, _ plan: @Sendable (PlanQuestion) async -> PlanAnswer
     ) async -> PlanAnswer {
         await plan(question)
+    }
+
+    /// The brain asks few things at once, so all of them go on side by side.
+    private func askCoordinator() async {
+        guard let coordinator = ports.coordinator else { return }
+        await withDiscardingTaskGroup { group in
+            for await question in questions {
+                group.addTask { [inbox] in
+                    let answer = await coordinator.answer(question.request)
+                    inbox.offer(.coordinator(number: question.number, answer))
+                }
+            }
+        }
     }
 
     // MARK: The world
@@ -340,7 +367,18 @@ package actor ClusterService {
         let key = brain.viewKey
         guard key != viewKey else { return }
         viewKey = key
+        followTrouble()
         if history.note(brain.view) { bells.ring() }
+    }
+
+    private func followTrouble() {
+        guard brain.coordinatorTrouble != trouble else { return }
+        trouble = brain.coordinatorTrouble
+        if let trouble {
+            logger.warning("the coordinator is of no use", metadata: ["why": "\(trouble)"])
+        } else {
+            logger.notice("the coordinator answers again")
+        }
     }
 
     /// A node whose addresses or abilities changed tells the others.

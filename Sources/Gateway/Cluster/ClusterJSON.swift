@@ -235,6 +235,7 @@ enum ClusterJSON {
         writer.field("leader", leadership.leader.map { "\($0)" })
         writer.key("degraded")
         writer.bool(leadership.isDegraded)
+        writer.field("coordinator", leadership.coordinator)
         writer.key("voters")
         writer.list(leadership.voters) { $1.string("\($0)") }
         writer.endObject()

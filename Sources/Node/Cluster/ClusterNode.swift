@@ -1,5 +1,6 @@
 import Cluster
 import ClusterStore
+import Etcd
 import Fabric
 import FoundationEssentials
 import GGUF
@@ -99,6 +100,7 @@ struct ClusterNode: Sendable {
             security.trust = PeerTrust(members, removed: removed)
             trustChanged.yield(())
         }
+        try Self.coordinate(settings, &told, &ports, boot: boot)
         let service = try await ClusterService.open(
             told, store: try Self.memory(of: credentials, around), ports: ports, logger: around.logger)
         late.value = service
@@ -139,6 +141,18 @@ struct ClusterNode: Sendable {
                 metadata: ["of": "\(foreigner)", "to": "\(memory.setAside.last ?? "?")"])
         }
         return memory
+    }
+
+    private static func coordinate(
+        _ settings: ClusterSettings, _ told: inout ClusterServiceSettings, _ ports: inout ClusterPorts, boot: UInt64
+    ) throws(EtcdError) {
+        guard let address = settings.coordinator else { return }
+        var coordination = CoordinationSettings(name: address.description)
+        coordination.seeds = settings.seedsCoordinator
+        told.coordination = coordination
+        ports.coordinator = try EtcdCoordinator(
+            address, node: told.member.node, boot: boot, authority: settings.coordinatorAuthority,
+            lease: told.timings.coordinatorLease)
     }
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.

@@ -1,4 +1,5 @@
 import Cluster
+package import Etcd
 package import Fabric
 package import Identity
 import NIOCore
@@ -36,6 +37,13 @@ package struct ClusterSettings: Sendable {
     package var threads: Int?
     /// Tags of what it can do.
     package var tags: [String] = []
+
+    /// An etcd that gives the leadership and holds the log; nil leaves that to the nodes.
+    package var coordinator: EtcdAddress?
+    /// A PEM file with the authorities that may have signed the etcd's certificate; nil trusts the system's.
+    package var coordinatorAuthority: String?
+    /// Whether this node's copy of the cluster is put into an etcd that holds none.
+    package var seedsCoordinator = false
 
     /// Port for joining and the control channel unless told otherwise.
     package static let defaultPort = 7535

@@ -53,6 +53,7 @@ extension SeenLeadership {
         leader = json["leader"]?.string
         isDegraded = json["degraded"]?.bool ?? false
         voters = json.texts("voters")
+        coordinator = json["coordinator"]?.string ?? "embedded"
     }
 }
 

@@ -23,6 +23,8 @@ struct SeenLeadership: Hashable, Sendable {
     var leader: String?
     var isDegraded: Bool
     var voters: [String]
+    /// `embedded`, or where the coordinator is.
+    var coordinator = "embedded"
 }
 
 /// A machine of the cluster.

@@ -57,6 +57,8 @@ enum ClusterText {
             ("voters", leadership.voters.map { cluster.name(of: $0) }.joined(separator: ", ")),
             ("nodes", count(cluster.nodes)),
         ]
+        // Ten letters would touch the value.
+        if leadership.coordinator != "embedded" { rows.append(("led by", leadership.coordinator)) }
         if leadership.isDegraded { rows.append(("degraded", degraded)) }
         rows += cluster.warnings.map { ("warning", $0) }
         let lines = rows.map { key, value in

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Fabric
+import FoundationEssentials
 import Node
 
 /// Where and as what a node takes part in its cluster.
@@ -30,6 +31,8 @@ struct ClusterOptions: ParsableArguments {
     @Option(name: .customLong("tag"), parsing: .singleValue, help: "A tag deployments can ask for. May be repeated.")
     var tags: [String] = []
 
+    @OptionGroup var coordinator: CoordinatorOptions
+
     var settings: ClusterSettings {
         get throws {
             var settings = ClusterSettings()
@@ -55,6 +58,7 @@ struct ClusterOptions: ParsableArguments {
                 }
                 return address
             }
+            try coordinator.apply(to: &settings, environment: ProcessInfo.processInfo.environment)
             return settings
         }
     }
