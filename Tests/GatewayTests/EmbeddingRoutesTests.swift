@@ -43,7 +43,7 @@ private final class RulerEmbedder: Embedding {
             let single = try await server.post("/api/embeddings", #"{"model":"tiny","prompt":"abc"}"#)
             #expect(single.body == #"{"embedding":[3.0,3.0,4.0]}"#)
             #expect(embedder.requests.map(\.model) == ["tiny", "tiny", "tiny"])
-            #expect(embedder.requests.map(\.truncates) == [false, true, false])
+            #expect(embedder.requests.map(\.truncates) == [false, true, true])
         }
     }
 
