@@ -119,12 +119,13 @@ package struct ReferenceStage: StageEngine, Sendable {
                 output.activations.append(contentsOf: stream)
                 continue
             }
-            if poolers[lane] != nil {
+            if var pooler = poolers[lane] {
                 normalise(stream)
-                poolers[lane]?.add(work.normed.span)
-                guard row.samples, let vector = poolers[lane]?.vector else { continue }
+                pooler.add(work.normed.span)
+                poolers[lane] = pooler
+                guard row.samples else { continue }
                 var answer = SampledToken(lane: row.lane, position: row.position + 1, token: 0)
-                answer.vector = vector
+                answer.vector = pooler.vector
                 output.samples.append(answer)
                 continue
             }

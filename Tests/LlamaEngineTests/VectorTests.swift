@@ -140,7 +140,8 @@ extension `The engine` {
             let library = try LibraryVectors(
                 file.path, pooling: pooling == nil ? LLAMA_POOLING_TYPE_MEAN : nil, cells: UInt32(EncoderFile.window))
             let stage = try Self.encoder(file)
-            #expect(stage.engine.model.model.isEncoder)
+            let isEncoder = stage.engine.model.model.isEncoder
+            #expect(isEncoder)
             let lengths = [3, 17, 40, 30]
             let texts = lengths.map { length in [2] + (0..<length).map { Token(5 + $0 * 7 % 190) } + [3] }
             let expected = try texts.map { try library.vector($0) }

@@ -36,13 +36,11 @@ import Vocabulary
         var alone = LocalPipeline(.init())
         try alone.submit(story)
         alone.run()
-        for (interleaving, speculation) in zip(1...6 as ClosedRange<UInt64>, [.off, .auto, .off, .auto, .off, .auto])
-            as [(UInt64, Speculation)]
-        {
+        for interleaving in 1...6 as ClosedRange<UInt64> {
             var options = LocalPipeline.Options(stageCount: stageCount, interleaving: interleaving)
             options.prefixReuse = .beginnings
             options.shelfCount = 2
-            options.speculation = speculation
+            options.speculation = interleaving % 2 == 0 ? .auto : .off
             var pipeline = LocalPipeline(options)
             try pipeline.submit(story)
             for (index, text) in Self.texts.enumerated() { try pipeline.submit(embed(UInt64(index + 1), text)) }

@@ -43,8 +43,15 @@ struct EmbeddingRoutes: Sendable {
             return try response(call, answer, route, id, elapsed)
         } catch {
             let field = route == .ollamaSingle ? "prompt" : "input"
-            return dialect.response(ErrorReport(error, promptField: field), context, requestID: "\(id)")
+            let named = Self.naming(field, error)
+            return dialect.response(ErrorReport(named, promptField: field), context, requestID: "\(id)")
         }
+    }
+
+    /// The error with the field as the client knows it: behind the gateway every text is a prompt.
+    private static func naming(_ field: String, _ error: GenerationError) -> GenerationError {
+        guard case .invalidField(let name, let value, let limit) = error, name.hasPrefix("prompt") else { return error }
+        return .invalidField(name: field + name.dropFirst("prompt".count), value: value, limit: limit)
     }
 
     /// The vectors; their making ends when the client goes away.
