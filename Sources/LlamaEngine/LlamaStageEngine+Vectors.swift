@@ -9,9 +9,10 @@ extension LlamaStageEngine {
     private static let vectorRowLimit = 64
 
     /// Where the rows from the range's start have to be cut: rows of a lane that becomes a vector are decoded by
-    /// themselves, because their graph ends in front of the head.
+    /// themselves, because their graph ends in front of the head. Every stage cuts alike, so that a cut model computes
+    /// the same bits as the uncut one.
     func vectorBoundary(_ rows: [StageRow], _ range: Range<Int>) -> Int {
-        guard shape.isLast, hasPoolers else { return range.upperBound }
+        guard hasPoolers else { return range.upperBound }
         let lane = rows[range.lowerBound].lane
         guard let pooler = poolers[Int(lane.index)] else {
             return rows[range].firstIndex { poolers[Int($0.lane.index)] != nil } ?? range.upperBound

@@ -103,9 +103,9 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         switch operation {
         case .open(let lane, let sampling):
             let slot = try slot(lane)
-            guard shape.isLast, !isEncoder else { return }
+            guard !isEncoder else { return }
             poolers[slot] = sampling.pooling.map(LanePooler.init)
-            if sampling.pooling == nil { samplers[slot] = try LaneSampler(sampling, model: model.model) }
+            if shape.isLast, sampling.pooling == nil { samplers[slot] = try LaneSampler(sampling, model: model.model) }
         case .trim(let lane, let position):
             let slot = try slot(lane)
             guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
@@ -123,10 +123,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .free(let lane):
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
-            if shape.isLast {
-                samplers[slot] = nil
-                poolers[slot] = nil
-            }
+            samplers[slot] = nil
+            poolers[slot] = nil
         }
     }
 
