@@ -15,6 +15,9 @@ import Vocabulary
 @safe final class GraphHooks {
     private let inject: CompiledPattern?
     private let capture: CompiledPattern?
+    /// What the head would read: the rows of the last layer behind the output norm.
+    private let vectors: CompiledPattern?
+    private var takesVectors = false
     private let patches: [(pattern: CompiledPattern, factor: Float, isInput: Bool)]
     private var source: UnsafeRawPointer?
     private var sourceCount = 0
@@ -27,15 +30,25 @@ import Vocabulary
     private(set) var given = 0
 
     /// Nil when the recipe needs no callback, which is the fastest way to run a graph.
-    init?(_ recipe: StageRecipe) {
+    ///
+    /// With `takesVectors` a decode may take the rows in front of the head instead of what comes behind it.
+    init?(_ recipe: StageRecipe, takesVectors: Bool) {
         if case .inject(let node, _) = recipe.feed { inject = CompiledPattern(node) } else { inject = nil }
         capture = recipe.capture.map(CompiledPattern.init)
         patches = recipe.patches.map { (CompiledPattern($0.node), $0.factor, $0.isInput) }
-        if inject == nil, capture == nil, patches.isEmpty { return nil }
+        vectors = takesVectors ? CompiledPattern(Self.vectorNode) : nil
+        if inject == nil, capture == nil, vectors == nil, patches.isEmpty { return nil }
     }
 
-    /// Prepares one decode: `rows` go in where the recipe injects, the residual goes to `residual`.
-    func begin(rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer) {
+    /// The name families give the rows that the head reads.
+    static let vectorNode = NodePattern.named("result_norm")
+
+    /// Prepares one decode: `rows` go in where the recipe injects, the residual goes to `residual`; so do the rows in
+    /// front of the head, when the decode is for those.
+    func begin(
+        rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool = false
+    ) {
+        self.takesVectors = takesVectors
         unsafe source = rows.baseAddress
         sourceCount = rows.count
         unsafe destination = residual.baseAddress
@@ -65,8 +78,11 @@ import Vocabulary
                 of: patch.factor, toByteOffset: Self.parametersOffset, as: Float.self)
         }
         if let inject, unsafe inject.matches(node) { return true }
-        return unsafe capture?.matches(node) ?? false
+        return unsafe leaving?.matches(node) ?? false
     }
+
+    /// The node at which this decode's graph ends; nil when it runs to its end.
+    private var leaving: CompiledPattern? { takesVectors ? vectors : capture }
 
     private func take(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
         let count = unsafe ggml_nbytes(node)
@@ -80,7 +96,7 @@ import Vocabulary
                 given += count
             }
             // The captured node may be the injected one, in a stage that computes nothing in between.
-            guard let capture, unsafe capture.matches(node) else { return true }
+            guard let leaving, unsafe leaving.matches(node) else { return true }
         }
         if let destination = unsafe destination, taken + count <= capacity {
             unsafe ggml_backend_tensor_get(node, destination + taken, 0, count)

@@ -94,7 +94,8 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     /// Makes a context over `model` that runs `recipe`.
     init(model: SharedModel, options: ContextOptions, recipe: StageRecipe, abort: AbortFlag) throws(EngineError) {
         LlamaLibrary.clearLog()
-        let hooks = GraphHooks(recipe)
+        let isEncoder = model.model.isEncoder
+        let hooks = GraphHooks(recipe, takesVectors: recipe.capture == nil && !isEncoder)
         var parameters = unsafe llama_context_default_params()
         unsafe parameters.n_ctx = UInt32(options.cellCount)
         unsafe parameters.n_batch = UInt32(options.rowLimit)
@@ -108,6 +109,10 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         // One pool of cells for all lanes: lanes never multiply KV bytes.
         unsafe parameters.kv_unified = true
         unsafe parameters.no_perf = true
+        if isEncoder {
+            unsafe parameters.embeddings = true
+            unsafe parameters.pooling_type = model.model.pooling?.libraryType ?? LLAMA_POOLING_TYPE_UNSPECIFIED
+        }
         unsafe parameters.abort_callback = { data in
             guard let data = unsafe data else { return false }
             return unsafe Unmanaged<AbortFlag>.fromOpaque(data).takeUnretainedValue().isRaised
@@ -150,6 +155,16 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             weights: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.model }),
             cache: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.context }),
             compute: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.compute }))
+    }
+}
+
+extension Pooling {
+    fileprivate var libraryType: llama_pooling_type {
+        switch self {
+        case .first: LLAMA_POOLING_TYPE_CLS
+        case .last: LLAMA_POOLING_TYPE_LAST
+        case .mean: LLAMA_POOLING_TYPE_MEAN
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import CLlama
 package import Serving
+package import Vocabulary
 
 /// Owner of a loaded model file; frees it exactly once.
 ///
@@ -62,6 +63,33 @@ package import Serving
     package var byteCount: UInt64 { unsafe llama_model_size(handle) }
     /// Whether the file needs `llama_encode` before decoding; such models cannot be staged.
     package var hasEncoder: Bool { unsafe llama_model_has_encoder(handle) }
+    /// Whether the model reads a whole text at once and makes vectors; it generates nothing.
+    package var isEncoder: Bool {
+        let family = metadata("general.architecture") ?? ""
+        if EncoderFamilies.names.contains(family) || metadata("\(family).attention.causal") == "false" { return true }
+        return unsafe hasEncoder && !llama_model_has_decoder(handle)
+    }
+    /// Floats of a vector the model makes.
+    package var vectorWidth: Int { unsafe Int(llama_model_n_embd_out(handle)) }
+    /// How a text becomes a vector: as the file says, else the last row of a model that generates (no other has seen
+    /// all of the text) and the mean of one that does not. Nil for models that rank instead.
+    package var pooling: Pooling? {
+        let family = metadata("general.architecture") ?? ""
+        switch metadata("\(family).pooling_type") {
+        case "1": return .mean
+        case "2": return .first
+        case "3": return .last
+        case "4": return nil
+        default: return isEncoder ? .mean : .last
+        }
+    }
+    /// A metadata entry as text; nil when there is none or it is longer than a short word.
+    private func metadata(_ key: String) -> String? {
+        var text = [CChar](repeating: 0, count: 64)
+        let count = unsafe llama_model_meta_val_str(handle, key, &text, text.count)
+        guard count >= 0, count < text.count else { return nil }
+        return String(decoding: text.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
     /// Whether some or all layers keep a recurrent state instead of (or beside) a KV cache.
     package var isRecurrentOrHybrid: Bool { unsafe llama_model_is_recurrent(handle) || llama_model_is_hybrid(handle) }
     /// Positions per embedding row: 4 with M-RoPE, else 1.

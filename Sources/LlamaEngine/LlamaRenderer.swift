@@ -11,6 +11,8 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     private let tokenizer: LlamaTokenizer
     private let templates: ChatTemplates
     private let parsers = Mutex(ParserCache())
+    private let isEncoder: Bool
+    private let pooling: Pooling?
 
     /// Reads the template of `model`; a model without one gets llama.cpp's default (ChatML).
     ///
@@ -19,6 +21,8 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         extras_init()
         tokenizer = LlamaTokenizer(model)
         templates = try ChatTemplates(model)
+        isEncoder = model.model.isEncoder
+        pooling = model.model.pooling
     }
 
     /// Renders and tokenises a request's prompt.
@@ -26,6 +30,12 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     /// **Throws:** `invalidField` when the template, the tools or the schema are refused; `unsupported` for raw prompts
     /// with tools.
     package func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        if request.embedding != nil { return try prepareVector(request) }
+        guard !isEncoder else {
+            throw .unsupported(
+                feature: "Generating text with '\(request.model)', a model that only makes embeddings,",
+                remedy: "ask it for embeddings, or another model for text")
+        }
         if let budget = request.reasoning.budget {
             throw .invalidField(
                 name: "reasoning_budget_tokens", value: "\(budget)",
@@ -51,6 +61,30 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         parsers.withLock { cache in
             cache.parser(for: format)?.parse(answer, isPartial: isPartial) ?? ParsedAnswer(text: answer)
         }
+    }
+
+    /// A prompt that becomes a vector: a text with what the vocabulary puts around it, or tokens as they are.
+    private func prepareVector(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        guard let pooling else {
+            throw .unsupported(
+                feature: "Embeddings by '\(request.model)', a model that ranks texts,",
+                remedy: "ask a model that is made for embeddings")
+        }
+        var prepared: PreparedPrompt
+        switch request.prompt {
+        case .tokens(let tokens):
+            if let bad = tokens.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
+                throw .invalidField(
+                    name: "prompt", value: "token \(bad)", limit: "tokens are 0 … \(tokenizer.vocabularySize - 1)")
+            }
+            prepared = PreparedPrompt(tokens: tokens)
+        case .text(let text):
+            prepared = PreparedPrompt(tokens: try tokenizer.tokens(of: text, special: true))
+        case .chat:
+            throw .unsupported(feature: "A conversation as the text of an embedding", remedy: "send its text")
+        }
+        prepared.pooling = pooling
+        return prepared
     }
 
     private func grammar(of request: GenerationRequest) throws(GenerationError) -> LaneGrammar? {

@@ -39,13 +39,16 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     package let shape: StageShape
     /// The model, shared with the tokenizer.
     package let model: SharedModel
-    private let context: LlamaContext
-    private let batch: StageBatch
+    let context: LlamaContext
+    let batch: StageBatch
     private let feed: StageRecipe.Feed
     private var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
     private var windows = VerifyWindows()
+    /// Rows gathered so far of lanes that become a vector.
+    var poolers: [LanePooler?]
+    private let isEncoder: Bool
 
     /// Loads a stage.
     ///
@@ -75,6 +78,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             rowLimit: configuration.context.rowLimit,
             positionsPerRow: configuration.recipe.feed == .rows ? model.model.positionsPerRow : 1)
         samplers = [LaneSampler?](repeating: nil, count: configuration.context.laneCount)
+        poolers = [LanePooler?](repeating: nil, count: configuration.context.laneCount)
+        isEncoder = model.model.isEncoder
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid
     }
@@ -98,7 +103,9 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         switch operation {
         case .open(let lane, let sampling):
             let slot = try slot(lane)
-            if shape.isLast { samplers[slot] = try LaneSampler(sampling, model: model.model) }
+            guard !isEncoder else { return }
+            poolers[slot] = sampling.pooling.map(LanePooler.init)
+            if shape.isLast, sampling.pooling == nil { samplers[slot] = try LaneSampler(sampling, model: model.model) }
         case .trim(let lane, let position):
             let slot = try slot(lane)
             guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
@@ -116,7 +123,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .free(let lane):
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
-            if shape.isLast { samplers[slot] = nil }
+            samplers[slot] = nil
+            poolers[slot] = nil
         }
     }
 
@@ -133,13 +141,17 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         } else if output.activations.count != rows.count * shape.width {
             output.activations = [Float](repeating: 0, count: rows.count * shape.width)
         }
+        if isEncoder { return try encode(rows, &output) }
         windows.begin()
         // Recurrent caches regroup rows of unequal sequences, which would permute the residual rows: hand them
         // groups that keep their order (one lane's run, or one row of each lane).
         var start = 0
         for end in splitsByLane ? laneGroups(rows) : [rows.count] {
-            try decode(rows, start..<end, activations, &output)
-            start = end
+            while start < end {
+                let part = start..<vectorBoundary(rows, start..<end)
+                try decode(rows, part, activations, &output)
+                start = part.upperBound
+            }
         }
     }
 }
@@ -194,18 +206,33 @@ extension LlamaStageEngine {
     private mutating func decode(
         _ rows: [StageRow], _ range: Range<Int>, _ activations: Span<Float>, _ output: inout StageOutput
     ) throws(EngineError) {
-        batch.fill(rows, range, flagsAll: !shape.isLast, hidesTokens: hidesTokens)
+        let pooler = shape.isLast ? poolers[Int(rows[range.lowerBound].lane.index)] : nil
+        let flagsAll = !shape.isLast || pooler?.needsAllRows ?? false
+        batch.fill(rows, range, flagsAll: flagsAll, hidesTokens: hidesTokens)
+        let flagged = flagsAll ? range.count : rows[range].count(where: \.samples)
+        // A chunk without flagged rows has nothing in front of the head.
+        let takesVectors = pooler != nil && flagged > 0
+        var vectors = [Float](repeating: 0, count: takesVectors ? flagged * model.model.vectorWidth : 0)
         let bytes = range.lowerBound * shape.width * 4..<range.upperBound * shape.width * 4
         let status = unsafe activations.withUnsafeBytes { incoming in
             let rows = unsafe shape.isFirst ? incoming : UnsafeRawBufferPointer(rebasing: incoming[bytes])
+            guard !takesVectors else {
+                return unsafe vectors.withUnsafeMutableBytes { outgoing in
+                    unsafe run(rows: rows, residual: outgoing, takesVectors: true)
+                }
+            }
             return unsafe output.activations.withUnsafeMutableBytes { outgoing in
                 let residual = unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
-                return unsafe run(rows: rows, residual: residual)
+                return unsafe run(rows: rows, residual: residual, takesVectors: false)
             }
         }
         try require(status, rows: range.count)
         try requireExchange(of: bytes.count)
-        if shape.isLast { try sample(rows, range, &output) }
+        if takesVectors {
+            try pool(vectors, of: rows[range].filter { flagsAll || $0.samples }, &output)
+        } else if shape.isLast, pooler == nil {
+            try sample(rows, range, &output)
+        }
     }
 
     private var hidesTokens: Bool {
@@ -213,8 +240,10 @@ extension LlamaStageEngine {
         return false
     }
 
-    private func run(rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer) -> Int32 {
-        unsafe context.hooks?.begin(rows: rows, residual: residual)
+    private func run(
+        rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
+    ) -> Int32 {
+        unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)
         defer { context.hooks?.end() }
         guard feed == .rows else { return unsafe llama_decode(context.handle, batch.tokens) }
         guard let floats = unsafe rows.assumingMemoryBound(to: Float.self).baseAddress else { return -1 }

@@ -58,6 +58,15 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
         return buffer.prefix(max(0, Int(count))).map(UInt8.init(bitPattern:))
     }
 
+    /// The first `count` tokens; the token a vocabulary closes every text with stays the last.
+    package func shortened(_ tokens: [Token], to count: Int) -> [Token] {
+        guard tokens.count > count, count > 0, let last = tokens.last else { return tokens }
+        let isEnd = unsafe llama_vocab_get_add_eos(vocabulary) && last == llama_vocab_eos(vocabulary)
+        let isSeparator = unsafe llama_vocab_get_add_sep(vocabulary) && last == llama_vocab_sep(vocabulary)
+        guard isEnd || isSeparator else { return Array(tokens.prefix(count)) }
+        return tokens.prefix(count - 1) + [last]
+    }
+
     /// Whether a grammar compiles over this vocabulary.
     func accepts(_ grammar: LaneGrammar) -> Bool {
         guard let vocabulary = unsafe vocabulary else { return false }

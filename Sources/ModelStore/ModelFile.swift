@@ -40,6 +40,12 @@ package struct ModelFile: Sendable {
         header.unsigned(header.architectureKey("context_length")).flatMap(Int.init(exactly:)) ?? 2048
     }
 
+    /// Whether the model reads a whole text at once and makes vectors; it generates nothing.
+    package var isEncoder: Bool {
+        EncoderFamilies.names.contains(header.architecture ?? "")
+            || header.bool(header.architectureKey("attention.causal")) == false
+    }
+
     /// The card of this model as it is served.
     package func card(id: String, digest: String, layerCount: Int, servedContext: Int) -> ModelCard {
         ModelCard(

@@ -115,7 +115,8 @@ package struct NodeService: Sendable {
         let router = cluster.map { ClusterRouter($0, logger: logger) }
         let backend = NodeBackend(supervisors, router: router)
         let gateway = GatewayServer(
-            backend: backend, store: openResponseStore(), cluster: cluster.map { ClusterGate($0) },
+            backend: backend, store: openResponseStore(), embedder: NodeEmbedder(backend: backend),
+            cluster: cluster.map { ClusterGate($0) },
             host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
             connections: connections, logger: logger)

@@ -18,9 +18,9 @@ package struct ReferenceRenderer: PromptRenderer, Sendable {
         }
         switch request.prompt {
         case .tokens(let tokens):
-            return PreparedPrompt(tokens: tokens)
+            return prepared(tokens, request)
         case .text(let text):
-            return PreparedPrompt(tokens: try tokenizer.tokens(of: text, special: false))
+            return prepared(try tokenizer.tokens(of: text, special: false), request)
         case .chat(let messages):
             var text = "<|start|>"
             for message in messages { text += "\(message.role.rawValue): \(message.text)\n" }
@@ -29,6 +29,12 @@ package struct ReferenceRenderer: PromptRenderer, Sendable {
                 tokens: try tokenizer.tokens(of: text, special: true),
                 format: AnswerFormat(notation: "reference", parsesTools: !request.tools.isEmpty))
         }
+    }
+
+    private func prepared(_ tokens: [Token], _ request: GenerationRequest) -> PreparedPrompt {
+        var prepared = PreparedPrompt(tokens: tokens)
+        if request.embedding != nil { prepared.pooling = .mean }
+        return prepared
     }
 
     /// Splits the answer text so far. `isPartial` keeps back what may still become a mark.

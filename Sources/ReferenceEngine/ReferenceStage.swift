@@ -12,6 +12,8 @@ package struct ReferenceStage: StageEngine, Sendable {
     private var pool: CellPool
     /// Sampling state of open lanes.
     private var open: [LaneSampling?]
+    /// Rows gathered so far of lanes that become a vector.
+    private var poolers: [LanePooler?]
     /// Tokens of each lane, by position: penalties look back on them.
     private var tokens: [[Token]]
     private var windows = VerifyWindows()
@@ -35,6 +37,7 @@ package struct ReferenceStage: StageEngine, Sendable {
         self.model = model
         pool = CellPool(cellCount: cellCount, laneCount: laneCount)
         open = Array(repeating: nil, count: laneCount)
+        poolers = Array(repeating: nil, count: laneCount)
         tokens = Array(repeating: [], count: laneCount)
         keys = Array(repeating: 0, count: model.range.count * cellCount * model.sizes.width)
         values = keys
@@ -65,6 +68,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             }
             guard sampling.grammar == nil else { throw refused("open", "the reference engine has no grammars") }
             open[index] = sampling
+            poolers[index] = sampling.pooling.map(LanePooler.init)
         case .trim(let lane, let position):
             let index = try index(of: lane)
             guard position >= 0 else { throw refused("trim", "position \(position) is negative") }
@@ -83,6 +87,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             pool.trim(index, from: 0)
             tokens[index] = []
             open[index] = nil
+            poolers[index] = nil
         }
     }
 
@@ -112,6 +117,16 @@ package struct ReferenceStage: StageEngine, Sendable {
             for layer in model.layers.indices { run(layer, lane: lane, cell: cell, stream: &stream) }
             guard let head = model.head else {
                 output.activations.append(contentsOf: stream)
+                continue
+            }
+            if var pooler = poolers[lane] {
+                normalise(stream)
+                pooler.add(work.normed.span)
+                poolers[lane] = pooler
+                guard row.samples else { continue }
+                var answer = SampledToken(lane: row.lane, position: row.position + 1, token: 0)
+                answer.vector = pooler.vector
+                output.samples.append(answer)
                 continue
             }
             guard windows.admits(row), row.samples, let sampling = open[lane] else { continue }

@@ -10,6 +10,10 @@ import Wire
 struct EntryTools: Sendable {
     let tokenizer: any Tokenizer & Sendable
     let renderer: any PromptRenderer & Sendable
+    /// Tokens a text that becomes a vector may have.
+    let window: Int
+    /// Whether the model reads whole texts at once and only makes vectors.
+    let isEncoder: Bool
 }
 
 /// Drives the entry stage: owns the serving brain, the links to the node, the first hop and the direct return.
@@ -174,7 +178,11 @@ actor EntryDriver {
     ) -> Result<(GenerationRequest, PreparedPrompt), GenerationError> {
         do {
             let request = try JSONDecoder().decode(GenerationRequest.self, from: Data(body))
-            return .success((request, try tools.renderer.prepare(request)))
+            var prepared = try tools.renderer.prepare(request)
+            if request.embedding?.truncates == true, prepared.tokens.count > tools.window {
+                prepared.tokens = tools.tokenizer.shortened(prepared.tokens, to: tools.window)
+            }
+            return .success((request, prepared))
         } catch let error as GenerationError {
             return .failure(error)
         } catch {

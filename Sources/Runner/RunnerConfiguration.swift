@@ -194,4 +194,6 @@ package struct LoadedStage: Sendable, Codable {
     package var loadSeconds: Double
     /// What its steps cost; nil when they could not be timed.
     package var costs: StepCosts?
+    /// Whether it only makes vectors and generates nothing.
+    package var isEncoder: Bool
 }

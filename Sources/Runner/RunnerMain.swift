@@ -137,10 +137,12 @@ extension RunnerMain {
                 LoadedStage(
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
-                    loadSeconds: loadSeconds, costs: costs)))
+                    loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder)))
         let tools: EntryTools? =
             configuration.isEntry
-            ? EntryTools(tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model)) : nil
+            ? EntryTools(
+                tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model), window: configuration.window,
+                isEncoder: model.model.isEncoder) : nil
         return try await serve(configuration, engine, shape, tools)
     }
 
@@ -183,6 +185,7 @@ extension RunnerMain {
                 prefixReuse: configuration.prefixReuse)
             settings.speculation = configuration.speculation
             settings.canTrim = configuration.speculation != .off
+            settings.runsWholePrompts = tools.isEncoder
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(eventLoop, configuration, door) { driver }

@@ -27,6 +27,9 @@ package struct EngineSettings: Sendable {
     package var speculation = Speculation.auto
     /// Whether the model's caches can forget the newest positions of a sequence: without that nothing is guessed.
     package var canTrim: Bool
+    /// Whether every prompt goes in one microbatch: models that read a text in both directions keep nothing of it. The
+    /// window MUST then be at most the row limit.
+    package var runsWholePrompts = false
     /// How microbatches are composed.
     package var policy: any BatchPolicy = EvenBatchPolicy()
     /// Seed of the brain's own draws: the seeds of requests that bring none.

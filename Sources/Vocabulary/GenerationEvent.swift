@@ -36,6 +36,8 @@ package struct OutputDelta: Hashable, Sendable, Codable {
     /// Tokens since the last piece of this choice, for requests that keep a journal; replaying all of them gives the
     /// pieces so far.
     package var journal: [Token] = []
+    /// The prompt's vector, for requests that want one; not yet of length 1. **Shape:** `[width]`.
+    package var vector: [Float] = []
 
     /// Makes a piece; all parts are empty by default.
     package init(
@@ -50,7 +52,9 @@ package struct OutputDelta: Hashable, Sendable, Codable {
     }
 
     /// Whether the piece carries nothing.
-    package var isEmpty: Bool { text.isEmpty && reasoning.isEmpty && toolCalls.isEmpty && logprobs.isEmpty }
+    package var isEmpty: Bool {
+        text.isEmpty && reasoning.isEmpty && toolCalls.isEmpty && logprobs.isEmpty && vector.isEmpty
+    }
 }
 
 /// A part of a tool call: `id` and `name` come once, with the first part; arguments grow.

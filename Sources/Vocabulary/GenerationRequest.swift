@@ -64,12 +64,24 @@ package struct GenerationRequest: Sendable, Codable {
     /// them again. Empty for an answer from its beginning.
     package var answered: [[Token]] = []
 
+    /// Make one vector of the prompt and no text; nil generates.
+    package var embedding: EmbeddingWish?
+
     /// Makes a request with default settings.
     package init(id: RequestID, model: String, prompt: Prompt) {
         self.id = id
         self.model = model
         self.prompt = prompt
     }
+}
+
+/// What a request for a vector wants beside its prompt.
+package struct EmbeddingWish: Hashable, Sendable, Codable {
+    /// Shorten a prompt that is longer than the window instead of refusing it.
+    package var truncates: Bool
+
+    /// Makes a wish.
+    package init(truncates: Bool = false) { self.truncates = truncates }
 }
 
 /// A variable handed to the chat template.

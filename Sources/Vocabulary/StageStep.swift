@@ -43,6 +43,8 @@ package struct LaneSampling: Hashable, Sendable, Codable {
     package var topLogprobs: Int?
     /// Number of prompt tokens: the answer's position 0 is the token sampled from row `promptLength - 1`.
     package var promptLength: Int32
+    /// The lane's rows become one vector instead of a token; nil samples.
+    package var pooling: Pooling?
 
     /// Makes the sampling state of a lane.
     package init(
@@ -92,6 +94,8 @@ package struct SampledToken: Hashable, Sendable {
     /// Its log-probability and the alternatives, when the lane asked for them (token bytes are filled in later by
     /// the entry stage's tokenizer).
     package var logprob: TokenLogprob?
+    /// The vector of a lane that wants one, in place of a token, which is 0 then. **Shape:** `[width]`, else empty.
+    package var vector: [Float] = []
 
     /// Makes a sampled token.
     package init(lane: Lane, position: Int32, token: Token, logprob: TokenLogprob? = nil) {

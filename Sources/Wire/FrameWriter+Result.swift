@@ -6,6 +6,8 @@ enum ResultLayout {
     static let tokenByteCount = 12
     /// Flag: a log-probability and its alternatives follow the record.
     static let logprobFlag: UInt16 = 1
+    /// Flag: a vector follows the record (and the log-probability).
+    static let vectorFlag: UInt16 = 2
     /// Bytes of a candidate without its text.
     static let candidateByteCount = 10
 }
@@ -21,12 +23,21 @@ extension FrameWriter {
             try writer.put(UInt16(0))
             for token in tokens {
                 try writer.put(token.lane.index)
-                try writer.put(token.logprob == nil ? 0 : ResultLayout.logprobFlag)
+                try writer.put(
+                    (token.logprob == nil ? 0 : ResultLayout.logprobFlag)
+                        | (token.vector.isEmpty ? 0 : ResultLayout.vectorFlag))
                 try writer.putPosition(token.position, "result.position")
                 try writer.put(token.token)
                 if let logprob = token.logprob { try writer.put(logprob) }
+                if !token.vector.isEmpty { try writer.putVector(token.vector, "result.vector") }
             }
         }
+    }
+
+    /// u32 number of floats and the floats.
+    mutating func putVector(_ vector: [Float], _ field: String) throws(WireError) {
+        try put32(vector.count, field, limit: Limits.width)
+        for number in vector { try put(number) }
     }
 
     /// A log-probability entry: u16 number of alternatives, the chosen candidate, the alternatives.
@@ -57,16 +68,31 @@ extension ByteReader {
         for _ in 0..<count {
             let lane = Lane(try u16(bytes, "result.lane"))
             let flags = try u16(bytes, "result.flags")
-            guard flags & ~ResultLayout.logprobFlag == 0 else {
-                throw .invalidValue(field: "result.flags", offset: offset - 2, value: Int(flags), allowed: "0 or 1")
+            guard flags & ~(ResultLayout.logprobFlag | ResultLayout.vectorFlag) == 0 else {
+                throw .invalidValue(field: "result.flags", offset: offset - 2, value: Int(flags), allowed: "0 … 3")
             }
             let position = try position(bytes, "result.position")
             let token = try i32(bytes, "result.token")
-            let logprob = flags == 0 ? nil : try logprob(bytes)
-            tokens.append(SampledToken(lane: lane, position: position, token: token, logprob: logprob))
+            let logprob = flags & ResultLayout.logprobFlag == 0 ? nil : try logprob(bytes)
+            var sampled = SampledToken(lane: lane, position: position, token: token, logprob: logprob)
+            if flags & ResultLayout.vectorFlag != 0 { sampled.vector = try vector(bytes, "result.vector") }
+            tokens.append(sampled)
         }
         try finish("result")
         return tokens
+    }
+
+    /// u32 number of floats, at least 1, and the floats.
+    mutating func vector(_ bytes: RawSpan, _ field: String) throws(WireError) -> [Float] {
+        let count = try count(bytes, field, limit: Limits.width)
+        guard count > 0 else {
+            throw .invalidValue(field: field, offset: offset - 4, value: 0, allowed: "1 … \(Limits.width)")
+        }
+        try require(4 * count, field)
+        var vector: [Float] = []
+        vector.reserveCapacity(count)
+        for _ in 0..<count { vector.append(try f32(bytes, field)) }
+        return vector
     }
 
     /// A log-probability entry.

@@ -17,7 +17,8 @@ struct OutputParts: OptionSet {
     static let toolCalls = OutputParts(rawValue: 4)
     static let logprobs = OutputParts(rawValue: 8)
     static let journal = OutputParts(rawValue: 16)
-    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs, .journal]
+    static let vector = OutputParts(rawValue: 32)
+    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs, .journal, .vector]
 }
 
 /// Which parts a tool call's part carries.
@@ -61,6 +62,7 @@ extension FrameWriter {
         if !delta.toolCalls.isEmpty { parts.insert(.toolCalls) }
         if !delta.logprobs.isEmpty { parts.insert(.logprobs) }
         if !delta.journal.isEmpty { parts.insert(.journal) }
+        if !delta.vector.isEmpty { parts.insert(.vector) }
         try putHead(.output, flags: parts.rawValue, choice: delta.choice)
         if parts.contains(.text) { try putLongText(delta.text, "event.text") }
         if parts.contains(.reasoning) { try putLongText(delta.reasoning, "event.reasoning") }
@@ -80,6 +82,7 @@ extension FrameWriter {
             try put32(delta.journal.count, "event.journal", limit: Limits.eventParts)
             for token in delta.journal { try put(UInt32(bitPattern: token)) }
         }
+        if parts.contains(.vector) { try putVector(delta.vector, "event.vector") }
     }
 
     private mutating func put(_ call: ToolCallDelta) throws(WireError) {
@@ -199,6 +202,7 @@ extension ByteReader {
             try require(4 * count, "event.journal")
             for _ in 0..<count { delta.journal.append(Token(bitPattern: try u32(bytes, "event.journal.token"))) }
         }
+        if parts.contains(.vector) { delta.vector = try vector(bytes, "event.vector") }
         return delta
     }
 

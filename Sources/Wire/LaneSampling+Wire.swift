@@ -35,6 +35,7 @@ extension FrameWriter {
         try putBiases(parameters.logitBias)
         try putInteger(.ignoreEndOfGeneration, parameters.ignoreEndOfGeneration ? 1 : 0 as UInt8)
         if let grammar = sampling.grammar { try putGrammar(grammar) }
+        if let pooling = sampling.pooling { try putInteger(.pooling, pooling.code) }
     }
 
     private mutating func putFieldHead(_ field: SamplingField, _ length: Int) throws(WireError) {
@@ -203,6 +204,13 @@ extension ByteReader {
                     field: "sampling.grammarPromptTail", offset: offset - 4, value: Int(tail), allowed: "1 and above")
             }
             sampling.grammar?.promptTail = tail
+        case .pooling:
+            let code = try u8(bytes, name)
+            guard let pooling = Pooling(code: code) else {
+                throw .invalidValue(
+                    field: "sampling.pooling", offset: offset - 1, value: Int(code), allowed: "1 … 3")
+            }
+            sampling.pooling = pooling
         }
     }
 
@@ -260,5 +268,25 @@ extension ByteReader {
             }
         }
         return triggers
+    }
+}
+
+extension Pooling {
+    /// Number of the pooling on the wire.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .first: 1
+        case .last: 2
+        case .mean: 3
+        }
+    }
+
+    fileprivate init?(code: UInt8) {
+        switch code {
+        case 1: self = .first
+        case 2: self = .last
+        case 3: self = .mean
+        default: return nil
+        }
     }
 }

@@ -143,7 +143,6 @@ def test_a_pull_of_what_is_here_succeeds_and_everything_else_is_refused_in_words
     for attempt in [
         lambda: llama.pull("other"), lambda: llama.push(MODEL_NAME), lambda: llama.delete(MODEL_NAME),
         lambda: llama.copy(MODEL_NAME, "other"), lambda: llama.create("other", from_=MODEL_NAME),
-        lambda: llama.embed(MODEL_NAME, "text"), lambda: llama.embeddings(MODEL_NAME, "text"),
     ]:
         with pytest.raises(ollama.ResponseError) as raised:
             attempt()

@@ -24,7 +24,36 @@ private final class RulerEmbedder: Embedding {
     }
 }
 
+/// Makes no vectors until its task is cancelled, and tells both.
+private final class PatientEmbedder: Embedding {
+    private let (beginnings, began) = AsyncStream.makeStream(of: Void.self)
+    private let (endings, ended) = AsyncStream.makeStream(of: Void.self)
+
+    func begin() async { for await _ in beginnings { return } }
+    func end() async { for await _ in endings { return } }
+
+    func embed(_ request: EmbeddingRequest) async throws(GenerationError) -> EmbeddingAnswer {
+        began.yield()
+        let (never, continuation) = AsyncStream.makeStream(of: Never.self)
+        for await _ in never {}
+        continuation.finish()
+        ended.yield()
+        throw .cancelled
+    }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct `Embedding routes` {
+    @Test func `a client that leaves ends the making of its vectors`() async throws {
+        let embedder = PatientEmbedder()
+        try await LoopbackServer.with(ScriptedNode { _ in [] }, embedder: embedder) { server in
+            let connection = try await RawConnection.open(port: server.port)
+            connection.send("POST", "/v1/embeddings", #"{"model":"tiny","input":"x"}"#, [:])
+            await embedder.begin()
+            connection.close()
+            await embedder.end()
+        }
+    }
+
     @Test func `every dialect gets its own shape`() async throws {
         let embedder = RulerEmbedder()
         try await LoopbackServer.with(ScriptedNode { _ in [] }, embedder: embedder) { server in
@@ -43,7 +72,7 @@ private final class RulerEmbedder: Embedding {
             let single = try await server.post("/api/embeddings", #"{"model":"tiny","prompt":"abc"}"#)
             #expect(single.body == #"{"embedding":[3.0,3.0,4.0]}"#)
             #expect(embedder.requests.map(\.model) == ["tiny", "tiny", "tiny"])
-            #expect(embedder.requests.map(\.truncates) == [false, true, false])
+            #expect(embedder.requests.map(\.truncates) == [false, true, true])
         }
     }
 
@@ -69,6 +98,7 @@ private final class RulerEmbedder: Embedding {
             let most = try await server.post("/v1/embeddings", #"{"model":"tiny","input":"x","dimensions":4}"#)
             #expect(most.status == 400)
             #expect(try most.error()["param"] as? String == "dimensions")
+            #expect((try most.error()["message"] as? String)?.contains("3 numbers") == true)
         }
     }
 

@@ -25,9 +25,26 @@ import Wire
         // Changing any stored property must change the bytes, so a parameter added to the vocabulary is not forgotten.
         let plain = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
         #expect(Mirror(reflecting: plain.parameters).children.count == 25)
-        #expect(Mirror(reflecting: plain).children.count == 4)
+        #expect(Mirror(reflecting: plain).children.count == 5)
         #expect(Mirror(reflecting: LaneGrammar(text: "")).children.count == 3)
-        #expect(SamplingField.allCases.count == 25 + 2 + 3)
+        #expect(SamplingField.allCases.count == 25 + 2 + 3 + 1)
+    }
+
+    @Test func `a lane that becomes a vector says how, and nothing but the known ways`() throws {
+        for pooling in Pooling.allCases {
+            var sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
+            sampling.pooling = pooling
+            let operation = SequenceOperation.open(lane: Lane(3), sampling: sampling)
+            let bytes = try FrameBytes.write { writer throws(WireError) in
+                try writer.operations([operation], before: 0)
+            }
+            #expect(try FrameBytes.stageFrame(bytes) == .operations([operation], before: 0))
+            var wrong = bytes
+            wrong[wrong.count - 1] = 4
+            FrameBytes.seal(&wrong)
+            let frame = wrong
+            #expect(throws: WireError.self) { try FrameBytes.stageFrame(frame) }
+        }
     }
 
     @Test func `an unknown field below 0x80 is refused and one above is passed over`() throws {

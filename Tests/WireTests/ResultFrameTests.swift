@@ -17,6 +17,32 @@ import Wire
         }
     }
 
+    @Test func `vectors come back beside tokens, and one without numbers is refused`() throws {
+        var vector = SampledToken(lane: Lane(2), position: 9, token: 0)
+        vector.vector = [1.5, -0.0, .leastNonzeroMagnitude, 3e38]
+        let tokens = GoldenFrames.tokens + [vector] + GoldenFrames.tokens
+        let bytes = try FrameBytes.write { writer throws(WireError) in try writer.result(of: 9, tokens) }
+        #expect(try FrameBytes.stageFrame(bytes) == .result(tokens, step: 9))
+
+        let single = vector
+        let lone = try FrameBytes.write { writer throws(WireError) in try writer.result(of: 9, [single]) }
+        #expect(lone.count == 16 + 4 + 12 + 4 + 16)
+        for count in [0, 5, 131_073] as [UInt32] {
+            var lying = lone
+            FrameBytes.replace(&lying, at: 32, count)
+            FrameBytes.seal(&lying)
+            let frame = lying
+            #expect(throws: WireError.self, "\(count) numbers") { try FrameBytes.stageFrame(frame) }
+        }
+        vector.vector = [Float](repeating: 1, count: Limits.width + 1)
+        let wide = vector
+        #expect(
+            throws: WireError.cannotEncode(field: "result.vector", value: 131_073, allowed: "0 … 131072")
+        ) {
+            try FrameBytes.write { writer throws(WireError) in try writer.result(of: 0, [wide]) }
+        }
+    }
+
     @Test func `results beyond their limits are refused by name`() throws {
         let candidate = TokenLogprob.Candidate(token: 1, bytes: [], logprob: 0)
         var token = SampledToken(lane: Lane(0), position: 0, token: 0)

@@ -28,8 +28,14 @@ enum RunnerEvents {
                     top: [.init(token: 2, bytes: [1, 2, 3], logprob: 0), .init(token: 3, bytes: [], logprob: -9)]),
                 TokenLogprob(chosen: .init(token: -1, bytes: [], logprob: 0), top: []),
             ]),
-        journalled,
+        journalled, embedded,
     ]
+
+    static var embedded: OutputDelta {
+        var delta = OutputDelta(choice: 0)
+        delta.vector = [0.25, -1, 3]
+        return delta
+    }
 
     static var journalled: OutputDelta {
         var delta = OutputDelta(choice: 1, text: "b")

@@ -33,7 +33,9 @@ package struct EmbeddingCall: Sendable {
         guard let inputs = draft.inputs else { throw .missingField(route == .ollamaSingle ? "prompt" : "input") }
         let lookup = route == .openAI ? model : Ollama.lookupName(model)
         return EmbeddingCall(
-            request: EmbeddingRequest(id: id, model: lookup, inputs: inputs, truncates: draft.truncates),
+            request: EmbeddingRequest(
+                id: id, model: lookup, inputs: inputs, truncates: draft.truncates ?? (route != .openAI),
+                dimensions: draft.dimensions),
             model: model, dimensions: draft.dimensions, isBase64: draft.isBase64, warnings: draft.warnings.all)
     }
 
@@ -87,7 +89,8 @@ struct EmbeddingDraft: FieldTarget {
     var inputs: [EmbeddingRequest.Input]?
     var dimensions: Int?
     var isBase64 = false
-    var truncates = false
+    /// nil takes the dialect's own habit.
+    var truncates: Bool?
 
     static var blank: EmbeddingDraft { EmbeddingDraft() }
 

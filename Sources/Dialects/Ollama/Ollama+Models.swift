@@ -92,6 +92,7 @@ extension Ollama {
     /// What a model can do, as far as its template tells. Tools work with any template; thinking needs one that knows
     /// it.
     private static func capabilities(_ card: ModelCard) -> [String] {
+        if EncoderFamilies.names.contains(card.architecture) { return ["embedding"] }
         let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
         return ["completion", "tools"] + (thinks ? ["thinking"] : [])
     }

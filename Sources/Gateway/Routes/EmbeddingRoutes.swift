@@ -37,14 +37,47 @@ struct EmbeddingRoutes: Sendable {
             return dialect.response(ErrorReport(.notImplemented, message: message), context, requestID: "\(id)")
         }
         do throws(GenerationError) {
-            let answer = try await embedder.embed(call.request)
+            let answer = try await Self.answer(embedder, call.request, context)
             context.gate?.charge(answer.promptTokens, to: context.caller)
             let elapsed = clock.uptimeNanoseconds() - start
             return try response(call, answer, route, id, elapsed)
         } catch {
             let field = route == .ollamaSingle ? "prompt" : "input"
-            return dialect.response(ErrorReport(error, promptField: field), context, requestID: "\(id)")
+            let named = Self.naming(field, error)
+            return dialect.response(ErrorReport(named, promptField: field), context, requestID: "\(id)")
         }
+    }
+
+    /// The error with the field as the client knows it: behind the gateway every text is a prompt.
+    private static func naming(_ field: String, _ error: GenerationError) -> GenerationError {
+        guard case .invalidField(let name, let value, let limit) = error, name.hasPrefix("prompt") else { return error }
+        return .invalidField(name: field + name.dropFirst("prompt".count), value: value, limit: limit)
+    }
+
+    /// The vectors; their making ends when the client goes away.
+    private static func answer(
+        _ embedder: any Embedding, _ request: EmbeddingRequest, _ context: GatewayContext
+    ) async throws(GenerationError) -> EmbeddingAnswer {
+        let (presence, left) = AsyncStream.makeStream(of: Never.self)
+        context.whenClientLeaves { left.finish() }
+        let result = await withTaskGroup(of: Result<EmbeddingAnswer, GenerationError>.self) { group in
+            group.addTask {
+                do throws(GenerationError) {
+                    return .success(try await embedder.embed(request))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            group.addTask {
+                for await _ in presence {}
+                return .failure(.cancelled)
+            }
+            let first = await group.next() ?? .failure(.cancelled)
+            group.cancelAll()
+            return first
+        }
+        context.whenClientLeaves(nil)
+        return try result.get()
     }
 
     private func response(
@@ -57,7 +90,7 @@ struct EmbeddingRoutes: Sendable {
         } catch {
             throw .invalidField(
                 name: error.field ?? "dimensions", value: "\(call.dimensions ?? 0)",
-                limit: "the model's vectors have fewer numbers; leave it out")
+                limit: "the model's vectors have \(answer.vectors.map(\.count).min() ?? 0) numbers")
         }
         var headers: HTTPFields = [.requestID: "\(id)"]
         let warnings = DecodedRequest.warningHeader(call.warnings)

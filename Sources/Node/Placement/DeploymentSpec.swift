@@ -45,6 +45,9 @@ package struct DeploymentSpec: Sendable {
     /// Largest window a model gets unasked. **Units:** tokens.
     package static let defaultWindow = 131_072
 
+    /// Largest window a model gets unasked that reads whole texts at once: its buffers grow with it. **Units:** tokens.
+    package static let defaultEncoderWindow = 8192
+
     /// A deployment of the file at `path` in one stage.
     package init(name: String, path: String) {
         self.name = name

@@ -259,9 +259,7 @@ actor PlacementSupervisor {
         } catch {
             return Loss(stage: 0, reason: "\(error)")
         }
-        var canary = GenerationRequest(id: RequestID(0), model: plan.spec.name, prompt: .tokens([0]))
-        canary.maxOutputTokens = 1
-        canary.sampling.temperature = 0
+        let canary = GenerationRequest.canary(of: plan.spec.name, isEncoder: loaded[0]?.isEncoder ?? false)
         for await event in await link.generate(canary) {
             switch event {
             case .failed(let error):

@@ -26,6 +26,7 @@ struct RunnerPlan: Sendable {
     let card: ModelCard
     let stages: [LayerRange]
     private let isRecurrent: Bool
+    private let isEncoder: Bool
     private let costs: StepCostCache
     /// Sequences the engine library tells apart.
     private static let laneLimit = 256
@@ -48,7 +49,9 @@ struct RunnerPlan: Sendable {
         costs: StepCostCache
     ) throws(DeploymentError) {
         try Self.check(spec)
-        let window = spec.window ?? min(file.trainedContext, DeploymentSpec.defaultWindow)
+        isEncoder = file.isEncoder
+        let most = isEncoder ? DeploymentSpec.defaultEncoderWindow : DeploymentSpec.defaultWindow
+        let window = spec.window ?? min(file.trainedContext, most)
         guard window >= 2, window <= Self.windowLimit else {
             throw .setting(name: "ctx", value: "\(window)", limit: "2 … \(Self.windowLimit) tokens are allowed")
         }
@@ -75,6 +78,13 @@ struct RunnerPlan: Sendable {
         // A recurrent state exists for the newest position only, so wrong guesses could not be taken back.
         configuration.speculation = isRecurrent ? .off : spec.speculation
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)
+        if isEncoder {
+            // It reads a whole text at once, and keeps nothing of it.
+            configuration.rowLimit = card.servedContext
+            configuration.shelfCount = 0
+            configuration.prefixReuse = .off
+            configuration.speculation = .off
+        }
         configuration.threads = spec.threads ?? max(1, Self.coreCount / runners)
         configuration.keyType = spec.keyType
         configuration.valueType = spec.valueType

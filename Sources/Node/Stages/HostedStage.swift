@@ -35,6 +35,7 @@ actor HostedStage {
     /// What the runner was told last.
     private var pass: LinkPass?
     private var width = 0
+    private var isEncoder = false
     private var costs: StepCosts?
     private var port: Int?
     private var isListening = false
@@ -157,6 +158,7 @@ actor HostedStage {
             if status == .loading { report(progress) }
         case .loaded(let stage):
             width = stage.shape.width
+            isEncoder = stage.isEncoder
             costs = stage.costs
             if let measured = stage.costs { plan?.remember(measured, of: configuration) }
         case .listening(_, let remotePort):
@@ -269,9 +271,7 @@ actor HostedStage {
     }
 
     private func canary(_ link: ControlLink) async throws {
-        var request = GenerationRequest(id: RequestID(0), model: placement.replica.deployment, prompt: .tokens([0]))
-        request.maxOutputTokens = 1
-        request.sampling.temperature = 0
+        let request = GenerationRequest.canary(of: placement.replica.deployment, isEncoder: isEncoder)
         let timer = link.eventLoop.scheduleTask(in: .seconds(Self.canarySeconds)) { link.cancelEarly(RequestID(0)) }
         defer { timer.cancel() }
         for await event in await link.generate(request) {

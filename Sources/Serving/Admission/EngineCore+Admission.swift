@@ -46,7 +46,8 @@ extension EngineCore {
     ) -> RequestState {
         let seed = request.sampling.seed ?? random.next()
         let room = check.outputRoom(promptCount: prepared.tokens.count, choiceCount: request.choiceCount)
-        let limit = min(request.maxOutputTokens ?? room, room)
+        let isGenerated = prepared.pooling == nil
+        let limit = isGenerated ? min(request.maxOutputTokens ?? room, room) : 1
         let stops = StopMatcher(request.stop + prepared.stop)
         let choices = (0..<request.choiceCount).map { index in
             var choice = Choice(
@@ -62,9 +63,9 @@ extension EngineCore {
         return RequestState(
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
             sampling: request.sampling, seed: seed,
-            reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil),
-            isGuessed: settings.speculation.covers(seeded: request.sampling.seed != nil),
-            grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
+            isGuessed: isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil),
+            pooling: prepared.pooling, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
@@ -125,7 +126,8 @@ extension EngineCore {
     }
 
     private func expectedSeconds(_ state: RequestState) -> Double? {
-        estimator.seconds(promptTokens: state.prompt.count, outputLimit: state.outputLimit)
+        if state.pooling != nil { return estimator.seconds(promptTokens: state.prompt.count) }
+        return estimator.seconds(promptTokens: state.prompt.count, outputLimit: state.outputLimit)
             .map { $0 * Double(state.choices.count) }
     }
 
@@ -250,8 +252,10 @@ extension EngineCore {
     private func sampling(_ state: RequestState, choice: Int) -> LaneSampling {
         var parameters = state.sampling
         parameters.seed = state.seed &+ UInt64(choice)
-        return LaneSampling(
+        var sampling = LaneSampling(
             parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs,
             promptLength: Int32(state.prompt.count))
+        sampling.pooling = state.pooling
+        return sampling
     }
 }

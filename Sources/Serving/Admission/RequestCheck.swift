@@ -54,7 +54,12 @@ package struct RequestCheck: Sendable {
         guard !prepared.tokens.isEmpty else {
             return .invalidField(name: "prompt", value: "empty", limit: "it must have at least 1 token")
         }
-        guard outputRoom(promptCount: prepared.tokens.count, choiceCount: count) >= 1 else {
+        // A vector needs no room behind its text.
+        let fits =
+            prepared.pooling == nil
+            ? outputRoom(promptCount: prepared.tokens.count, choiceCount: count) >= 1
+            : prepared.tokens.count <= min(window, cellCount)
+        guard fits else {
             return .contextLengthExceeded(
                 promptTokens: prepared.tokens.count, outputTokens: request.maxOutputTokens ?? 0, window: window)
         }

@@ -15,6 +15,14 @@ struct WaitEstimator: Sendable {
         if outputTokens > 1 { Self.mix(&decodeSecondsPerToken, timings.decodeSeconds / Double(outputTokens - 1)) }
     }
 
+    /// Takes a request whose answer was a vector: it says nothing of how long texts get.
+    mutating func record(promptTokens: Int, timings: Timings) {
+        Self.mix(&prefillSecondsPerToken, timings.prefillSeconds / Double(max(1, promptTokens)))
+    }
+
+    /// Expected seconds a lane is held by a text that becomes a vector; nil before the first sample.
+    func seconds(promptTokens: Int) -> Double? { prefillSecondsPerToken.map { $0 * Double(promptTokens) } }
+
     /// Expected seconds a lane is held by one choice; nil before the first sample.
     func seconds(promptTokens: Int, outputLimit: Int) -> Double? {
         guard let prefillSecondsPerToken, let outputTokens else { return nil }

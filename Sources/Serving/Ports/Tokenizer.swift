@@ -15,6 +15,14 @@ package protocol Tokenizer {
 
     /// Whether the token ends an answer.
     func endsGeneration(_ token: Token) -> Bool
+
+    /// The first `count` tokens of a text that is to become a vector, closed as the vocabulary closes texts.
+    func shortened(_ tokens: [Token], to count: Int) -> [Token]
+}
+
+extension Tokenizer {
+    /// The first `count` tokens, for vocabularies that put nothing behind a text.
+    package func shortened(_ tokens: [Token], to count: Int) -> [Token] { Array(tokens.prefix(count)) }
 }
 
 /// A request after templating: what is prefilled and how the answer is read.
@@ -27,6 +35,8 @@ package struct PreparedPrompt: Sendable {
     package var stop: [String]
     /// Opaque description of how to split the answer into text, reasoning and tool calls; nil means plain text.
     package var format: AnswerFormat?
+    /// How the prompt becomes a vector, which then is all of the answer; nil generates.
+    package var pooling: Pooling?
 
     /// Makes a prepared prompt.
     package init(tokens: [Token], grammar: LaneGrammar? = nil, stop: [String] = [], format: AnswerFormat? = nil) {

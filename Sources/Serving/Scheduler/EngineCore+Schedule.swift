@@ -44,7 +44,7 @@ extension EngineCore {
             for choice in active[request].choices.indices {
                 guard let lane = active[request].choices[choice].lane else { continue }
                 load.seatedLanes += 1
-                let isDecoding = active[request].unsentCount(choice) <= 1
+                let isDecoding = active[request].unsentCount(choice) <= 1 && !settings.runsWholePrompts
                 if isDecoding { load.decodingLanes += 1 }
                 let sendable = active[request].sendableCount(choice)
                 if !isDecoding { load.prefillRowsLeft += sendable }
@@ -67,6 +67,9 @@ extension EngineCore {
         quota.decodeLanes = min(max(0, quota.decodeLanes), load.readyDecodes, load.rowLimit)
         quota.prefillLanes = min(max(0, quota.prefillLanes), load.readyPrefills)
         quota.prefillRows = min(max(0, quota.prefillRows), load.rowLimit - quota.decodeLanes)
+        if settings.runsWholePrompts {
+            return BatchQuota(decodeLanes: 0, prefillLanes: load.readyPrefills, prefillRows: load.rowLimit)
+        }
         let isEmpty = quota.decodeLanes == 0 && min(quota.prefillLanes, quota.prefillRows) == 0
         if isEmpty, load.inFlight == 0 {
             if load.readyDecodes > 0 { quota.decodeLanes = 1 } else { (quota.prefillLanes, quota.prefillRows) = (1, 1) }
@@ -95,7 +98,9 @@ extension EngineCore {
         var lanesLeft = quota.prefillLanes
         for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
-            let count = min(rowsLeft, active[owner.request].sendableCount(owner.choice))
+            let sendable = active[owner.request].sendableCount(owner.choice)
+            let count = min(rowsLeft, sendable)
+            if settings.runsWholePrompts, count < sendable { continue }
             guard count > 0, assureCells(candidate.lane, rows: count, planned: &planned) else { continue }
             result.append(Boarding(lane: candidate.lane, rows: count))
             rowsLeft -= count

@@ -83,6 +83,10 @@ extension EngineCore {
     /// Adds a token to its choice's answer and sends what can be told; false when the choice is over.
     private mutating func accept(_ sampled: SampledToken, for owner: LaneTable.Owner, now: Instant) -> Bool {
         let (request, choice) = (owner.request, owner.choice)
+        guard active[request].pooling == nil else {
+            answer(sampled.vector, for: owner, now: now)
+            return false
+        }
         guard (0..<tokenizer.vocabularySize).contains(Int(sampled.token)) else {
             fail(request, .engineFailed(reason: "token \(sampled.token) is not in the vocabulary"))
             return false
@@ -103,6 +107,23 @@ extension EngineCore {
         return false
     }
 
+    /// Ends a request that wants a vector. Its lane is of use to nobody else: it samples nothing.
+    private mutating func answer(_ vector: [Float], for owner: LaneTable.Owner, now: Instant) {
+        let (request, choice) = (owner.request, owner.choice)
+        guard !vector.isEmpty, vector.allSatisfy(\.isFinite) else {
+            let problem = vector.isEmpty ? "no vector" : "a vector that is not all finite numbers"
+            return fail(request, .engineFailed(reason: "the last stage answered \(problem)"))
+        }
+        active[request].firstTokenAt = now
+        active[request].lastTokenAt = now
+        var delta = OutputDelta(choice: choice)
+        delta.vector = vector
+        effects.emit(active[request].id, .output(delta))
+        active[request].choices[choice].finish = .stop
+        releaseLane(request, choice: choice)
+        complete(request)
+    }
+
     mutating func complete(_ index: Int) {
         let state = remove(index)
         let firstToken = state.firstTokenAt ?? state.startedAt
@@ -114,8 +135,13 @@ extension EngineCore {
             promptTokens: state.prompt.count, cachedTokens: state.cachedTokens,
             outputTokens: state.choices.reduce(0) { $0 + $1.answer.count },
             reasoningTokens: state.choices.reduce(0) { $0 + $1.assembler.reasoningTokens })
-        estimator.record(
-            promptTokens: state.prompt.count, outputTokens: usage.outputTokens / state.choices.count, timings: timings)
+        if state.pooling != nil {
+            estimator.record(promptTokens: state.prompt.count, timings: timings)
+        } else {
+            estimator.record(
+                promptTokens: state.prompt.count, outputTokens: usage.outputTokens / state.choices.count,
+                timings: timings)
+        }
         let completion = Completion(
             finishReasons: state.choices.map { $0.finish ?? .stop },
             stopTexts: state.choices.map(\.assembler.metStop), usage: usage, timings: timings)

@@ -39,6 +39,8 @@ struct RequestState {
     let reusesPrefix: Bool
     /// Whether its tokens may be guessed ahead.
     let isGuessed: Bool
+    /// How its prompt becomes a vector; nil generates.
+    let pooling: Pooling?
     let grammar: LaneGrammar?
     let topLogprobs: Int?
     /// Tokens each choice may have, at least 1.
