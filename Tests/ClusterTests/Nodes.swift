@@ -8,6 +8,7 @@ struct Nodes {
     var stored: [StoredCluster] = []
     var outcomes: [CommandID: CommandOutcome] = [:]
     var tasks: [[StageTask]] = []
+    var plans: [PlanQuestion] = []
     var now = Instant(nanoseconds: 0)
     /// Nodes that neither hear nor speak.
     var isolated: Set<Int> = []
@@ -41,6 +42,7 @@ struct Nodes {
         }
         for reply in effects.replies { outcomes[reply.command] = reply.outcome }
         tasks[index] += effects.tasks
+        plans += effects.plans
         if let stored = effects.storedPosition { give(.stored(index: stored.index, term: stored.term), to: index) }
     }
 

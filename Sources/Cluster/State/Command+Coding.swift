@@ -38,6 +38,10 @@ extension Command.Action {
         case .changeVoters(let voters):
             writer.put(15 as UInt64)
             writer.put(list: voters)
+        case .keep(let name, let milliseconds):
+            writer.put(16 as UInt64)
+            writer.put(name)
+            writer.put(optional: milliseconds)
         }
     }
 
@@ -66,6 +70,7 @@ extension Command.Action {
         case 13: self = .exclude(try reader.record("exclusion"))
         case 14: self = .sleep(try reader.text("name"))
         case 15: self = .changeVoters(try reader.list("voters", limit: Limits.voterCount + 1))
+        case 16: self = .keep(try reader.text("name"), try reader.optionalNumber("milliseconds"))
         default: throw .invalidValue(field: "command.kind", offset: reader.offset, value: kind)
         }
     }
@@ -73,7 +78,7 @@ extension Command.Action {
     /// Whether callers may ask for it; the rest is made by the leader's own reconcilers.
     var isForCallers: Bool {
         switch self {
-        case .deploy, .undeploy, .demand, .configure, .admit, .remove, .drain, .merge: true
+        case .deploy, .undeploy, .demand, .keep, .configure, .admit, .remove, .drain, .merge: true
         case .begin, .advance, .end, .remember, .exclude, .sleep, .changeVoters: false
         }
     }

@@ -4,6 +4,7 @@ import Fabric
 import FoundationEssentials
 import GGUF
 import Identity
+import LlamaEngine
 import Logging
 import NIOCore
 import NIOPosix
@@ -22,6 +23,8 @@ struct ClusterNode: Sendable {
     let library: ModelLibrary
     let peers: PeerClient
     let port: Int
+    /// Whether first requests make deployments.
+    let autoDeploys: Bool
     private let store: IdentityStore
     private let hosting: StageHosting
     private let office: CertificateOffice
@@ -36,6 +39,10 @@ struct ClusterNode: Sendable {
         var cacheFolder: String
         var dataFolder: String
         var caches: NodeCaches
+        /// What the engine may compute on.
+        var devices: [EngineDevice] = []
+        /// As the user chose them; nil leaves it to the engine.
+        var chosenDevices: [String]?
         var logger: Logger
     }
 
@@ -68,7 +75,8 @@ struct ClusterNode: Sendable {
 
         var member = Member(
             node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
-            tags: settings.tags, role: store.authority == nil ? .worker : .full)
+            tags: Set(settings.tags + DeviceProbe.tags(of: around.devices)).sorted(),
+            role: store.authority == nil ? .worker : .full)
         member.key = credentials.key.fingerprint.description
         let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
         member.dataPort = UInt32(dataPort)
@@ -87,6 +95,7 @@ struct ClusterNode: Sendable {
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
             reading.holds = shelf.value
+            reading.devices = around.devices.map(DeviceReading.init)
             return reading
         }
         ports.membersChanged = { members, removed in security.trust = PeerTrust(members, removed: removed) }
@@ -97,7 +106,8 @@ struct ClusterNode: Sendable {
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
+            address: settings.host, threads: settings.threads, devices: around.chosenDevices,
+            credentials: { LinkCredentials(security.credentials) },
             library: library,
             deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
@@ -105,7 +115,8 @@ struct ClusterNode: Sendable {
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
         return ClusterNode(
             service: service, security: security, stages: stages, library: library, peers: peers,
-            port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
+            port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
+            office: office, server: server,
             founding: founding, logger: around.logger)
     }
 
@@ -207,6 +218,13 @@ extension ClusterView {
         return members.filter { view in
             view.member.node != node && view.liveness == .alive && view.reading?.holds.contains(digest) == true
         }.map(\.member.node).sorted { (ways[$0] ?? .max, $0) < (ways[$1] ?? .max, $1) }
+    }
+}
+
+extension DeviceReading {
+    /// What others hear of a device.
+    init(_ device: EngineDevice) {
+        self.init(name: device.name, compute: device.compute, totalBytes: device.totalBytes)
     }
 }
 
