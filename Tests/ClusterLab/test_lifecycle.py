@@ -103,8 +103,9 @@ def test_a_hundred_first_requests_make_one_deployment(cluster, tidy):
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
-    assert len(texts) == 100 and len(set(texts)) == 1
+    # One replica has four lanes and 32 places in its queue: who comes behind them is told to come back.
+    assert [failure for failure in failures if "The server is busy" not in failure] == []
+    assert len(texts) >= 36 and len(set(texts)) == 1
     made = [d for d in others[0].state["deployments"] if d["name"] == "skein-tiny"]
     assert len(made) == 1 and len(made[0]["placements"]) == 1, made
     assert made[0]["automatic"] is True and made[0]["keep_alive_seconds"] == 300
