@@ -172,8 +172,8 @@ let shellTests: [Target] = [
     tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Gateway", "GGUF", "ModelStore", "Placement", "Runner", "Serving", "Transport",
-            "Vocabulary", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Node", "Cluster", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement", "Runner", "Serving",
+            "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
         "IdentityTests",

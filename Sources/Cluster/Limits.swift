@@ -80,6 +80,11 @@ package enum Limits {
     package static let commandsPerPass = 16
     /// Plans being computed at once.
     package static let plansInFlight = 4
+    /// Shortest time a deployment stays loaded without a request: less, and it would be unloaded before the request
+    /// that woke it arrives. **Units:** milliseconds.
+    package static let leastKeepAliveMilliseconds: UInt64 = 1000
+    /// Devices a node reports about.
+    package static let reportedDevices = 16
     /// Crashes within the crash window before a replica is given up.
     package static let crashCount = 3
     /// How often the pause between tries is doubled while stages do not reach each other.

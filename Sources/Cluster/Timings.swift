@@ -73,6 +73,10 @@ package struct Timings: Sendable {
     /// A plan that came to nothing is tried again after this.
     package var planRetry = Duration.seconds(2)
 
+    /// A deployment made by a first request that came to nothing is forgotten after this; until then others that ask
+    /// for it hear why.
+    package var failedDemand = Duration.seconds(60)
+
     /// The defaults.
     package init() {}
 

@@ -28,6 +28,7 @@ struct AnswerFlow: Sendable {
     func gather(
         _ decoded: DecodedRequest, _ context: GatewayContext, _ aggregate: any AnswerAggregate
     ) async throws -> Response {
+        let decoded = permitted(decoded, context)
         var aggregate = aggregate
         var meter = UsageMeter()
         let id = decoded.request.id
@@ -53,6 +54,7 @@ struct AnswerFlow: Sendable {
         _ decoded: DecodedRequest, _ context: GatewayContext, _ encoder: any AnswerEncoder,
         contentType: String = "text/event-stream"
     ) async -> Response {
+        let decoded = permitted(decoded, context)
         var headers = headers(of: decoded)
         let id = decoded.request.id
         let generation = await backend.generate(decoded.request)
@@ -118,6 +120,18 @@ struct AnswerFlow: Sendable {
             }
             return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
         }
+    }
+
+    /// The request with what its sender may do to how long models are loaded, and a warning where that is less than it
+    /// asks for.
+    private func permitted(_ decoded: DecodedRequest, _ context: GatewayContext) -> DecodedRequest {
+        var decoded = decoded
+        let asksToKeep = decoded.request.residency?.keepAlive != nil
+        context.permit(&decoded.request)
+        if asksToKeep, !context.mayDeploy {
+            decoded.warnings.append("'keep_alive' has no effect: the key lacks the scope 'admin'.")
+        }
+        return decoded
     }
 
     private func headers(of decoded: DecodedRequest) -> HTTPFields {

@@ -1,5 +1,6 @@
 import Hummingbird
 import NIOCore
+import Vocabulary
 
 /// A request's context: what Hummingbird needs, who sent it, and the connection, so that a client's end is noticed
 /// while an answer is being made.
@@ -16,6 +17,21 @@ struct GatewayContext: RequestContext {
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
+    }
+
+    /// Whether the one who sent the request may change what is deployed.
+    var mayDeploy: Bool {
+        switch caller {
+        case .trusted: true
+        case .key(let key): key.holds(.admin)
+        case .stranger: false
+        }
+    }
+
+    /// Says in a request what its sender may do to how long models are loaded.
+    func permit(_ request: inout GenerationRequest) {
+        request.residency = Residency(
+            mayDeploy: mayDeploy, keepAlive: mayDeploy ? request.residency?.keepAlive : nil)
     }
 
     /// Takes what an answer cost out of its caller's bounds.

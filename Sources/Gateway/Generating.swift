@@ -13,6 +13,18 @@ package protocol Generating: Sendable {
 
     /// Named numbers for `/metrics`, sorted by name.
     func metrics() async -> [MetricSample]
+
+    /// Unloads a model; the next request loads it again.
+    ///
+    /// **Throws:** why that cannot be; `unsupported` for models that stay loaded as long as the node runs.
+    func unload(_ model: String) async throws(GenerationError)
+}
+
+extension Generating {
+    /// Nothing can be unloaded unless the node says otherwise.
+    package func unload(_ model: String) async throws(GenerationError) {
+        throw .unsupported(feature: "Unloading '\(model)'", remedy: "stop the node")
+    }
 }
 
 /// The events of one request.
@@ -37,6 +49,10 @@ package struct ServedModel: Sendable {
         case ready
         /// It will answer; the reason says what is missing.
         case starting(reason: String)
+        /// It is deployed and not loaded: the next request loads it.
+        case sleeping(reason: String)
+        /// The cluster has it and does not serve it: a request by whoever may deploy does.
+        case available
         /// It cannot answer; the reason says why and what to do.
         case failed(reason: String)
     }

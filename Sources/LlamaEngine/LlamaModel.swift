@@ -25,18 +25,22 @@ package import Vocabulary
         unsafe parameters.no_alloc = options.withoutAllocation
         if options.withoutAllocation { unsafe parameters.load_mode = LLAMA_LOAD_MODE_NONE }
         var wasAborted = false
-        let loaded = withoutActuallyEscaping(progress) { escaping in
-            let box = ProgressBox(report: escaping)
-            let result = unsafe withExtendedLifetime(box) {
-                unsafe parameters.progress_callback_user_data = Unmanaged.passUnretained(box).toOpaque()
-                unsafe parameters.progress_callback = { fraction, data in
-                    guard let data = unsafe data else { return true }
-                    return unsafe Unmanaged<ProgressBox>.fromOpaque(data).takeUnretainedValue().call(fraction)
+        let loaded = try unsafe EngineDevices.withHandles(options.devices, path: path) {
+            (devices) throws(EngineError) -> OpaquePointer? in
+            unsafe parameters.devices = unsafe devices
+            return withoutActuallyEscaping(progress) { escaping in
+                let box = ProgressBox(report: escaping)
+                let result = unsafe withExtendedLifetime(box) {
+                    unsafe parameters.progress_callback_user_data = Unmanaged.passUnretained(box).toOpaque()
+                    unsafe parameters.progress_callback = { fraction, data in
+                        guard let data = unsafe data else { return true }
+                        return unsafe Unmanaged<ProgressBox>.fromOpaque(data).takeUnretainedValue().call(fraction)
+                    }
+                    return unsafe llama_model_load_from_file(path, parameters)
                 }
-                return unsafe llama_model_load_from_file(path, parameters)
+                wasAborted = box.wasAborted
+                return unsafe result
             }
-            wasAborted = box.wasAborted
-            return unsafe result
         }
         guard let loaded = unsafe loaded else {
             if wasAborted { throw .cancelled }
@@ -114,6 +118,8 @@ package final class SharedModel: @unchecked Sendable {
 package struct ModelOptions: Sendable {
     /// Layers on the GPU; negative is all.
     package var gpuLayers: Int32 = -1
+    /// Devices layers may be moved to, by the library's names; `none` moves nothing, nil leaves it to the library.
+    package var devices: [String]?
     /// Map the file instead of reading it.
     package var usesMmap = true
     /// Load the tokenizer only.

@@ -54,17 +54,19 @@ final class NodeBackend: Generating {
         let own = supervisors.map(\.plan.spec.name)
         var name = request.model
         if name == "auto" {
-            guard let first = await router.models().first else { throw .modelNotFound(name: name, available: own) }
-            name = first.card.id
+            guard let preferred = await router.preferredName else { throw .modelNotFound(name: name, available: own) }
+            name = preferred
         }
-        let known = await router.names
-        guard known.contains(name) else { throw .modelNotFound(name: name, available: own + known) }
-        let answer = JournaledAnswer(request) { [name] isWanted async throws(GenerationError) in
-            try await router.way(to: name, isWanted: isWanted)
+        let start = Journey(to: name, residency: request.residency, ownNames: own)
+        let answer = JournaledAnswer(request, start) { journey, isWanted async throws(GenerationError) in
+            try await router.step(&journey, isWanted: isWanted)
         }
+        let keepAlive = request.residency?.keepAlive
         return GenerationStream(
-            events: AsyncStream {
-                await answer.next()
+            events: AsyncStream { [name] in
+                let event = await answer.next()
+                if let keepAlive, case .finished = event { router.note(keepAlive, for: name) }
+                return event
             } onCancel: {
                 answer.cancel()
             }
@@ -96,6 +98,13 @@ final class NodeBackend: Generating {
         await router?.close(.modelNotReady(name: "auto", reason: "the node is stopping", retryAfterSeconds: 10))
     }
 
+    func unload(_ model: String) async throws(GenerationError) {
+        guard let router, try await own(model) == nil else {
+            throw .unsupported(feature: "Unloading '\(model)'", remedy: "stop the node")
+        }
+        try await router.unload(model)
+    }
+
     func models() async -> [ServedModel] {
         var models: [ServedModel] = []
         for supervisor in supervisors {
@@ -109,7 +118,12 @@ final class NodeBackend: Generating {
             models.append(ServedModel(card: supervisor.plan.card, state: state, created: supervisor.created))
         }
         let own = Set(models.map(\.card.id))
-        return models + (await router?.models() ?? []).filter { !own.contains($0.card.id) }
+        let ownDigests = Set(models.map(\.card.digest))
+        return models
+            + (await router?.models() ?? []).filter { model in
+                // What this node serves by another name is no second model.
+                !own.contains(model.card.id) && !(model.state == .available && ownDigests.contains(model.card.digest))
+            }
     }
 
     func metrics() async -> [MetricSample] {

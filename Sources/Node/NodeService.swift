@@ -35,6 +35,8 @@ package struct NodeConfiguration: Sendable {
     package var cluster: ClusterSettings?
     /// Whether the node ends when its part in the cluster cannot be opened; else it serves alone and says so.
     package var needsCluster = false
+    /// Devices the engine may use, by its names; nil leaves it to the engine.
+    package var devices: [String]?
 
     /// A node that serves these deployments.
     package init(deployments: [DeploymentSpec]) { self.deployments = deployments }
@@ -105,13 +107,16 @@ package struct NodeService: Sendable {
         let keys = KeyFile(dataFolder: configuration.dataFolder)
         let access = try configuration.exposure.policy(
             host: configuration.host, hasValidKey: try keys.current().hasValidKey(at: Int64(time(nil))))
+        let devices = try await probedDevices()
         let caches = NodeCaches(folder: configuration.cacheFolder)
         let supervisors = try configuration.deployments.map { spec in
-            PlacementSupervisor(
+            var spec = spec
+            spec.devices = configuration.devices
+            return PlacementSupervisor(
                 plan: try DeploymentPlan(spec, caches: caches), executable: executable, folder: folder,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
         }
-        let cluster = try await openCluster(folder, caches)
+        let cluster = try await openCluster(folder, caches, devices)
         let router = cluster.map { ClusterRouter($0, logger: logger) }
         let backend = NodeBackend(supervisors, router: router)
         let gateway = GatewayServer(
@@ -132,8 +137,23 @@ package struct NodeService: Sendable {
         try await ServiceGroup(configuration: group).run()
     }
 
+    /// What the engine may compute on here; nothing while that is not known, or of no interest.
+    ///
+    /// **Throws:** `DeploymentError.setting` for a device that is not here.
+    private func probedDevices() async throws(DeploymentError) -> [EngineDevice] {
+        guard configuration.cluster != nil || configuration.devices != nil else { return [] }
+        let devices = await DeviceProbe.devices(executable, logger: logger)
+        guard let names = configuration.devices else { return devices ?? [] }
+        if let devices, let objection = EngineDevices.objection(to: names, among: devices) {
+            throw .setting(name: "device", value: names.joined(separator: ","), limit: objection)
+        }
+        return EngineDevices.chosen(names, among: devices ?? [])
+    }
+
     /// The node's part in its cluster. Where it cannot be opened the node serves alone, unless it was started for it.
-    private func openCluster(_ folder: String, _ caches: NodeCaches) async throws -> ClusterNode? {
+    private func openCluster(
+        _ folder: String, _ caches: NodeCaches, _ devices: [EngineDevice]
+    ) async throws -> ClusterNode? {
         guard let settings = configuration.cluster else { return nil }
         do {
             try StoreFiles.makeFolders(configuration.dataFolder)
@@ -141,7 +161,8 @@ package struct NodeService: Sendable {
                 settings,
                 ClusterNode.Surroundings(
                     executable: executable, socketFolder: folder, cacheFolder: configuration.cacheFolder,
-                    dataFolder: configuration.dataFolder, caches: caches, logger: logger))
+                    dataFolder: configuration.dataFolder, caches: caches, devices: devices,
+                    chosenDevices: configuration.devices, logger: logger))
             let builtin = try Self.builtinModelPath(cacheFolder: configuration.cacheFolder)
             try await node.library.add(path: builtin, name: Self.builtinModelName)
             for spec in configuration.deployments where spec.path != builtin {

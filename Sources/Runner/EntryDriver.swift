@@ -150,7 +150,8 @@ actor EntryDriver {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
             stepsInFlight: brain.stepsInFlight, draftedTokens: brain.draftedTokens,
-            acceptedTokens: brain.acceptedTokens)
+            acceptedTokens: brain.acceptedTokens,
+            idleMilliseconds: clients.isEmpty ? UInt64(max(0, now.since(lastUse) / .milliseconds(1))) : nil)
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -202,6 +203,9 @@ actor EntryDriver {
     }
 
     // MARK: The brain
+
+    /// When something was said to a client last.
+    private var lastUse = Instant(nanoseconds: 0)
 
     private var now: Instant { Instant(nanoseconds: (ContinuousClock.now - started).inNanoseconds) }
 
@@ -268,6 +272,7 @@ actor EntryDriver {
         client.link.send(&writer)
         client.sequence += 1
         clients[id] = event.isTerminal ? nil : client
+        lastUse = now
     }
 
     private func wake(at instant: Instant) {
@@ -287,6 +292,7 @@ actor EntryDriver {
         if role == .upstream { opening.resolve(.linkFailed(role: "upstream", reason: "\(reason)")) }
         // A node that is gone has no reader for its streams.
         let orphans = clients.filter { $0.value.link === link }.map(\.key).sorted()
+        if !orphans.isEmpty { lastUse = now }
         for id in orphans {
             clients[id] = nil
             if preparing.removeValue(forKey: id) == nil { feed(.cancel(id)) }
@@ -320,4 +326,6 @@ package struct EntryReport: Sendable, Codable {
     package var draftedTokens: Int
     /// Those of them that were right.
     package var acceptedTokens: Int
+    /// Time since the last request; nil while there is one. **Units:** milliseconds.
+    package var idleMilliseconds: UInt64?
 }

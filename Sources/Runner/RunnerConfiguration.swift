@@ -45,6 +45,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var valueType: CacheType
     /// Layers on the GPU; negative is all.
     package var gpuLayers: Int32
+    /// Devices layers may be moved to, by the engine's names; nil leaves it to the engine.
+    package var devices: [String]?
     /// How activations travel.
     package var wire: String
     /// Where this runner listens for its own node and for runners beside it; port 0 lets the system choose.

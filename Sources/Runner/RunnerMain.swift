@@ -113,6 +113,7 @@ extension RunnerMain {
         context.valueType = configuration.valueType
         var options = ModelOptions()
         options.gpuLayers = configuration.gpuLayers
+        options.devices = configuration.devices
         let lastTenth = Mutex(-1)
         var engine = try LlamaStageEngine(
             LlamaStageConfiguration(

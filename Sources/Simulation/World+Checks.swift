@@ -126,7 +126,7 @@ extension World {
     }
 
     private func unserved(_ state: ClusterState) -> String {
-        for deployment in state.deployments.values {
+        for deployment in state.deployments.values where state.sleeping[deployment.name] == nil {
             for number in 0..<deployment.replicas {
                 let key = ReplicaKey(deployment: deployment.name, index: number)
                 if let record = state.replicas[key], !record.failure.isEmpty { continue }

@@ -140,16 +140,18 @@ extension World {
         guard !isCalm || scenario.faultPeriod == nil else { return }
         let index = workRandom.below(nodes.count)
         let action: Command.Action
-        switch workRandom.below(10) {
+        switch workRandom.below(11) {
         case 0..<4:
             let number = workRandom.below(3)
             var deployment = Deployment(name: "d\(number)", model: "m\(number)")
             deployment.replicas = 1 + workRandom.below(2)
+            deployment.keepAliveMilliseconds = workRandom.below(3) == 0 ? 2000 : nil
             action = .deploy(deployment)
         case 4: action = .undeploy("d\(workRandom.below(3))")
         case 5: action = .demand(Deployment(name: "d\(workRandom.below(3))", model: "m"))
         case 6 where nodes.count > 1:
             action = .drain(nodes[workRandom.below(nodes.count)].id, workRandom.below(2) == 0)
+        case 7: action = .keep("d\(workRandom.below(3))", [0, 2000, nil][workRandom.below(3)])
         default: action = .configure("s\(workRandom.below(4))", "\(workRandom.below(1000))")
         }
         commandCount += 1

@@ -120,6 +120,10 @@ extension World {
         case .serve(let epoch):
             serve(epoch, index)
             later(StageReport(epoch: epoch, status: .serving), 1, &self)
+            // Nobody asks it anything: what shall not stay loaded goes to sleep.
+            var idle = StageReport(epoch: epoch, status: .serving)
+            idle.idleMilliseconds = 3000
+            later(idle, 3000, &self)
         case .drain(let epoch):
             if scenario.mutation == .staleEpoch { serve(epoch, index) }
             if var runner = nodes[index].runners[epoch] {
@@ -159,6 +163,7 @@ extension World {
             }
             return
         }
+        if report.idleMilliseconds != nil, nodes[index].runners[report.epoch]?.isServing != true { return }
         if report.status.isFailure { nodes[index].runners[report.epoch] = nil }
         // What never came to have links is missed by no neighbour.
         if report.status == .crashed || report.status == .detached { detach(from: report.epoch) }

@@ -1,6 +1,8 @@
-/// What happens to a request, in order. A stream is `queued* started output* (finished | failed)`: exactly one of the
-/// two terminal events ends it.
+/// What happens to a request, in order. A stream is `preparing* queued* started output* (finished | failed)`: exactly
+/// one of the two terminal events ends it. `preparing` may come again later, when the answer has to go on elsewhere.
 package enum GenerationEvent: Hashable, Sendable, Codable {
+    /// The model is being brought to where it runs; one phrase says how far it is. Nodes say this, runners never do.
+    case preparing(String)
     /// The request waits: its place in the queue (1 is next) and the predicted wait in seconds, when one is known.
     case queued(position: Int, predictedWaitSeconds: Double?)
     /// The request has a lane; the prompt's tokens are counted, and how many came from the prefix cache.
@@ -16,7 +18,7 @@ package enum GenerationEvent: Hashable, Sendable, Codable {
     package var isTerminal: Bool {
         switch self {
         case .finished, .failed: true
-        case .queued, .started, .output: false
+        case .preparing, .queued, .started, .output: false
         }
     }
 }

@@ -63,6 +63,8 @@ package struct GenerationRequest: Sendable, Codable {
     /// Tokens of each choice that were answered elsewhere before: the answer goes on behind them, and tells nothing of
     /// them again. Empty for an answer from its beginning.
     package var answered: [[Token]] = []
+    /// What it may do to how long its model is loaded; nil for nothing. For the node that takes it, not for runners.
+    package var residency: Residency?
 
     /// Make one vector of the prompt and no text; nil generates.
     package var embedding: EmbeddingWish?
@@ -82,6 +84,30 @@ package struct EmbeddingWish: Hashable, Sendable, Codable {
 
     /// Makes a wish.
     package init(truncates: Bool = false) { self.truncates = truncates }
+}
+
+/// What a request may do to how long its model is loaded.
+package struct Residency: Hashable, Sendable, Codable {
+    /// Whether a model that the cluster has and does not serve may be deployed for it.
+    package var mayDeploy: Bool
+    /// How long the model stays loaded after it from now on; nil leaves that as it is.
+    package var keepAlive: KeepAlive?
+
+    /// Makes a permission.
+    package init(mayDeploy: Bool, keepAlive: KeepAlive? = nil) {
+        self.mayDeploy = mayDeploy
+        self.keepAlive = keepAlive
+    }
+}
+
+/// How long a model stays loaded after a request.
+package enum KeepAlive: Hashable, Sendable, Codable {
+    /// Not at all: it is unloaded when the request has ended.
+    case unload
+    /// So long. **Units:** milliseconds, at least 1.
+    case milliseconds(UInt64)
+    /// Until somebody unloads it.
+    case forever
 }
 
 /// A variable handed to the chat template.

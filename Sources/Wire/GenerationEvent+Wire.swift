@@ -33,6 +33,9 @@ extension FrameWriter {
     /// An event behind its request id.
     mutating func put(_ event: GenerationEvent) throws(WireError) {
         switch event {
+        case .preparing(let text):
+            throw .cannotEncode(
+                field: "event.preparing", value: text.utf8.count, allowed: "nothing; only nodes say it")
         case .queued(let position, let predictedWaitSeconds):
             try putHead(.queued, flags: predictedWaitSeconds == nil ? 0 : 1)
             try put32(position, "event.queued.position")

@@ -31,6 +31,6 @@ struct Skein: AsyncParsableCommand {
             Serve.self, Join.self, Nodes.self, Status.self, Deploy.self, Undeploy.self, Ps.self, Drain.self,
             Remove.self, Leave.self,
             TokenCommand.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
-            RunnerCommandLine.self,
+            Devices.self, RunnerCommandLine.self,
         ])
 }

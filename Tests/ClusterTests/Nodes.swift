@@ -8,6 +8,7 @@ struct Nodes {
     var stored: [StoredCluster] = []
     var outcomes: [CommandID: CommandOutcome] = [:]
     var tasks: [[StageTask]] = []
+    var plans: [PlanQuestion] = []
     var now = Instant(nanoseconds: 0)
     /// Nodes that neither hear nor speak.
     var isolated: Set<Int> = []
@@ -50,6 +51,7 @@ struct Nodes {
                 give(.stage(StageReport(epoch: epoch, status: status)), to: index)
             }
         }
+        plans += effects.plans
         if let stored = effects.storedPosition { give(.stored(index: stored.index, term: stored.term), to: index) }
     }
 

@@ -301,6 +301,18 @@ def test_a_file_can_be_served_under_a_name(own_node):
     node.stop()
 
 
+def test_devices_are_listed_and_only_those_can_be_chosen(skein, own_node):
+    ended = skein("devices", "--json")
+    assert ended.returncode == DONE
+    devices = json.loads(ended.stdout)
+    assert any(device["compute"] == "cpu" and not device["isOffload"] for device in devices)
+    assert "CPU" in skein("devices").stdout
+    check_refusal(skein("serve", "--device", "CUDA97", "--alone"), USAGE, "CUDA97", "none")
+    node = own_node("--device", "none", "--threads", 1)
+    assert text_of(client_of(node), CAPITAL) == CAPITAL_ANSWER
+    node.stop()
+
+
 def test_a_file_is_called_by_its_name(own_node):
     node = own_node(MODEL, "--threads", 1)
     assert json.loads(node.get("/v1/models")[1])["data"][0]["id"] == "skein-tiny-q8_0"

@@ -17,6 +17,7 @@ import Vocabulary
     @Test func `a short answer is these bytes`() {
         var encoder = OpenAI.ChatCompletionEncoder(id: "chatcmpl-1", created: 1_700_000_000, model: "tiny")
         var bytes: [UInt8] = []
+        encoder.encode(.preparing("loading model tiny:\nstage 1 of 2"), into: &bytes)
         encoder.encode(.queued(position: 3, predictedWaitSeconds: 1.24), into: &bytes)
         encoder.keepAlive(into: &bytes)
         encoder.encode(.started(promptTokens: 12, cachedTokens: 4), into: &bytes)
@@ -26,6 +27,8 @@ import Vocabulary
         let head = #"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"tiny""#
         let none = #""logprobs":null,"finish_reason":null}]}"#
         let expected = """
+            : loading model tiny: stage 1 of 2
+
             : queued position=3 wait=1.2s
 
             : keep-alive

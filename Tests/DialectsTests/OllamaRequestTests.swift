@@ -125,7 +125,20 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
             let asked = try decode(.generate, #","prompt":"x","keep_alive":\#(stay)"#)
             #expect(asked.intent == .answer && asked.decoded.warnings.isEmpty, "\(stay)")
         }
-        #expect(try decode(.generate, #","prompt":"x","keep_alive":0"#).decoded.warnings.count == 1)
+    }
+
+    @Test func `keep_alive says how long the model stays loaded`() throws {
+        #expect(try decode(.chat, "").decoded.request.residency == nil)
+        let cases: [(String, KeepAlive)] = [
+            ("0", .unload), (#""-0m0s""#, .unload), ("-1", .forever), (#""-5m""#, .forever), ("1e300", .forever),
+            ("300", .milliseconds(300_000)), (#""1h30m""#, .milliseconds(5_400_000)), ("0.5", .milliseconds(500)),
+            (#""1.5h""#, .milliseconds(5_400_000)), (#""10µs""#, .milliseconds(1)), (#""90""#, .milliseconds(90_000)),
+        ]
+        for (text, expected) in cases {
+            let asked = try decode(.generate, #","prompt":"x","keep_alive":\#(text)"#)
+            // Whether the sender may is not for the body to say.
+            #expect(asked.decoded.request.residency == Residency(mayDeploy: false, keepAlive: expected), "\(text)")
+        }
     }
 
     @Test func `think is on, off or a degree`() throws {

@@ -44,6 +44,17 @@ import Vocabulary
             body(.generate, Self.story) == Self.line(#""response":"Hé\n👋","thinking":"Hm.",\#(Self.ending)"#))
     }
 
+    @Test func `a model on its way is told by empty pieces`() {
+        let events: [GenerationEvent] = [
+            .preparing("loading model m: stage 2 of 3"), .finished(sampleEnd),
+        ]
+        #expect(
+            stream(.generate, events)
+                == Self.line(#""response":"","status":"loading model m: stage 2 of 3","done":false}"#) + "\n"
+                + Self.line(#""response":"",\#(Self.ending)"#) + "\n")
+        #expect(body(.generate, events) == Self.line(#""response":"",\#(Self.ending)"#))
+    }
+
     @Test func `a chat is these lines`() {
         let open = #""message":{"role":"assistant","content":"#
         #expect(

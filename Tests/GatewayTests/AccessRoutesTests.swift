@@ -199,3 +199,59 @@ final class TestKeys: KeyProviding {
         }
     }
 }
+
+@Suite struct `What a request may do to deployments` {
+    private static let closed = AccessPolicy(demandsKey: true)
+    private static let generate = #"{"model":"tiny","prompt":"x","stream":false,"keep_alive":"7s"}"#
+
+    @Test func `only a key for administration deploys and says how long models stay`() async throws {
+        let node = ScriptedNode(models: [.named("tiny"), .named("shelf", .available)]) { _ in .hello }
+        let keys = TestKeys(.of("user"), .of("boss", scopes: [.admin]))
+        try await LoopbackServer.with(node, access: Self.closed, keys: keys) { server in
+            let refused = try await server.send("POST", "/api/generate", Self.generate, ["x-api-key": "user"])
+            #expect(refused.status == 200)
+            #expect(refused.headers["warnings"]?.contains("'keep_alive' has no effect") == true)
+            #expect(node.requests.last?.residency == Residency(mayDeploy: false))
+            let taken = try await server.send("POST", "/api/generate", Self.generate, ["x-api-key": "boss"])
+            #expect(taken.headers["warnings"] == nil)
+            #expect(node.requests.last?.residency == Residency(mayDeploy: true, keepAlive: .milliseconds(7000)))
+            // What only who may deploy can use is listed for nobody else.
+            for (key, count) in [("user", 1), ("boss", 2)] {
+                let list = try await server.send("GET", "/v1/models", "", ["x-api-key": key])
+                let listed = try list.object()["data"] as? [Any]
+                #expect(listed?.count == count, "\(key)")
+                let tags = try await server.send("GET", "/api/tags", "", ["x-api-key": key])
+                let tagged = try tags.object()["models"] as? [Any]
+                #expect(tagged?.count == count, "\(key)")
+                let one = try await server.send("GET", "/v1/models/shelf", "", ["x-api-key": key])
+                #expect(one.status == (count == 1 ? 404 : 200), "\(key)")
+            }
+            let unload = #"{"model":"tiny","keep_alive":0}"#
+            #expect(try await server.send("POST", "/api/generate", unload, ["x-api-key": "user"]).status == 403)
+        }
+    }
+
+    @Test func `without keys everybody here may, whatever the dialect`() async throws {
+        let node = ScriptedNode { _ in .hello }
+        try await LoopbackServer.with(node) { server in
+            for (path, body) in AccessRoutesProbe.routes {
+                let answer = try await server.post(path, body)
+                #expect(answer.status == 200, "\(path)")
+                #expect(node.requests.last?.residency?.mayDeploy == true, "\(path)")
+            }
+        }
+    }
+}
+
+/// One request of each dialect.
+private enum AccessRoutesProbe {
+    static let routes = [
+        ("/v1/chat/completions", #"{"model":"tiny","messages":[{"role":"user","content":"Hi"}]}"#),
+        ("/v1/completions", #"{"model":"tiny","prompt":"Hi"}"#), ("/v1/responses", #"{"model":"tiny","input":"Hi"}"#),
+        (
+            "/v1/messages",
+            #"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#
+        ),
+        ("/api/chat", #"{"model":"tiny","stream":false,"messages":[{"role":"user","content":"Hi"}]}"#),
+    ]
+}

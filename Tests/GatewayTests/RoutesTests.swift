@@ -180,6 +180,7 @@ import Vocabulary
     @Test func `health is the process's, readiness the models'`() async throws {
         let states: [(ServedModel.State, Int)] = [
             (.ready, 200), (.starting(reason: "loading"), 503), (.failed(reason: "no \"memory\""), 503),
+            (.sleeping(reason: "idle"), 200), (.available, 503),
         ]
         for (state, status) in states {
             try await LoopbackServer.with(ScriptedNode(models: [.named("tiny", state)]) { _ in [] }) { server in
@@ -190,8 +191,8 @@ import Vocabulary
                 #expect(models.first?["id"] as? String == "tiny")
                 let reason: String? =
                     switch state {
-                    case .ready: nil
-                    case .starting(let reason), .failed(let reason): reason
+                    case .ready, .available: nil
+                    case .starting(let reason), .sleeping(let reason), .failed(let reason): reason
                     }
                 #expect(models.first?["reason"] as? String == reason)
             }

@@ -70,6 +70,25 @@ import Vocabulary
         #expect(stages.count == 1)
     }
 
+    @Test func `nodes with the preferred tags run it while it fits there`() async throws {
+        let whole = try await Self.whole()
+        func question(favourite usable: UInt64) -> PlanQuestion {
+            var favourite = Self.candidate(2, usable: usable)
+            favourite.member.tags = ["llama-cpu", "llama-cuda"]
+            var question = Self.question([Self.candidate(1, usable: 1 << 40), favourite])
+            question.deployment.preferredTags = ["llama-cuda"]
+            return question
+        }
+        let fits = try Self.stages(try await Self.planner().plan(question(favourite: whole * 2)))
+        #expect(fits.map(\.node) == [NodeID(2)])
+        let full = try Self.stages(try await Self.planner().plan(question(favourite: whole / 8)))
+        #expect(full.map(\.node) == [NodeID(1)])
+        // A tag nobody has is no reason to refuse.
+        var nobody = question(favourite: whole * 2)
+        nobody.deployment.preferredTags = ["llama-none"]
+        #expect(try Self.stages(try await Self.planner().plan(nobody)).count == 1)
+    }
+
     @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() async throws {
         let whole = try await Self.whole()
         let nodes = (1...4).map { Self.candidate(UInt64($0), usable: whole * 3 / 4) }

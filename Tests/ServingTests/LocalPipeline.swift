@@ -207,6 +207,7 @@ struct LocalPipeline {
         if earlier.contains(where: \.isTerminal) { return note("request \(id) has an event after its end: \(event)") }
         let hasStarted = earlier.contains { if case .started = $0 { true } else { false } }
         switch event {
+        case .preparing: note("request \(id) is prepared by a placement")
         case .queued, .started: if hasStarted { note("request \(id) starts twice or waits again") }
         case .output, .finished: if !hasStarted { note("request \(id) answers before it started") }
         case .failed: break

@@ -126,11 +126,12 @@ import Testing
         #expect(String(decoding: DeployWish(model: "m").body, as: UTF8.self) == #"{"model":"m"}"#)
         let wish = DeployWish(
             model: "a\"b", name: "n", replicas: 2, context: 4096, lanes: 3, pinned: ["a1"], excluded: ["b2", "c3"],
-            tags: ["llama-cuda"], keepAliveSeconds: 1800)
+            tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800)
         #expect(
             String(decoding: wish.body, as: UTF8.self)
                 == #"{"model":"a\"b","name":"n","replicas":2,"context_tokens":4096,"lanes":3,"#
-                + #""keep_alive_seconds":1800,"pinned":["a1"],"excluded":["b2","c3"],"required_tags":["llama-cuda"]}"#)
+                + #""keep_alive_seconds":1800,"pinned":["a1"],"excluded":["b2","c3"],"required_tags":["llama-cuda"],"#
+                + #""preferred_tags":["llama-metal"]}"#)
         #expect(PathPart.of("org/a b:Q4_0-x.~ü") == "org%2Fa%20b%3AQ4_0-x.~%C3%BC")
     }
 

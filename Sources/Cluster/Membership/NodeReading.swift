@@ -103,6 +103,35 @@ package struct LinkReading: Hashable, Sendable, Recordable {
     }
 }
 
+/// A device of a node on which its engine can compute.
+package struct DeviceReading: Hashable, Sendable, Recordable {
+    /// The engine's name for it, as `--device` takes it.
+    package var name: String
+    /// What computes there: `cpu`, `cuda`, `metal`, `vulkan`, …
+    package var compute: String
+    /// Its memory in all; nil when it does not tell. **Units:** bytes.
+    package var totalBytes: UInt64?
+
+    /// Makes a reading.
+    package init(name: String, compute: String, totalBytes: UInt64?) {
+        self.name = name
+        self.compute = compute
+        self.totalBytes = totalBytes
+    }
+
+    func write(to writer: inout RecordWriter) {
+        writer.put(name)
+        writer.put(compute)
+        writer.put(optional: totalBytes)
+    }
+
+    init(from reader: inout RecordReader) throws(CodecError) {
+        name = try reader.text("device.name")
+        compute = try reader.text("device.compute")
+        totalBytes = try reader.optionalNumber("device.total")
+    }
+}
+
 /// Telemetry of a node: the latest wins, nothing of it enters the log, and what is unknown stays nil.
 package struct NodeReading: Hashable, Sendable, Recordable {
     /// Whose.
@@ -123,6 +152,8 @@ package struct NodeReading: Hashable, Sendable, Recordable {
     package var links: [LinkReading] = []
     /// Stages it runs, ascending by epoch; written by the control plane itself.
     package var stages: [StageReport] = []
+    /// Devices its stages may compute on; empty while unknown.
+    package var devices: [DeviceReading] = []
 
     /// Knows nothing yet.
     package init(node: NodeID) { self.node = node }
@@ -137,6 +168,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         writer.put(texts: holds)
         writer.put(list: links)
         writer.put(list: stages)
+        writer.put(list: devices)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -149,6 +181,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         holds = try reader.texts("reading.holds")
         links = try reader.list("reading.links", limit: Limits.reportedLinks)
         stages = try reader.list("reading.stages", limit: Limits.reportedStages)
+        devices = reader.isAtEnd ? [] : try reader.list("reading.devices", limit: Limits.reportedDevices)
     }
 
     /// The reading with what does not fit a message left out: links and holdings go first, then the reasons.
@@ -157,6 +190,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         reading.holds = Array(reading.holds.prefix(Limits.listCount))
         reading.links = Array(reading.links.prefix(Limits.reportedLinks))
         reading.stages = Array(reading.stages.suffix(Limits.reportedStages))
+        reading.devices = Array(reading.devices.prefix(Limits.reportedDevices))
         var size = reading.encoded.count
         while size > Limits.readingBytes, !(reading.holds.isEmpty && reading.links.isEmpty) {
             reading.holds.removeLast(min(reading.holds.count, max(1, reading.holds.count / 2)))
@@ -164,6 +198,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
             size = reading.encoded.count
         }
         if size > Limits.readingBytes {
+            reading.devices = []
             for index in reading.stages.indices { reading.stages[index].reason = "" }
             size = reading.encoded.count
         }

@@ -62,7 +62,7 @@ extension ControlPlane {
             guard let answer = question.answer else { continue }
             reconciler.questions.removeAll { $0.id == question.id }
             let view = view(now: now)
-            guard view.state.deployments[question.replica.deployment]?.stamp == question.wish,
+            guard view.state.deployments[question.replica.deployment]?.wish == question.wish,
                 ReplicaReconciler.wanting(view).contains(question.replica),
                 let action = ReplicaReconciler.action(question.replica, wish: question.wish, answer, view)
             else { continue }
@@ -84,7 +84,7 @@ extension ControlPlane {
                     reconciler.nextQuestion, key, view, credits: reconciler.credits)
             else { continue }
             reconciler.questions.append(
-                .init(id: question.id, replica: key, wish: question.deployment.stamp, answer: nil, askedAt: now))
+                .init(id: question.id, replica: key, wish: question.deployment.wish, answer: nil, askedAt: now))
             effects.plans.append(question)
             // One at a time where memory is concerned: the next plan has to see what this one takes.
             return

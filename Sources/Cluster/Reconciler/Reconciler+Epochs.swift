@@ -37,8 +37,8 @@ enum EpochReconciler {
     /// What ends an epoch before it served: nobody wants it any more, or one of its stages cannot.
     private static func obstacle(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action]? {
         guard view.isWanted(placement.replica) else { return [.end(placement.epoch, reason: "not wanted any more")] }
-        if placement.wish != .zero, let wish = view.state.deployments[placement.replica.deployment]?.stamp,
-            placement.wish < wish
+        if placement.wish != .zero, let wish = view.state.deployments[placement.replica.deployment]?.wish,
+            placement.wish != wish
         {
             return [.end(placement.epoch, reason: "something else is wanted by now")]
         }

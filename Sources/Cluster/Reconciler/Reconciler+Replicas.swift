@@ -111,7 +111,7 @@ enum ReplicaReconciler {
 
     /// It serves on until the new epoch has taken over.
     private static func hasToMove(_ active: PlacedReplica, _ deployment: Deployment, _ view: ReconcilerView) -> Bool {
-        if active.wish < deployment.stamp { return true }
+        if active.wish != deployment.wish { return true }
         return active.stages.contains { view.state.members[$0.node]?.isDraining ?? true }
     }
 
@@ -188,15 +188,17 @@ enum ReplicaReconciler {
         case .refused(let reason):
             var record = view.state.replicas[key] ?? ReplicaRecord()
             record.note = String(reason.prefix(Limits.textBytes / 4))
+            record.isShortfall = true
             // What a wider plan could not do either is tried from the start when the cluster changes.
             record.width = 1
             return .remember(key, record)
         }
     }
 
-    /// Deployments nobody has asked for longer than they wish to be kept.
+    /// Deployments nobody has asked for longer than they wish to be kept, and first requests that came to nothing.
     static func idle(_ view: ReconcilerView) -> [Command.Action] {
         view.state.deployments.values.compactMap { deployment in
+            if isAbandoned(deployment, view) { return .sleep(deployment.name) }
             guard let keepAlive = deployment.keepAliveMilliseconds, view.state.sleeping[deployment.name] == nil else {
                 return nil
             }
@@ -211,6 +213,16 @@ enum ReplicaReconciler {
                 return idle >= keepAlive
             }
             return isIdle ? .sleep(deployment.name) : nil
+        }
+    }
+
+    /// Nobody but a request wished for it, and what kept it from being served was told for a while.
+    private static func isAbandoned(_ deployment: Deployment, _ view: ReconcilerView) -> Bool {
+        guard deployment.isAutomatic, view.hasPassed(view.timings.failedDemand, since: deployment.wish.milliseconds),
+            !view.state.placements.values.contains(where: { $0.replica.deployment == deployment.name })
+        else { return false }
+        return view.state.replicas.elements.contains { row in
+            row.key.deployment == deployment.name && (row.value.isShortfall || !row.value.failure.isEmpty)
         }
     }
 }

@@ -47,6 +47,7 @@ extension ClusterState {
         case .placementBegan(let placement):
             guard placements[placement.epoch] == nil, placements.count < Limits.placementCount else { return }
             placements[placement.epoch] = placement
+            replicas[placement.replica]?.isShortfall = false
             lastEpoch = max(lastEpoch, placement.epoch.number)
         case .placementAdvanced(let epoch, let phase, let time, let note):
             guard var placement = placements[epoch], placement.phase < phase else { return }
@@ -101,6 +102,10 @@ extension ClusterState {
         }
         if let known = deployments[deployment.name] {
             guard known.stamp < deployment.stamp else { return }
+            if known.wish == deployment.wish, known.wish != .zero {
+                deployments[deployment.name] = deployment
+                return
+            }
         } else {
             guard deployments.count < Limits.deploymentCount else { return }
         }

@@ -9,11 +9,13 @@ extension ClusterState {
         case .deploy(var deployment):
             try check(deployment)
             deployment.stamp = stamp
+            deployment.wish = stamp
             return [.deploymentSet(deployment)]
         case .undeploy(let name):
             guard deployments[name] != nil else { throw Self.noDeployment(name) }
             return [.deploymentRemoved(name, stamp: stamp)]
         case .demand(let deployment): return try demand(deployment, stamp)
+        case .keep(let name, let milliseconds): return try keep(name, milliseconds, stamp)
         case .configure(let name, let value):
             guard settings[name] != nil || settings.count < Limits.settingCount else {
                 throw CommandRefusal(.full, "There are \(Limits.settingCount) settings already; remove one first.")
@@ -63,8 +65,12 @@ extension ClusterState {
             throw CommandRefusal(
                 .invalid, "replicas is \(deployment.replicas); allowed: 1 … \(Limits.replicaCount).")
         }
-        let texts = [deployment.name, deployment.model, deployment.digest] + deployment.requiredTags
-        let lists = [deployment.pinned.count, deployment.excluded.count, deployment.requiredTags.count]
+        let tags = deployment.requiredTags + deployment.preferredTags
+        let texts = [deployment.name, deployment.model, deployment.digest] + tags
+        let lists = [
+            deployment.pinned.count, deployment.excluded.count, deployment.requiredTags.count,
+            deployment.preferredTags.count,
+        ]
         guard texts.allSatisfy({ $0.utf8.count <= Limits.textBytes }), lists.allSatisfy({ $0 <= Limits.listCount })
         else {
             throw CommandRefusal(
@@ -81,11 +87,32 @@ extension ClusterState {
         var deployment = deployment
         deployment.isAutomatic = true
         deployment.stamp = stamp
+        deployment.wish = stamp
         return [.deploymentSet(deployment)]
     }
 
+    /// A new time is no new wish for stages, so what serves goes on.
+    private func keep(
+        _ name: String, _ milliseconds: UInt64?, _ stamp: Stamp
+    ) throws(CommandRefusal) -> [ClusterEvent] {
+        guard var deployment = deployments[name] else { throw Self.noDeployment(name) }
+        if milliseconds == 0 { return sleep(name) }
+        let time = milliseconds.map { max($0, Limits.leastKeepAliveMilliseconds) }
+        guard deployment.keepAliveMilliseconds != time else { return [] }
+        deployment.keepAliveMilliseconds = time
+        deployment.stamp = stamp
+        return [.deploymentSet(deployment)]
+    }
+
+    /// What nobody but a request wished for is forgotten; what somebody deployed sleeps.
+    private func sleep(_ name: String) -> [ClusterEvent] {
+        guard let deployment = deployments[name], sleeping[name] == nil else { return [] }
+        if deployment.isAutomatic { return [.deploymentRemoved(name, stamp: deployment.stamp)] }
+        return [.deploymentSlept(name, true)]
+    }
+
     /// The setting that forbids deployments made by first requests, with the value `off`.
-    static let autoDeploySetting = "auto-deploy"
+    package static let autoDeploySetting = "auto-deploy"
 
     private func events(forOwn action: Command.Action, term: UInt64, wall: Int64) -> [ClusterEvent] {
         switch action {
@@ -104,10 +131,7 @@ extension ClusterState {
             guard deployments[key.deployment] != nil else { return [] }
             return replicas[key] == record ? [] : [.replicaChanged(key, record)]
         case .exclude(let exclusion): return deployments[exclusion.deployment] == nil ? [] : [.nodeExcluded(exclusion)]
-        case .sleep(let name):
-            guard let deployment = deployments[name], sleeping[name] == nil else { return [] }
-            if deployment.isAutomatic { return [.deploymentRemoved(name, stamp: deployment.stamp)] }
-            return [.deploymentSlept(name, true)]
+        case .sleep(let name): return sleep(name)
         case .changeVoters(let nodes): return nodes == voters ? [] : [.votersChanged(nodes)]
         default: return []
         }

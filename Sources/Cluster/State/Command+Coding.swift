@@ -39,6 +39,10 @@ extension Command.Action {
             writer.put(15 as UInt64)
             writer.put(list: voters)
         case .retire(let node): writer.put(kind: 16, node)
+        case .keep(let name, let milliseconds):
+            writer.put(17 as UInt64)
+            writer.put(name)
+            writer.put(optional: milliseconds)
         }
     }
 
@@ -68,6 +72,7 @@ extension Command.Action {
         case 14: self = .sleep(try reader.text("name"))
         case 15: self = .changeVoters(try reader.list("voters", limit: Limits.voterCount + 1))
         case 16: self = .retire(try reader.record("node"))
+        case 17: self = .keep(try reader.text("name"), try reader.optionalNumber("milliseconds"))
         default: throw .invalidValue(field: "command.kind", offset: reader.offset, value: kind)
         }
     }
@@ -75,7 +80,7 @@ extension Command.Action {
     /// Whether callers may ask for it; the rest is made by the leader's own reconcilers.
     var isForCallers: Bool {
         switch self {
-        case .deploy, .undeploy, .demand, .configure, .admit, .remove, .drain, .merge, .retire: true
+        case .deploy, .undeploy, .demand, .keep, .configure, .admit, .remove, .drain, .merge, .retire: true
         case .begin, .advance, .end, .remember, .exclude, .sleep, .changeVoters: false
         }
     }

@@ -10,6 +10,9 @@ package struct Command: Hashable, Sendable, Recordable {
         case undeploy(String)
         /// A request came for this deployment: wake it, or make it when first requests may.
         case demand(Deployment)
+        /// Keep a deployment loaded for this long after its last request from now on: 0 unloads it at once and changes
+        /// nothing else, nil keeps it for ever. Its stages stay as they are. **Units:** milliseconds.
+        case keep(String, UInt64?)
         /// Give a setting a value; nil removes it.
         case configure(String, String?)
         /// Admit a node, or change its record.

@@ -26,6 +26,11 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var isAutomatic = false
     /// When this was said; the latest wins.
     package var stamp = Stamp.zero
+    /// Tags the planner prefers nodes to have, sorted; others are taken when it does not fit there.
+    package var preferredTags: [String] = []
+    /// When stages were last asked for: `stamp`, unless only the time it stays loaded changed since. Stages made for
+    /// another wish are replaced.
+    package var wish = Stamp.zero
 
     /// Makes a wish for one replica without constraints.
     package init(name: String, model: String) {
@@ -47,6 +52,8 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(optional: keepAliveMilliseconds)
         writer.put(isAutomatic)
         writer.put(stamp)
+        writer.put(texts: preferredTags)
+        writer.put(wish)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -63,6 +70,9 @@ package struct Deployment: Hashable, Sendable, Recordable {
         keepAliveMilliseconds = try reader.optionalNumber("deployment.keepAlive")
         isAutomatic = try reader.bool("deployment.automatic")
         stamp = try reader.record("deployment.stamp")
+        // Older nodes know neither, and ask for new stages with everything they say.
+        preferredTags = reader.isAtEnd ? [] : try reader.texts("deployment.preferred")
+        wish = reader.isAtEnd ? stamp : try reader.record("deployment.wish")
     }
 }
 

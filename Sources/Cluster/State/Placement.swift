@@ -124,6 +124,8 @@ package struct ReplicaRecord: Hashable, Sendable, Recordable {
     package var failure = ""
     /// Why the last try came to nothing; empty when it did not.
     package var note = ""
+    /// Whether the last try came to nothing because the model does not fit into the cluster.
+    package var isShortfall = false
 
     /// Nothing happened yet.
     package init() {}
@@ -134,6 +136,7 @@ package struct ReplicaRecord: Hashable, Sendable, Recordable {
         for crash in crashes { writer.put(signed: crash) }
         writer.put(failure)
         writer.put(note)
+        writer.put(isShortfall)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -142,6 +145,7 @@ package struct ReplicaRecord: Hashable, Sendable, Recordable {
         for _ in 0..<count { crashes.append(try reader.signed("replica.crash")) }
         failure = try reader.text("replica.failure")
         note = try reader.text("replica.note")
+        isShortfall = reader.isAtEnd ? false : try reader.bool("replica.shortfall")
     }
 }
 

@@ -80,6 +80,8 @@ package struct DeploymentView: Hashable, Sendable {
     package var progress: UInt32?
     /// Its epochs, ascending.
     package var placements: [PlacedReplica]
+    /// Whether `reason` is the planner's, because the model does not fit into the cluster as it is.
+    package var doesNotFit = false
 }
 
 /// Something that became different between two views; nil values are gone.

@@ -81,6 +81,7 @@ extension ControlPlane {
             view.reason = progressState == .fetching ? "Nodes bring the model." : "Nodes load their stages."
         } else {
             let note = state.replicas[first]?.note ?? ""
+            view.doesNotFit = state.replicas[first]?.isShortfall ?? false
             (view.state, view.reason) = (.pending, note.isEmpty ? "It waits to be placed." : note)
         }
         if missing.count < replicas.count {

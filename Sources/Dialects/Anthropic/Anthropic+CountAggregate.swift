@@ -18,7 +18,7 @@ extension Anthropic {
             switch end {
             case .finished(let completion): .complete(body: Self.body(inputTokens: completion.usage.promptTokens))
             case .failed(let error): .failed(error)
-            case .queued, .started, .output, nil: .pending
+            case .preparing, .queued, .started, .output, nil: .pending
             }
         }
 

@@ -50,7 +50,7 @@ extension Anthropic {
             switch end {
             case .finished(let completion): .complete(body: body(completion))
             case .failed(let error): .failed(error)
-            case .queued, .started, .output, nil: .pending
+            case .preparing, .queued, .started, .output, nil: .pending
             }
         }
 

@@ -34,6 +34,7 @@ extension Anthropic {
         package mutating func encode(_ event: GenerationEvent, into bytes: inout [UInt8]) {
             guard !isFinished else { return }
             switch event {
+            case .preparing(let text): ServerSentEvents.appendComment(text, to: &bytes)
             case .queued(let position, let seconds):
                 ServerSentEvents.appendQueued(position: position, predictedWaitSeconds: seconds, to: &bytes)
             case .started(let prompt, let cached): start(prompt: prompt, cached: cached, into: &bytes)

@@ -115,7 +115,7 @@ struct EmbeddingDraft: FieldTarget {
             draft.warnings.add("'options' has no effect: they concern generating and loading.")
         },
         Rule("keep_alive", .noted, "models stay deployed") { (_, field) throws(DialectError) in
-            _ = try Ollama.KeepAlive.decode(field)
+            _ = try Ollama.KeepAliveField.decode(field)
         },
     ]
 

@@ -16,6 +16,12 @@ extension Ollama {
             var logprobs: [UInt8] = []
         }
 
+        /// What a request waits for.
+        enum Waiting: Sendable {
+            case queued(Int)
+            case preparing(String)
+        }
+
         /// What a stream's last object, or the only one, has beyond its piece.
         struct Ending: Sendable {
             let reason: String
@@ -25,7 +31,7 @@ extension Ollama {
         }
 
         func append(
-            _ piece: Piece, at timestamp: Timestamp, queuePosition: Int? = nil, ending: Ending? = nil,
+            _ piece: Piece, at timestamp: Timestamp, waiting: Waiting? = nil, ending: Ending? = nil,
             to bytes: inout [UInt8]
         ) {
             var writer = JSONWriter()
@@ -35,9 +41,14 @@ extension Ollama {
             writer.key("created_at")
             writer.string(timestamp.description)
             write(piece, to: &writer)
-            if let queuePosition {
+            switch waiting {
+            case .queued(let position):
                 writer.key("queue_position")
-                writer.integer(queuePosition)
+                writer.integer(position)
+            case .preparing(let text):
+                writer.key("status")
+                writer.string(text)
+            case nil: break
             }
             writer.key("done")
             writer.bool(ending != nil)

@@ -54,7 +54,7 @@ extension Ollama {
         var system = ""
         var isRaw = false
         var messages: [Message] = []
-        var keepAlive = KeepAlive.stay
+        var keepAlive: Vocabulary.KeepAlive?
 
         var warnings: Warnings {
             get { base.warnings }
@@ -81,10 +81,9 @@ extension Ollama {
             base.prompt = isRaw ? .text(prompt) : .chat(messages)
             let isEmpty = route == .generate ? prompt.isEmpty : messages.isEmpty
             let intent: AnswerRequest.Intent = isEmpty ? (keepAlive == .unload ? .unload : .load) : .answer
-            if intent == .answer, keepAlive == .unload {
-                base.warnings.add("'keep_alive' has no effect: the model stays deployed.")
-            }
-            let decoded = try base.finish(promptField: route.promptField)
+            var decoded = try base.finish(promptField: route.promptField)
+            // Who sends it may not be allowed to; whoever knows that decides.
+            decoded.request.residency = keepAlive.map { Residency(mayDeploy: false, keepAlive: $0) }
             return AnswerRequest(route: route, model: model, intent: intent, decoded: decoded)
         }
     }
@@ -122,9 +121,11 @@ extension Ollama.AnswerDraft {
                 draft.base.thinking.append(.init(field: field.name, value: true))
             }
         },
-        Rule("keep_alive", .noted, "seconds or a duration; models stay deployed; 0 without a prompt is refused") {
-            (draft, field) throws(DialectError) in
-            draft.keepAlive = try Ollama.KeepAlive.decode(field)
+        Rule(
+            "keep_alive", .mapped,
+            "seconds or a duration; 0 unloads, negative keeps for ever; for models of the cluster, with the scope admin"
+        ) { (draft, field) throws(DialectError) in
+            draft.keepAlive = try Ollama.KeepAliveField.decode(field)
         },
         Rule("logprobs", .honoured, "") { (draft, field) throws(DialectError) in
             draft.base.wantsLogprobs = try field.bool()

@@ -46,7 +46,7 @@ extension Ollama {
                 lines.append(whole, at: moment.timestamp, ending: ending, to: &bytes)
                 return .complete(body: bytes)
             case .failed(let error): return .failed(error)
-            case .queued, .started, .output, nil: return .pending
+            case .preparing, .queued, .started, .output, nil: return .pending
             }
         }
     }

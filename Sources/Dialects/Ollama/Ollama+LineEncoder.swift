@@ -15,22 +15,24 @@ extension Ollama {
         }
     }
 
-    /// The body for a request without a prompt, when the model is up.
+    /// The body for a request without a prompt, when the model is up; or, with `keep_alive` 0, unloaded.
     package static func loadedBody(_ request: AnswerRequest, at moment: Moment) -> [UInt8] {
         var bytes: [UInt8] = []
         let lines = AnswerLines(route: request.route, model: request.model, requestID: "")
         lines.append(
-            .init(), at: moment.timestamp, ending: .init(reason: "load", completion: nil, elapsedNanoseconds: 0),
+            .init(), at: moment.timestamp,
+            ending: .init(
+                reason: request.intent == .unload ? "unload" : "load", completion: nil, elapsedNanoseconds: 0),
             to: &bytes)
         return bytes
     }
 
     /// Turns the events of one request into newline-delimited JSON.
     ///
-    /// The stream is: an empty piece with `queue_position` for each place in the queue; pieces of text and thinking;
-    /// one piece with all calls, because a call's arguments are an object here; the object with `done` true, the token
-    /// counts and the durations. A failure is sent as `{"error":…}` and ends the stream. What comes after a terminal
-    /// event is ignored.
+    /// The stream is: an empty piece with `status` for each step of loading the model, and with `queue_position` for
+    /// each place in the queue; pieces of text and thinking; one piece with all calls, because a call's arguments are an
+    /// object here; the object with `done` true, the token counts and the durations. A failure is sent as
+    /// `{"error":…}` and ends the stream. What comes after a terminal event is ignored.
     /// **Encoding:** every call appends whole lines.
     package struct LineEncoder: Sendable {
         private let lines: AnswerLines
@@ -47,8 +49,12 @@ extension Ollama {
         package mutating func encode(_ event: GenerationEvent, at moment: Moment, into bytes: inout [UInt8]) {
             guard !isFinished else { return }
             switch event {
+            case .preparing(let text):
+                lines.append(.init(), at: moment.timestamp, waiting: .preparing(text), to: &bytes)
+                bytes.append(UInt8(ascii: "\n"))
             case .queued(let position, _):
-                append(.init(), at: moment, queuePosition: position, to: &bytes)
+                lines.append(.init(), at: moment.timestamp, waiting: .queued(position), to: &bytes)
+                bytes.append(UInt8(ascii: "\n"))
             case .started: break
             case .output(let delta): encode(delta, at: moment, into: &bytes)
             case .finished(let completion): finish(completion, at: moment, into: &bytes)
@@ -86,10 +92,9 @@ extension Ollama {
         }
 
         private func append(
-            _ piece: AnswerLines.Piece, at moment: Moment, queuePosition: Int? = nil,
-            ending: AnswerLines.Ending? = nil, to bytes: inout [UInt8]
+            _ piece: AnswerLines.Piece, at moment: Moment, ending: AnswerLines.Ending? = nil, to bytes: inout [UInt8]
         ) {
-            lines.append(piece, at: moment.timestamp, queuePosition: queuePosition, ending: ending, to: &bytes)
+            lines.append(piece, at: moment.timestamp, ending: ending, to: &bytes)
             bytes.append(UInt8(ascii: "\n"))
         }
     }

@@ -98,7 +98,7 @@ extension Ollama {
         case delete
         /// `POST /api/blobs/{digest}`
         case blobs
-        /// A request without prompt and with `keep_alive` 0
+        /// A request without prompt and with `keep_alive` 0, to a model that is this node's own
         case unload
 
         /// The report a client gets.
@@ -111,7 +111,8 @@ extension Ollama {
                 case .copy: ("Copying models is", "run 'skein serve FILE --name NAME' for another name")
                 case .delete: ("Deleting models is", "stop 'skein serve' and remove the file")
                 case .blobs: ("Uploading files is", "put the model file on this machine and run 'skein serve FILE'")
-                case .unload: ("Unloading a model is", "stop 'skein serve'; deployments stay in memory")
+                case .unload:
+                    ("Unloading a model of this node alone is", "stop 'skein serve', or serve it by 'skein deploy'")
                 }
             return ErrorReport(.notImplemented, message: "\(what) not supported by this server yet; \(remedy).")
         }

@@ -43,7 +43,7 @@ extension OpenAI {
             switch end {
             case .finished(let completion): .complete(body: body(completion))
             case .failed(let error): .failed(error)
-            case .queued, .started, .output, nil: .pending
+            case .preparing, .queued, .started, .output, nil: .pending
             }
         }
 

@@ -9,7 +9,8 @@ extension OpenAI {
         package var created: Int64
         /// Who provides it; the organisation of a hub reference, else the server's own name.
         package var owner: String
-        /// Whether it can be used now: `ready`, `loading`, `downloading`, `stopped`, `failed`.
+        /// Whether it can be used now: `ready`; `starting`, it is being loaded; `sleeping` and `available`, a request
+        /// loads it; `failed`.
         package var state: String
         /// Why it is not ready and what to do, one sentence.
         package var reason: String?

@@ -73,7 +73,7 @@ extension Responses {
         package mutating func absorb(_ event: GenerationEvent, at now: Int64, into events: inout [StreamEvent]) {
             guard !state.status.isOver else { return }
             switch event {
-            case .queued: break
+            case .preparing, .queued: break
             case .started: start(into: &events)
             case .output(let delta):
                 start(into: &events)

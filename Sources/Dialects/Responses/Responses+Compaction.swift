@@ -7,7 +7,7 @@ extension Responses {
     /// request whose input is that list goes on where the conversation was.
     package struct Compaction: Sendable {
         /// What to generate; its prompt is empty until `settle`.
-        package private(set) var generation: GenerationRequest
+        package var generation: GenerationRequest
         /// The response whose conversation is compacted.
         package let previousID: String?
         /// What was accepted but has no effect, as the value of a response header.

@@ -7,7 +7,7 @@ extension Responses {
     /// was said before and makes the conversation.
     package struct Request: Sendable {
         /// What to generate; its prompt is empty until `settle`.
-        package private(set) var generation: GenerationRequest
+        package var generation: GenerationRequest
         /// Send the answer event by event.
         package let stream: Bool
         /// What was accepted but has no effect, as the value of a response header.

@@ -13,7 +13,7 @@ struct UsageMeter: Sendable {
         // A piece is at least one token.
         case .output: pieces += 1
         case .finished(let completion): usage = completion.usage
-        case .queued, .failed: break
+        case .preparing, .queued, .failed: break
         }
     }
 

@@ -265,6 +265,14 @@ enum ClusterJSON {
             writer.field("usable_bytes", reading.usableBytes)
             writer.field("total_bytes", reading.totalBytes)
             writer.field("free_disk_bytes", reading.freeDiskBytes)
+            writer.key("devices")
+            writer.list(reading.devices) { device, writer in
+                writer.beginObject()
+                writer.field("name", device.name)
+                writer.field("compute", device.compute)
+                writer.field("total_bytes", device.totalBytes)
+                writer.endObject()
+            }
             writer.key("links")
             writer.list(reading.links) { link, writer in
                 writer.beginObject()
@@ -286,6 +294,9 @@ enum ClusterJSON {
         writer.field("context_tokens", deployment.contextTokens)
         writer.field("lanes", deployment.lanes)
         writer.field("stages", deployment.stages)
+        writer.field("keep_alive_seconds", deployment.keepAliveMilliseconds.map { $0 / 1000 })
+        writer.key("automatic")
+        writer.bool(deployment.isAutomatic)
         writer.field("state", view.state.rawValue)
         if !view.reason.isEmpty { writer.field("reason", view.reason) }
         writer.field("progress_per_mille", view.progress.map { UInt64($0) })

@@ -5,7 +5,7 @@ import Dialects
 enum DeploymentWish {
     private static let keys = [
         "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
-        "keep_alive_seconds",
+        "preferred_tags", "keep_alive_seconds",
     ]
 
     static func read(_ body: JSONNode) throws(ClusterRefusal) -> Deployment {
@@ -24,6 +24,7 @@ enum DeploymentWish {
         deployment.pinned = try nodes("pinned", body)
         deployment.excluded = try nodes("excluded", body)
         deployment.requiredTags = try texts("required_tags", body).sorted()
+        deployment.preferredTags = try texts("preferred_tags", body).sorted()
         deployment.keepAliveMilliseconds = try number("keep_alive_seconds", body, 1...(1 << 32)).map { $0 * 1000 }
         return deployment
     }

@@ -85,7 +85,7 @@ struct ClusterRoutes: Sendable {
                     let view = await cluster.currentView().deployments.first { $0.deployment.name == name }
                     // While an earlier wish still serves, this one is not ready.
                     let isCurrent = view?.placements.allSatisfy { placement in
-                        placement.phase != .active || placement.wish == view?.deployment.stamp
+                        placement.phase != .active || placement.wish == view?.deployment.wish
                     }
                     if let view, view.state == .failed || view.state == .ready && isCurrent == true { return view }
                 }

@@ -20,8 +20,11 @@ struct OllamaRoutes: Sendable {
                 status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: "Skein is running")))
         }
         router.get("api/version") { _, _ in Response(json: Ollama.versionBody(server: server)) }
-        router.get("api/tags") { _, _ in
-            let models = await backend.models().filter { if case .failed = $0.state { false } else { true } }
+        router.get("api/tags") { _, context in
+            let models = await backend.models().filter { model in
+                if case .failed = model.state { return false }
+                return context.maySee(model)
+            }
             return Response(json: Ollama.tagsBody(models.map(Ollama.Model.init)))
         }
         router.get("api/ps") { _, _ in
@@ -36,7 +39,7 @@ struct OllamaRoutes: Sendable {
     private func addModelRoutes(to router: Router<GatewayContext>) {
         router.post("api/show") { request, context in
             let show = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .show)
-            let models = await backend.models()
+            let models = await backend.models().filter { context.maySee($0) }
             guard let model = find(show.model, among: models) else {
                 return notFound(show.model, models, context)
             }
@@ -70,7 +73,7 @@ struct OllamaRoutes: Sendable {
         let flow = AnswerFlow(backend: backend, room: room, dialect: .ollama, promptField: route.promptField)
         let id = "\(asked.decoded.request.id)"
         switch asked.intent {
-        case .unload: return refuse(.unload, context)
+        case .unload: return try await unload(asked, context, watch)
         case .load:
             // A request that generates nothing: it takes the way of every other, so its answer says the model is up.
             var decoded = asked.decoded
@@ -86,6 +89,22 @@ struct OllamaRoutes: Sendable {
             return try await flow.gather(
                 asked.decoded, context, TimedAggregate(aggregate: aggregate, watch: watch))
         }
+    }
+
+    private func unload(
+        _ asked: Ollama.AnswerRequest, _ context: GatewayContext, _ watch: Stopwatch
+    ) async throws -> Response {
+        guard context.mayDeploy else { throw RequestRefusal.missingScope(KeyScope.admin.rawValue) }
+        do throws(GenerationError) {
+            try await backend.unload(asked.decoded.request.model)
+        } catch .unsupported {
+            return refuse(.unload, context)
+        } catch {
+            return ErrorDialect.ollama.response(ErrorReport(error), context)
+        }
+        var response = Response(json: Ollama.loadedBody(asked, at: watch.now))
+        if asked.decoded.stream { response.headers[.contentType] = Self.lines }
+        return response
     }
 
     // MARK: Models
@@ -161,7 +180,7 @@ private struct LoadAggregate: AnswerAggregate {
         switch end {
         case .finished: .complete(body: Ollama.loadedBody(request, at: watch.now))
         case .failed(let error): .failed(error)
-        case .queued, .started, .output, nil: .pending
+        case .preparing, .queued, .started, .output, nil: .pending
         }
     }
 }

@@ -12,12 +12,12 @@ struct OpenAIRoutes: Sendable {
     let fingerprint: String
 
     func add(to router: Router<GatewayContext>) {
-        router.get("v1/models") { _, _ in
-            Response(json: OpenAI.body(of: await backend.models().map(OpenAI.Model.init)))
+        router.get("v1/models") { _, context in
+            Response(json: OpenAI.body(of: await backend.models().filter { context.maySee($0) }.map(OpenAI.Model.init)))
         }
         router.get("v1/models/**") { _, context in
             let name = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/"))
-            let models = await backend.models()
+            let models = await backend.models().filter { context.maySee($0) }
             guard let model = models.first(where: { $0.card.id == name }) else {
                 let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
                 return ErrorDialect.openAI.response(ErrorReport(error), context)
@@ -95,8 +95,29 @@ extension OpenAI.Model {
         case .ready: self.init(card: model.card, created: model.created, owner: "skein", state: "ready")
         case .starting(let reason):
             self.init(card: model.card, created: model.created, owner: "skein", state: "starting", reason: reason)
+        case .sleeping(let reason):
+            self.init(card: model.card, created: model.created, owner: "skein", state: "sleeping", reason: reason)
+        case .available:
+            self.init(
+                card: model.card, created: model.created, owner: "skein", state: "available",
+                reason: "It is not deployed; the first request deploys it.")
         case .failed(let reason):
             self.init(card: model.card, created: model.created, owner: "skein", state: "failed", reason: reason)
+        }
+    }
+}
+
+extension GatewayContext {
+    /// Whether a model is in the lists of the one who asks: what nobody deployed is of use only to who may deploy.
+    func maySee(_ model: ServedModel) -> Bool { mayDeploy || model.state != .available }
+}
+
+extension ServedModel {
+    /// Whether a request is answered without anybody doing something about the model first; perhaps after a while.
+    var isAnswering: Bool {
+        switch state {
+        case .ready, .sleeping: true
+        case .starting, .available, .failed: false
         }
     }
 }

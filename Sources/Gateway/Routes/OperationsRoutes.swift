@@ -28,7 +28,7 @@ struct OperationsRoutes: Sendable {
     private func readiness(_ caller: Caller) async -> Response {
         let models = await backend.models()
         var writer = JSONWriter()
-        let isReady = models.contains { $0.state == .ready }
+        let isReady = models.contains(where: \.isAnswering)
         writer.beginObject()
         writer.key("ready")
         writer.bool(isReady)
@@ -49,6 +49,11 @@ struct OperationsRoutes: Sendable {
                 writer.string("starting")
                 writer.key("reason")
                 writer.string(reason)
+            case .sleeping(let reason):
+                writer.string("sleeping")
+                writer.key("reason")
+                writer.string(reason)
+            case .available: writer.string("available")
             case .failed(let reason):
                 writer.string("failed")
                 writer.key("reason")

@@ -80,6 +80,7 @@ struct ResponsesRoutes: Sendable {
         let history = try await shelf.chain(endingAt: asked.previousID)
         let referenced = try await shelf.records(ids: try asked.referencedResponses())
         try asked.settle(responseID: id, history: history, referenced: referenced)
+        context.permit(&asked.generation)
         var headers = HTTPFields()
         headers[.requestID] = "\(requestID)"
         if let warnings = asked.warningHeader { headers[.warnings] = warnings }
@@ -193,6 +194,7 @@ struct ResponsesRoutes: Sendable {
         if case .queued(let position, let seconds) = event {
             ServerSentEvents.appendQueued(position: position, predictedWaitSeconds: seconds, to: &bytes)
         }
+        if case .preparing(let text) = event { ServerSentEvents.appendComment(text, to: &bytes) }
         making.absorb(event, at: Self.now, into: &events)
         let isOver = making.answer.status.isOver
         if isOver {
@@ -249,6 +251,7 @@ struct ResponsesRoutes: Sendable {
         var headers = HTTPFields()
         headers[.requestID] = "\(requestID)"
         if let warnings = asked.warningHeader { headers[.warnings] = warnings }
+        context.permit(&asked.generation)
         let generation = await backend.generate(asked.generation)
         context.whenClientLeaves(generation.cancel)
         defer { context.whenClientLeaves(nil) }
@@ -267,7 +270,7 @@ struct ResponsesRoutes: Sendable {
                 }
                 let body = asked.body(id: id, created: Self.now, summary: summary, usage: completion.usage)
                 return Response(json: body, headers: headers)
-            case .queued, .started: break
+            case .preparing, .queued, .started: break
             }
         }
         throw RequestRefusal.internalError(requestID: "\(requestID)")

@@ -54,7 +54,7 @@ struct BenchPlacement: Sendable {
                 return Sample(
                     prefillSeconds: completion.timings.prefillSeconds, decodeSeconds: completion.timings.decodeSeconds,
                     outputTokens: completion.usage.outputTokens)
-            case .queued, .started, .output: break
+            case .preparing, .queued, .started, .output: break
             }
         }
         throw GenerationError.engineFailed(reason: "the stream ended without an end")

@@ -5,6 +5,7 @@ import Fabric
 import FoundationEssentials
 import GGUF
 import Identity
+import LlamaEngine
 import Logging
 import NIOCore
 import NIOPosix
@@ -25,6 +26,8 @@ struct ClusterNode: Sendable {
     let library: ModelLibrary
     let peers: PeerClient
     let port: Int
+    /// Whether first requests make deployments.
+    let autoDeploys: Bool
     private let store: IdentityStore
     private let hosting: StageHosting
     private let office: CertificateOffice
@@ -40,6 +43,10 @@ struct ClusterNode: Sendable {
         var cacheFolder: String
         var dataFolder: String
         var caches: NodeCaches
+        /// What the engine may compute on.
+        var devices: [EngineDevice] = []
+        /// As the user chose them; nil leaves it to the engine.
+        var chosenDevices: [String]?
         var logger: Logger
     }
 
@@ -75,7 +82,7 @@ struct ClusterNode: Sendable {
         let routes = PeerRoutes(
             joins: reception, renewals: office, leaving: LeaveOffice(service: late), stages: stages, library: library)
 
-        var member = Self.member(settings, credentials, isWorker: store.authority == nil)
+        var member = Self.member(settings, credentials, around.devices, isWorker: store.authority == nil)
         let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
         member.dataPort = UInt32(dataPort)
         let boot = try BootNumber.next(in: around.dataFolder)
@@ -94,6 +101,7 @@ struct ClusterNode: Sendable {
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
             reading.holds = shelf.value
+            reading.devices = around.devices.map(DeviceReading.init)
             return reading
         }
         ports.membersChanged = { members, removed in
@@ -107,24 +115,25 @@ struct ClusterNode: Sendable {
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, pass: { security.pass },
-            library: library, deployment: { await service.effectiveState.deployments[$0] },
+            address: settings.host, threads: settings.threads, devices: around.chosenDevices,
+            pass: { security.pass }, library: library,
+            deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             door: LinkDoor(security: security, gate: Self.gate()), routes: routes, host: settings.host, port: dataPort,
             logger: around.logger)
         return ClusterNode(
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
-            port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
-            trustChanges: trustChanges, founding: founding, logger: around.logger)
+            port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
+            office: office, server: server, trustChanges: trustChanges, founding: founding, logger: around.logger)
     }
 
     private static func member(
-        _ settings: ClusterSettings, _ credentials: NodeCredentials, isWorker: Bool
+        _ settings: ClusterSettings, _ credentials: NodeCredentials, _ devices: [EngineDevice], isWorker: Bool
     ) -> Member {
         var member = Member(
             node: credentials.node, name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
-            tags: settings.tags, role: isWorker ? .worker : .full)
+            tags: Set(settings.tags + DeviceProbe.tags(of: devices)).sorted(), role: isWorker ? .worker : .full)
         member.key = credentials.key.fingerprint.description
         return member
     }
@@ -278,6 +287,13 @@ extension ClusterView {
         return members.filter { view in
             view.member.node != node && view.liveness == .alive && view.reading?.holds.contains(digest) == true
         }.map(\.member.node).sorted { (ways[$0] ?? .max, $0) < (ways[$1] ?? .max, $1) }
+    }
+}
+
+extension DeviceReading {
+    /// What others hear of a device.
+    init(_ device: EngineDevice) {
+        self.init(name: device.name, compute: device.compute, totalBytes: device.totalBytes)
     }
 }
 

@@ -29,12 +29,29 @@ package struct ClusterPlanner: Sendable {
     package func plan(_ question: PlanQuestion) async -> PlanAnswer {
         do {
             let footprint = try await model(question.deployment)
-            let inventory = Self.inventory(question, layerCount: footprint.layerCount)
-            let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
-            return try answer(planner, question)
+            func answer(_ question: PlanQuestion) throws -> PlanAnswer {
+                let inventory = Self.inventory(question, layerCount: footprint.layerCount)
+                return try self.answer(Planner(model: footprint, inventory: inventory, policy: policy), question)
+            }
+            if let favourites = Self.preferred(question),
+                case .placed(let stages, let context, let lanes) =
+                    try answer(favourites)
+            {
+                return .placed(stages, contextTokens: context, lanes: lanes)
+            }
+            return try answer(question)
         } catch {
             return .refused(reason: Self.clipped("'\(question.deployment.name)' cannot be planned: \(error)"))
         }
+    }
+
+    /// The question with only the candidates that have every preferred tag; nil when those are all or none.
+    static func preferred(_ question: PlanQuestion) -> PlanQuestion? {
+        var few = question
+        few.candidates.removeAll { candidate in
+            !question.deployment.preferredTags.allSatisfy(candidate.member.tags.contains)
+        }
+        return few.candidates.isEmpty || few.candidates.count == question.candidates.count ? nil : few
     }
 
     private func answer(_ planner: Planner, _ question: PlanQuestion) throws -> PlanAnswer {

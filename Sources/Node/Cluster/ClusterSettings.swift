@@ -35,8 +35,10 @@ package struct ClusterSettings: Sendable {
     package var part = JoinPart.member
     /// Compute threads of a stage that runs here for the cluster; nil takes all cores.
     package var threads: Int?
-    /// Tags of what it can do.
+    /// Tags of what it can do, beside those of its devices.
     package var tags: [String] = []
+    /// Whether the first request for a model that the cluster has and does not serve deploys it.
+    package var autoDeploys = true
 
     /// An etcd that gives the leadership and holds the log; nil leaves that to the nodes.
     package var coordinator: EtcdAddress?

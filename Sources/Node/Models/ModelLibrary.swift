@@ -97,6 +97,9 @@ actor ModelLibrary {
         published(books.reversed().map(\.digest))
     }
 
+    /// The files that are here, the latest first.
+    var known: [ModelCatalogue.Entry] { books.reversed().map { .init(name: $0.name, digest: $0.digest) } }
+
     /// The file a name or an absolute path means; its content is read once for its digest.
     ///
     /// **Throws:** `LibraryError.unknownName`, or `.store` when the file is no model.

@@ -37,6 +37,8 @@ package struct DeploymentSpec: Sendable {
     package var valueType = CacheType.f16
     /// Layers on the GPU; negative is all.
     package var gpuLayers: Int32 = -1
+    /// Devices layers may be moved to, by the engine's names; nil leaves it to the engine.
+    package var devices: [String]?
     /// How activations travel.
     package var wire = WireFormat.f32
     /// Conditions on the links between stages, for benches and drills.

@@ -265,7 +265,7 @@ actor PlacementSupervisor {
             case .failed(let error):
                 return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
             case .finished: change(to: .ready(link))
-            case .queued, .started, .output: break
+            case .preparing, .queued, .started, .output: break
             }
         }
         guard case .ready = state else { return Loss(stage: 0, reason: "the canary's stream ended without an end") }

@@ -89,6 +89,7 @@ struct RunnerPlan: Sendable {
         configuration.keyType = spec.keyType
         configuration.valueType = spec.valueType
         configuration.gpuLayers = spec.gpuLayers
+        configuration.devices = spec.devices
         configuration.wire = spec.wire.description
         configuration.conditions = spec.conditions
         configuration.seed = UInt64.random(in: .min ... .max)

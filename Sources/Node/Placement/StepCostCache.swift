@@ -54,6 +54,7 @@ package struct StepCostCache: Sendable {
             MachineInventory.fingerprint, LlamaLibrary.version, stage.modelDigest, "\(stage.layers)",
             "\(stage.threads)", "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
             "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
+            stage.devices?.joined(separator: ",") ?? "",
         ]
         let digest = SHA256.hash(data: Data(conditions.joined(separator: "\n").utf8))
         return "\(folder)/\(Hexadecimal.text(digest.prefix(16))).json"

@@ -15,8 +15,12 @@ import Vocabulary
 ///
 /// **Isolation:** an actor; the events of a request do not pass through it.
 actor ClusterRouter {
-    /// How long a request waits for a deployment that is on its way. **Units:** seconds.
-    static let patienceSeconds = 120
+    /// How often one request asks the cluster to wake or make its deployment.
+    private static let demandLimit = 8
+    /// How long a deployment made by a first request stays loaded without another one. **Units:** milliseconds.
+    private static let automaticMilliseconds: UInt64 = 300_000
+    /// Wishes about how long deployments stay loaded that wait to be said.
+    private static let keepLimit = 1024
     /// Requests that may wait for deployments.
     private static let waiterLimit = 1024
 
@@ -41,6 +45,13 @@ actor ClusterRouter {
     /// Placements that could not be reached lately, and until when they are passed over.
     private var unreachable: [Epoch: ContinuousClock.Instant] = [:]
     private var waiting = 0
+    /// Who waits for the answer to a demand; a hundred requests at once ask once.
+    private var demanding: [String: [CheckedContinuation<CommandOutcome, Never>]] = [:]
+    private let catalogue: ModelCatalogue
+    /// Whether first requests make deployments.
+    private let deploys: Bool
+    private let (keeps, keep) = AsyncStream.makeStream(
+        of: (String, KeepAlive).self, bufferingPolicy: .bufferingNewest(keepLimit))
     private let (losses, lost) = AsyncStream.makeStream(of: (Epoch, LinkClosure).self)
     private var isDraining = false
 
@@ -50,6 +61,8 @@ actor ClusterRouter {
         peers = node.peers
         library = node.library
         door = node.door
+        catalogue = ModelCatalogue(library: node.library, peers: node.peers)
+        deploys = node.autoDeploys
         self.logger = logger
     }
 
@@ -61,6 +74,7 @@ actor ClusterRouter {
                 guard let watch = self.service.watch() else { return }
                 for await _ in watch { await self.follow(await self.service.view) }
             }
+            group.addTask { for await (name, time) in self.keeps { await self.apply(time, to: name) } }
         }
     }
 
@@ -95,35 +109,129 @@ actor ClusterRouter {
 
     // MARK: Routing
 
-    /// The way a request for a deployment takes; waits while the deployment is on its way.
+    /// The next step of a request on its way; waits while its deployment is on its way, wakes it when it sleeps, and
+    /// makes it where the request may.
     ///
     /// **Throws:** `modelNotFound`, `modelNotReady` with the reason the cluster gives, `overloaded`.
-    func way(
-        to name: String, isWanted: @Sendable () -> Bool = { true }
-    ) async throws(GenerationError) -> ControlLink {
-        let deadline = ContinuousClock.now + .seconds(Self.patienceSeconds)
-        var failure = ""
+    func step(
+        _ journey: inout Journey, isWanted: @Sendable () -> Bool
+    ) async throws(GenerationError) -> RouteStep {
+        let name = journey.name
         while !isDraining {
             guard isWanted() else { throw .cancelled }
             let view = await service.view
-            guard let deployment = view.deployments.first(where: { $0.deployment.name == name }) else {
-                throw .modelNotFound(name: name, available: view.deployments.map(\.deployment.name))
+            let found = view.deployments.first { $0.deployment.name == name }
+            if let found { journey.wasDeployed = !found.deployment.isAutomatic }
+            guard let deployment = found, deployment.state != .sleeping else {
+                try await demand(found?.deployment, &journey, view)
+                continue
             }
             for placement in await byLoad(deployment.placements.filter { $0.phase == .active }) {
                 do throws(RouteFailure) {
-                    return try await link(to: placement)
+                    return .arrived(try await link(to: placement))
                 } catch {
-                    failure = error.reason
+                    journey.failure = error.reason
                     unreachable[placement.epoch] = .now + .milliseconds(Self.backoffMilliseconds)
                 }
             }
-            if deployment.state == .failed {
+            // Nobody waits for a person to add memory to what only a request asked for.
+            if deployment.state == .failed || deployment.doesNotFit && deployment.deployment.isAutomatic {
                 throw .modelNotReady(name: name, reason: deployment.reason, retryAfterSeconds: 60)
             }
-            try await pause(name, reason: failure.isEmpty ? deployment.reason : failure, until: deadline, view)
+            if let news = journey.news(view.progress(of: deployment)) { return .preparing(news) }
+            let reason = journey.failure.isEmpty ? deployment.reason : journey.failure
+            try await pause(name, reason: reason, until: journey.deadline(deployment.state), view)
         }
         throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 10)
     }
+
+    // MARK: Waking and making
+
+    /// Has the cluster wake a deployment, or make it when there is none and the request may.
+    private func demand(
+        _ known: Deployment?, _ journey: inout Journey, _ view: ClusterView
+    ) async throws(GenerationError) {
+        let name = journey.name
+        let available = journey.ownNames + view.deployments.map(\.deployment.name)
+        guard let wish = await wish(known, journey, view) else {
+            throw .modelNotFound(name: name, available: available)
+        }
+        if journey.demands > 0 {
+            try await pause(name, reason: "it is unloaded again and again", until: journey.deadline(nil), view)
+        }
+        guard journey.demands < Self.demandLimit else {
+            throw .modelNotReady(name: name, reason: "it is unloaded again and again", retryAfterSeconds: 10)
+        }
+        journey.demands += 1
+        guard case .refused(let refusal) = await demanded(wish) else { return }
+        switch refusal.code {
+        case .notFound: throw .modelNotFound(name: name, available: available)
+        default: throw .modelNotReady(name: name, reason: refusal.description, retryAfterSeconds: 5)
+        }
+    }
+
+    private func wish(_ known: Deployment?, _ journey: Journey, _ view: ClusterView) async -> Deployment? {
+        if let known { return known }
+        guard deploys, !journey.wasDeployed, let residency = journey.residency, residency.mayDeploy,
+            let entry = await catalogue.find(journey.name, view)
+        else { return nil }
+        var wish = Deployment(name: journey.name, model: entry.name)
+        wish.digest = entry.digest
+        wish.keepAliveMilliseconds =
+            switch residency.keepAlive {
+            case .milliseconds(let time): time
+            case .forever: nil
+            case .unload, nil: Self.automaticMilliseconds
+            }
+        return wish
+    }
+
+    private func demanded(_ wish: Deployment) async -> CommandOutcome {
+        if demanding[wish.name] != nil {
+            return await withCheckedContinuation { demanding[wish.name, default: []].append($0) }
+        }
+        demanding[wish.name] = []
+        let stopping = CommandRefusal(.unanswered, "This node is stopping.")
+        let outcome = (try? await service.apply(.demand(wish))) ?? .refused(stopping)
+        for waiter in demanding.removeValue(forKey: wish.name) ?? [] { waiter.resume(returning: outcome) }
+        return outcome
+    }
+
+    /// Notes how long a deployment shall stay loaded from now on; the cluster is told by and by.
+    nonisolated func note(_ time: KeepAlive, for name: String) { keep.yield((name, time)) }
+
+    @discardableResult
+    private func apply(_ time: KeepAlive, to name: String) async -> CommandRefusal? {
+        let view = await service.view
+        guard let known = view.deployments.first(where: { $0.deployment.name == name }) else { return nil }
+        let milliseconds: UInt64? =
+            switch time {
+            case .unload: 0
+            case .milliseconds(let time): max(time, Cluster.Limits.leastKeepAliveMilliseconds)
+            case .forever: nil
+            }
+        if milliseconds != 0, known.deployment.keepAliveMilliseconds == milliseconds { return nil }
+        guard case .refused(let refusal)? = try? await service.apply(.keep(name, milliseconds)) else { return nil }
+        return refusal.code == .notFound ? nil : refusal
+    }
+
+    /// Unloads a deployment; what is not loaded stays so.
+    ///
+    /// **Throws:** `modelNotFound`, or `modelNotReady` when the cluster cannot decide it now.
+    func unload(_ name: String) async throws(GenerationError) {
+        let view = await service.view
+        let isDeployed = view.deployments.contains { $0.deployment.name == name }
+        var isKnown = isDeployed
+        if !isKnown { isKnown = await catalogue.find(name, view) != nil }
+        guard isKnown else {
+            throw .modelNotFound(name: name, available: view.deployments.map(\.deployment.name))
+        }
+        if let refusal = await apply(.unload, to: name) {
+            throw .modelNotReady(name: name, reason: refusal.description, retryAfterSeconds: 5)
+        }
+    }
+
+    // MARK: Ways
 
     /// The replica with the fewest requests of this node first; those that could not be reached just now are left out.
     private func byLoad(_ placements: [PlacedReplica]) async -> [PlacedReplica] {
@@ -219,8 +327,13 @@ actor ClusterRouter {
 
     // MARK: What is served
 
-    /// Names of the cluster's deployments.
-    var names: [String] { get async { await service.view.deployments.map(\.deployment.name) } }
+    /// The deployment that is asked when a request leaves it open: one that serves, else any.
+    var preferredName: String? {
+        get async {
+            let deployments = await service.view.deployments
+            return (deployments.first { $0.state == .ready } ?? deployments.first)?.deployment.name
+        }
+    }
 
     /// The cluster's deployments as clients see them.
     func models() async -> [ServedModel] {
@@ -230,21 +343,35 @@ actor ClusterRouter {
                 switch view.state {
                 case .ready, .degraded: .ready
                 case .failed: .failed(reason: view.reason)
-                case .sleeping: .starting(reason: "it sleeps until the next request")
+                case .sleeping: .sleeping(reason: view.reason)
                 case .pending, .fetching, .loading: .starting(reason: view.reason)
                 }
             models.append(
                 ServedModel(
-                    card: await card(of: view), state: state,
-                    created: view.deployment.stamp.milliseconds / 1000))
+                    card: await card(of: view.deployment, view.placements), state: state,
+                    created: view.deployment.wish.milliseconds / 1000))
+        }
+        return models + (await availableModels())
+    }
+
+    /// What the cluster has and nobody deployed, where a first request would.
+    private func availableModels() async -> [ServedModel] {
+        let view = await service.view
+        let isOff = view.settings.contains { $0.name == ClusterState.autoDeploySetting && $0.value == "off" }
+        guard deploys, !isOff else { return [] }
+        let deployed = Set(view.deployments.map(\.deployment.name))
+        var models: [ServedModel] = []
+        for entry in await catalogue.entries(view) where !deployed.contains(entry.name) {
+            var deployment = Deployment(name: entry.name, model: entry.name)
+            deployment.digest = entry.digest
+            models.append(ServedModel(card: await card(of: deployment, []), state: .available, created: 0))
         }
         return models
     }
 
     /// What is known of a deployment's model; little while its header cannot be read.
-    private func card(of view: DeploymentView) async -> ModelCard {
-        let deployment = view.deployment
-        let placed = view.placements.last { $0.phase == .active } ?? view.placements.last
+    private func card(of deployment: Deployment, _ placements: [PlacedReplica]) async -> ModelCard {
+        let placed = placements.last { $0.phase == .active } ?? placements.last
         let window = placed.map { Int(clamping: $0.contextTokens) } ?? 0
         if let model = await library.knownHeader(deployment.digest), let cutter = try? model.cutter() {
             return model.card(

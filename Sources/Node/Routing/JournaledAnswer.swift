@@ -14,8 +14,9 @@ actor JournaledAnswer {
     private static let lossLimit = 8
 
     private var request: GenerationRequest
-    private let connect:
-        @Sendable (_ isWanted: @escaping @Sendable () -> Bool) async throws(GenerationError) -> ControlLink
+    private let connect: Connect
+    private let start: Journey
+    private var journey: Journey?
     private nonisolated let current = Mutex<Current>(Current())
     private var events: AsyncStream<GenerationEvent>.Iterator?
     private var losses = 0
@@ -27,15 +28,20 @@ actor JournaledAnswer {
         var isCancelled = false
     }
 
-    /// Answers `request`; `connect` finds the way to what serves it, and waits for it where it has to, as long as it is
-    /// wanted.
-    init(
-        _ request: GenerationRequest,
-        connect: @escaping @Sendable (@escaping @Sendable () -> Bool) async throws(GenerationError) -> ControlLink
-    ) {
+    /// Takes the next step on the way to what serves a request, and waits for it where it has to, as long as the
+    /// request is wanted.
+    typealias Connect =
+        @Sendable (
+            _ journey: inout Journey, _ isWanted: @escaping @Sendable () -> Bool
+        ) async throws(GenerationError) -> RouteStep
+
+    /// Answers `request`; every search for what serves it begins as `start`.
+    init(_ request: GenerationRequest, _ start: Journey, connect: @escaping Connect) {
         id = request.id
         self.request = request
         self.request.keepsJournal = true
+        self.request.residency = nil
+        self.start = start
         self.connect = connect
     }
 
@@ -55,8 +61,11 @@ actor JournaledAnswer {
     func next() async -> GenerationEvent? {
         while !isOver {
             guard var reader = events else {
-                if let failure = await begin() { return end(.failed(failure)) }
-                continue
+                switch await begin() {
+                case .failure(let failure): return end(.failed(failure))
+                case .success(.some(let phrase)): return .preparing(phrase)
+                case .success(nil): continue
+                }
             }
             events = nil
             let event = await reader.next(isolation: self)
@@ -77,7 +86,7 @@ actor JournaledAnswer {
                 guard !hasStarted else { continue }
                 hasStarted = true
                 return event
-            case .queued:
+            case .queued, .preparing:
                 guard !hasStarted else { continue }
                 return event
             case .finished, .failed: return end(event)
@@ -95,19 +104,27 @@ actor JournaledAnswer {
         return event
     }
 
-    /// Sends the request on its way; why that was not possible.
-    private func begin() async -> GenerationError? {
+    /// Sends the request on its way; a phrase while it has to wait, or why that was not possible.
+    private func begin() async -> Result<String?, GenerationError> {
+        var journey = journey ?? start.anew
         do throws(GenerationError) {
-            let link = try await connect { !self.isCancelled }
+            let link: ControlLink
+            switch try await connect(&journey, { !self.isCancelled }) {
+            case .preparing(let phrase):
+                self.journey = journey
+                return .success(phrase)
+            case .arrived(let found): link = found
+            }
+            self.journey = nil
             let isWanted = current.withLock { current in
                 current.link = link
                 return !current.isCancelled
             }
-            guard isWanted else { return .cancelled }
+            guard isWanted else { return .failure(.cancelled) }
             events = await link.generate(request).makeAsyncIterator()
-            return nil
+            return .success(nil)
         } catch {
-            return error
+            return .failure(error)
         }
     }
 

@@ -18,9 +18,10 @@ import Wire
 actor HostedStage {
     /// How long a canary token may take. **Units:** seconds.
     private static let canarySeconds: Int64 = 25
-    /// Time between looks at a stage that is being drained, or that counts how long it was idle. **Units:**
-    /// milliseconds.
+    /// Time between looks at a stage that is being drained. **Units:** milliseconds.
     private static let lookMilliseconds = 100
+    /// Time between looks at how long a stage was idle. **Units:** milliseconds.
+    private static let idleLookMilliseconds = 1000
     /// Time between looks at whether the links are open. **Units:** milliseconds.
     private static let linkMilliseconds = 5
 
@@ -109,7 +110,7 @@ actor HostedStage {
     /// Makes the stage's file and works out what its runner is told.
     private func prepare() async throws -> RunnerConfiguration {
         guard let deployment = await host.deployment(placement.replica.deployment),
-            deployment.stamp == placement.wish || placement.wish == .zero
+            deployment.wish == placement.wish || placement.wish == .zero
         else { throw CancellationError() }
         guard !deployment.digest.isEmpty else {
             throw StageObstacle(.fetchFailed, "the deployment names no digest of its model; deploy it again")
@@ -129,6 +130,7 @@ actor HostedStage {
         if placement.contextTokens > 0 { spec.window = Int(clamping: placement.contextTokens) }
         if placement.lanes > 0 { spec.laneCount = Int(clamping: placement.lanes) }
         spec.threads = host.threads
+        spec.devices = host.devices
         let plan: RunnerPlan
         let cutter = try model.cutter()
         do {
@@ -278,7 +280,7 @@ actor HostedStage {
             switch event {
             case .failed(let error): throw StageObstacle(.unproven, "the canary token did not come back: \(error)")
             case .finished: return
-            case .queued, .started, .output: break
+            case .preparing, .queued, .started, .output: break
             }
         }
         throw StageObstacle(.unproven, "the canary token's stream ended without an end")
@@ -288,6 +290,18 @@ actor HostedStage {
     func serve() {
         guard !hasEnded else { return }
         tell(.serving)
+    }
+
+    /// Tells, as long as the stage serves, how long it has had no request; only its entry runner knows that, because
+    /// requests come to it from every node.
+    func watchIdleTime() async {
+        while index == 0, !Task.isCancelled, !hasEnded, status == .serving {
+            try? await Task.sleep(for: .milliseconds(Self.idleLookMilliseconds))
+            guard let known = await control?.report(), status == .serving, !hasEnded else { continue }
+            var told = StageReport(epoch: epoch, status: .serving)
+            told.idleMilliseconds = known.idleMilliseconds
+            report(told)
+        }
     }
 
     /// Says when the last request has ended. New ones do not come, because every node follows the log; one that comes

@@ -19,6 +19,8 @@ struct StageHosting: Sendable {
     var address: String
     /// Compute threads of a stage; nil takes all cores.
     var threads: Int?
+    /// Devices stages may use; nil leaves it to the engine.
+    var devices: [String]?
     /// What runners show other machines, and whom they believe.
     var pass: @Sendable () -> LinkPass
     /// The models.
@@ -83,7 +85,9 @@ actor StageHost: StageTasks {
                     let chain = StageChain(node: node, placement: stage.placement, peers: peers)
                     group.addTask { await stage.prove(chain) }
                 case .serve(let epoch):
-                    await stages[epoch]?.serve()
+                    guard let stage = stages[epoch] else { continue }
+                    await stage.serve()
+                    group.addTask { await stage.watchIdleTime() }
                 case .drain(let epoch):
                     guard let stage = stages[epoch] else { continue }
                     group.addTask { await stage.drain() }

@@ -13,6 +13,7 @@ struct DeployWish: Hashable, Sendable {
     var pinned: [String] = []
     var excluded: [String] = []
     var tags: [String] = []
+    var preferredTags: [String] = []
     var keepAliveSeconds: Int64?
 
     /// The body of the request; what was not said is left to the cluster.
@@ -34,8 +35,10 @@ struct DeployWish: Hashable, Sendable {
             writer.key(key)
             writer.integer(value)
         }
-        for (key, values) in [("pinned", pinned), ("excluded", excluded), ("required_tags", tags)] where !values.isEmpty
-        {
+        let lists = [
+            ("pinned", pinned), ("excluded", excluded), ("required_tags", tags), ("preferred_tags", preferredTags),
+        ]
+        for (key, values) in lists where !values.isEmpty {
             writer.key(key)
             writer.beginArray()
             for value in values { writer.string(value) }

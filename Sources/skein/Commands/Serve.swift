@@ -19,6 +19,7 @@ struct Serve: AsyncParsableCommand {
 
     @OptionGroup var cutting: CuttingOptions
     @OptionGroup var engine: EngineOptions
+    @OptionGroup var devices: DeviceOptions
 
     @Option(help: "Where the API listens, HOST:PORT.")
     var listen = "127.0.0.1:7534"
@@ -42,6 +43,7 @@ struct Serve: AsyncParsableCommand {
         configuration.host = host
         configuration.port = port
         configuration.exposure = exposure.exposure
+        configuration.devices = devices.names
         if !alone {
             var settings = try cluster.settings
             settings.threads = try EngineOptions.checked(threads: engine.threads)

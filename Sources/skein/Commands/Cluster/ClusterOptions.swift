@@ -33,6 +33,15 @@ struct ClusterOptions: ParsableArguments {
 
     @OptionGroup var coordinator: CoordinatorOptions
 
+    @Option(help: "Whether the first request for a model that the cluster has and does not serve deploys it.")
+    var autoDeploy = Switch.on
+
+    /// Something that is on or off.
+    enum Switch: String, ExpressibleByArgument, CaseIterable {
+        case on
+        case off
+    }
+
     var settings: ClusterSettings {
         get throws {
             var settings = ClusterSettings()
@@ -52,6 +61,7 @@ struct ClusterOptions: ParsableArguments {
             settings.name = nodeName ?? ""
             settings.advertised = advertised
             settings.tags = tags.sorted()
+            settings.autoDeploys = autoDeploy == .on
             settings.seeds = try peers.map { text in
                 guard let address = PeerAddress(text) else {
                     throw ValidationError("--peer is '\(text)'; it takes HOST:PORT.")

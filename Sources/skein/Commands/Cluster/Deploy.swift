@@ -44,6 +44,12 @@ struct Deploy: AsyncParsableCommand {
     var tags: [String] = []
 
     @Option(
+        name: .customLong("prefer-tag"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Nodes that have this tag run it, if it fits there. May be repeated.", valueName: "tag"))
+    var preferredTags: [String] = []
+
+    @Option(
         help: ArgumentHelp(
             "Unload after so long without a request: a number and s, m, h or d, as in 30m. Default: never.",
             valueName: "time"))
@@ -79,7 +85,7 @@ struct Deploy: AsyncParsableCommand {
                 model: file.model, name: name ?? file.name, replicas: replicas, context: ctx, lanes: lanes,
                 stages: stages,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
-                keepAliveSeconds: keepAlive?.seconds)
+                preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds)
             try await deploy(wish, client)
         }
     }

@@ -24,6 +24,7 @@ struct Join: AsyncParsableCommand {
     @Option(help: "Compute threads of a stage. Default: all cores.")
     var threads: Int?
 
+    @OptionGroup var devices: DeviceOptions
     @OptionGroup var exposure: ExposureOptions
     @OptionGroup var cluster: ClusterOptions
     @OptionGroup var logging: LoggingOptions
@@ -33,6 +34,7 @@ struct Join: AsyncParsableCommand {
         let (host, port) = try Serve.address(listen)
         (configuration.host, configuration.port) = (host, port)
         configuration.exposure = exposure.exposure
+        configuration.devices = devices.names
         var settings = try cluster.settings
         settings.threads = try EngineOptions.checked(threads: threads)
         settings.part = worker ? .worker : .member
