@@ -35,6 +35,7 @@ let core: [Target] = [
     pure("ReferenceEngine", ["Serving", "Vocabulary"]),
     pure("Cluster", ["Vocabulary"]),
     pure("Simulation", ["Cluster", "Vocabulary"]),
+    pure("Discovery", ["Vocabulary"]),
     tests("VocabularyTests", ["Vocabulary"]),
     tests("GGUFTests", ["GGUF", "Vocabulary"]),
     tests("DialectsTests", ["Dialects", "Vocabulary"]),
@@ -44,6 +45,7 @@ let core: [Target] = [
     tests("ReferenceEngineTests", ["ReferenceEngine", "Serving", "Vocabulary"]),
     tests("ClusterTests", ["Cluster", "Vocabulary"]),
     tests("SimulationTests", ["Simulation", "Cluster", "Vocabulary"]),
+    tests("DiscoveryTests", ["Discovery", "Vocabulary"]),
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
