@@ -106,13 +106,20 @@ let shells: [Target] = [
             "CChecksum", "Cluster", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
+    shell(
+        "Multicast",
+        [
+            "Vocabulary", "Discovery", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "CBuiltinModel",
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Discovery", "Multicast",
+            "CBuiltinModel",
             nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -129,8 +136,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", nio("NIOCore"), nio("NIOHTTP1"),
-            nio("NIOPosix"),
+            "Wire", "Serving", "Simulation", "Cluster", "Fabric", "Identity", "Discovery", "Multicast", nio("NIOCore"),
+            nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -164,9 +171,15 @@ let shellTests: [Target] = [
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
+        "MulticastTests",
+        [
+            "Multicast", "Discovery", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
+    tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Gateway", "GGUF", "ModelStore", "Placement", "Runner", "Serving", "Transport",
+            "Node", "Cluster", "Fabric", "Gateway", "GGUF", "ModelStore", "Placement", "Runner", "Serving", "Transport",
             "Vocabulary", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
@@ -181,7 +194,7 @@ let shellTests: [Target] = [
     tests(
         "SkeinTests",
         [
-            "skein", "Cluster", "Dialects", "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "skein", "Cluster", "Dialects", "Discovery", "Gateway", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),

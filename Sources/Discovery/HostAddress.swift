@@ -12,23 +12,12 @@ package struct HostAddress: Hashable, Sendable, Comparable, CustomStringConverti
     /// Whether it is one of IPv6.
     package var isVersion6: Bool { bytes.count == 16 }
 
-    /// Whether it counts on one link only.
-    package var isLinkLocal: Bool {
-        isVersion6 ? bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80 : bytes[0] == 169 && bytes[1] == 254
-    }
-
     /// Whether another host could have it: neither nothing, nor this machine itself, nor a group.
     package var isDialable: Bool {
         if isVersion6 {
             return bytes[0] != 0xFF && bytes.dropLast().contains { $0 != 0 }
         }
         return bytes[0] != 0 && bytes[0] != 127 && bytes[0] < 224
-    }
-
-    /// Whether both are in the network whose bits `mask` has.
-    package func isNeighbour(of other: HostAddress, mask: HostAddress) -> Bool {
-        guard bytes.count == other.bytes.count, bytes.count == mask.bytes.count else { return false }
-        return bytes.indices.allSatisfy { bytes[$0] & mask.bytes[$0] == other.bytes[$0] & mask.bytes[$0] }
     }
 
     /// `A.B.C.D`, or the short form of IPv6. **Source:** RFC 5952 §4.

@@ -90,6 +90,11 @@ extension LinkBrain {
         let records = waiting?.records ?? []
         waiting = nil
         send(records, own, now, interval: DiscoveryTimes.recordInterval, &effects)
+        // What was sent before the question came may have been missed by who asks, and goes out when it may.
+        for record in records {
+            guard let sent = lastSent[record], sent != now else { continue }
+            queue([record], until: sent.advanced(by: DiscoveryTimes.recordInterval))
+        }
     }
 
     private mutating func send(

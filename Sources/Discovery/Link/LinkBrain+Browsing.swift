@@ -22,15 +22,15 @@ extension LinkBrain {
         for kind in kinds {
             for record in records where kind.contains(record.data.type) {
                 cache.note(record, now, jitter: random.below(21))
-                if case .pointer(let instance) = record.data, resolutions[instance]?.due == nil {
-                    resolutions[instance] = nil
+                if case .pointer(let instance) = record.data, let known = resolutions[instance], known.due == nil {
+                    resolutions[instance] = Resolution(due: now.advanced(by: DiscoveryTimes.resolutionDelay))
                 }
             }
         }
     }
 
-    mutating func expire(_ now: Instant) {
-        cache.expire(now)
+    /// Follows a change of what is known: what is missing is asked for.
+    mutating func resolve(_ now: Instant) {
         var open: [DomainName: Resolution] = [:]
         for instance in cache.instances where !cache.missing(of: instance).isEmpty {
             open[instance] =

@@ -87,6 +87,7 @@ extension LinkBrain {
     private mutating func announce(_ own: OwnRecords, sent: Int, _ now: Instant, _ effects: inout Effects) {
         effects.send.append(Datagram(Self.response(own.all)))
         for record in own.all { lastSent[record] = now }
+        waiting = nil
         if sent + 1 < DiscoveryTimes.announcements {
             let wait = DiscoveryTimes.announcementInterval * (1 << sent)
             claim = Claim(phase: .announcing(sent: sent + 1), due: now.advanced(by: wait))
@@ -116,7 +117,8 @@ extension LinkBrain {
         conflicts.removeAll { now.since($0) > DiscoveryTimes.conflictWindow }
         if conflicts.count >= DiscoveryTimes.conflicts { conflicts.removeFirst() }
         conflicts.append(now)
-        let wait = conflicts.count >= DiscoveryTimes.conflicts
+        let wait =
+            conflicts.count >= DiscoveryTimes.conflicts
             ? DiscoveryTimes.conflictPause : chance(DiscoveryTimes.probeDelay)
         begin(now.advanced(by: wait))
         if let name = self.own?.instance, name != own.instance { effects.renamed = "\(name)" }

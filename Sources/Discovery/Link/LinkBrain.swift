@@ -57,19 +57,21 @@ package struct LinkBrain: Sendable {
         guard !hasLeft else { return effects }
         continueClaim(now, &effects)
         sendAnswers(now, &effects)
-        expire(now)
-        ask(now, &effects)
+        cache.expire(now)
         if cache.takeChange() {
+            resolve(now)
             let seen = cache.sightings
             effects.hasNews = seen != sightings
             sightings = seen
         }
+        ask(now, &effects)
         effects.wakeAt = nextTime
         return effects
     }
 
-    private mutating func receive(_ bytes: [UInt8], from source: DatagramSource, _ now: Instant, _ effects: inout Effects)
-    {
+    private mutating func receive(
+        _ bytes: [UInt8], from source: DatagramSource, _ now: Instant, _ effects: inout Effects
+    ) {
         let message: DNSMessage
         do throws(DNSError) {
             message = try DNSMessage(bytes: bytes)
@@ -90,7 +92,8 @@ package struct LinkBrain: Sendable {
     }
 
     private var nextTime: Instant? {
-        let times = [claim?.due, waiting?.due, nextQuestion, cache.nextTime]
+        let times =
+            [claim?.due, waiting?.due, nextQuestion, cache.nextTime]
             + held.map(\.due) + resolutions.values.map(\.due)
         return times.compactMap { $0 }.min()
     }

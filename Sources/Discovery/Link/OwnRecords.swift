@@ -17,7 +17,8 @@ struct OwnRecords: Hashable, Sendable {
             decoding: DomainName.cut(notice.name, to: DiscoveryLimits.labelBytes - suffix.utf8.count), as: UTF8.self)
         instance = .instance(label + suffix)
         // Not the machine's own name, which is for its system to announce.
-        let host = DomainName.host("skein-" + Hexadecimal.text(of: notice.node) + (hostNumber > 1 ? "-\(hostNumber)" : ""))
+        let host = DomainName.host(
+            "skein-" + Hexadecimal.text(of: notice.node) + (hostNumber > 1 ? "-\(hostNumber)" : ""))
         self.host = host
         let (brief, long) = (DiscoveryTimes.hostSeconds, DiscoveryTimes.otherSeconds)
         shared = [

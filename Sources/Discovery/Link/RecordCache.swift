@@ -22,6 +22,9 @@ struct RecordCache: Sendable {
     }
 
     private var entries: [Key: [Entry]] = [:]
+    /// The services, and the hosts they are on.
+    private var listed: Set<DomainName> = []
+    private var targets: Set<DomainName> = []
     private var hasChanged = false
 
     private static let services = Key(name: .service, type: DNSType.ptr)
@@ -63,6 +66,11 @@ struct RecordCache: Sendable {
                 }
                 list.append(entry)
                 hasChanged = true
+                switch record.data {
+                case .pointer(let instance): listed.insert(instance)
+                case .service(_, _, _, let target): targets.insert(target)
+                default: break
+                }
             }
         }
         entries[key] = list.isEmpty ? nil : list
@@ -73,19 +81,11 @@ struct RecordCache: Sendable {
         switch record.data {
         case .pointer(let target):
             record.name == .service && target.isInstance ? DiscoveryLimits.instances : nil
-        case .service, .text: record.name.isInstance && isListed(record.name) ? 1 : nil
+        case .service, .text: listed.contains(record.name) ? 1 : nil
         case .address(let address):
             address.isDialable && targets.contains(record.name) ? DiscoveryLimits.recordsPerName : nil
         default: nil
         }
-    }
-
-    private func isListed(_ instance: DomainName) -> Bool {
-        entries[Self.services]?.contains { $0.record.data == .pointer(instance) } == true
-    }
-
-    private var targets: Set<DomainName> {
-        Set(instances.compactMap { service(of: $0)?.target })
     }
 
     /// The services on this link, by name.
@@ -181,15 +181,23 @@ struct RecordCache: Sendable {
         }
         guard hasEnded || hasChanged else { return }
         hasChanged = true
-        let instances = Set(instances)
-        let targets = targets
+        let instances = instances
+        listed = Set(instances)
+        targets = Set(instances.compactMap { service(of: $0)?.target })
         entries = entries.filter { key, _ in
-            key == Self.services || instances.contains(key.name) || targets.contains(key.name)
+            key == Self.services || listed.contains(key.name) || targets.contains(key.name)
         }
     }
 
     var nextTime: Instant? {
-        entries.values.lazy.joined().flatMap { [$0.expires, $0.refreshAt ?? $0.expires] }.min()
+        var next: Instant?
+        for list in entries.values {
+            for entry in list {
+                let due = min(entry.expires, entry.refreshAt ?? entry.expires)
+                next = min(due, next ?? due)
+            }
+        }
+        return next
     }
 
     /// Records held.

@@ -1,5 +1,6 @@
 import Cluster
 import ClusterStore
+import Discovery
 import Fabric
 import FoundationEssentials
 import GGUF
@@ -27,6 +28,7 @@ struct ClusterNode: Sendable {
     private let office: CertificateOffice
     private let server: PeerServer
     private let founding: Founding
+    private let discovery: ClusterDiscovery?
     private let logger: Logger
 
     /// What opening needs beside the settings.
@@ -47,7 +49,7 @@ struct ClusterNode: Sendable {
         let store = try IdentityStore(dataDirectory: FilePath(around.dataFolder))
         let founding = Founding(folder: around.dataFolder)
         let hosts = settings.advertised.isEmpty ? ClusterSettings.hosts(boundTo: settings.host) : settings.advertised
-        let seeds = try await Self.enter(settings, store, founding, hosts)
+        let seeds = try await Self.enter(settings, store, founding, hosts, around.logger)
         guard let credentials = store.identity.credentials else { throw IdentityError.notMember }
         let security = try ClusterSecurity(credentials) { .current }
         let late = LateService()
@@ -103,17 +105,24 @@ struct ClusterNode: Sendable {
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
+        var discovery: ClusterDiscovery?
+        if settings.discovers {
+            let notice = ServiceNotice(credentials, member, port: service.fabric.port)
+            discovery = ClusterDiscovery(
+                notice: notice, settings: settings, fabric: service.fabric, logger: around.logger)
+        }
         return ClusterNode(
             service: service, security: security, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
-            founding: founding, logger: around.logger)
+            founding: founding, discovery: discovery, logger: around.logger)
     }
 
     /// Joins or founds, when the node is in no cluster yet; where to find the cluster.
     private static func enter(
-        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String]
+        _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String],
+        _ logger: Logger
     ) async throws -> [PeerAddress] {
-        guard let ticket = settings.ticket else {
+        guard let given = settings.ticket else {
             if store.identity.credentials == nil {
                 guard settings.founds else { throw IdentityError.notMember }
                 try founding.begin()
@@ -121,18 +130,18 @@ struct ClusterNode: Sendable {
             }
             return settings.seeds
         }
-        if let own = store.identity.credentials, own.authority.fingerprint == ticket.authority,
+        if let own = store.identity.credentials, own.authority.fingerprint == given.authority,
             own.certificate.identity.notAfter > .current
         {
             // It has joined already: the ticket of a start command need not be valid for ever, nor anybody else be up.
-            return settings.seeds + ticket.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
+            return settings.seeds + given.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
         }
         let addresses = settings.port == 0 ? [] : hosts.map { PeerAddress(host: $0, port: settings.port).description }
         let joiner = Joiner(
             identity: store.identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
             name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
             addresses: addresses.compactMap { try? ClusterAddress($0) })
-        let answer = try await JoinClient { .current }.join(ticket, as: joiner)
+        let (answer, ticket) = try await Self.join(given, as: joiner, discovers: settings.discovers, logger)
         if store.identity.credentials == nil {
             try store.adopt(answer.credentials, authority: answer.authority)
         } else {
@@ -140,6 +149,24 @@ struct ClusterNode: Sendable {
         }
         let told = answer.peers.flatMap(\.addresses) + ticket.addresses
         return settings.seeds + told.map { PeerAddress(host: $0.host, port: $0.port) }
+    }
+
+    /// Joins by the addresses of the ticket; where these lead nowhere, by those at which its cluster is seen here.
+    private static func join(
+        _ ticket: JoinTicket, as joiner: Joiner, discovers: Bool, _ logger: Logger
+    ) async throws(JoinError) -> (JoinAnswer, JoinTicket) {
+        let client = JoinClient { .current }
+        do {
+            return (try await client.join(ticket, as: joiner), ticket)
+        } catch {
+            guard discovers, error.mayBeElsewhere, let other = await ClusterSearch.ticket(like: ticket, logger) else {
+                throw error
+            }
+            logger.notice(
+                "no address of the ticket led to its cluster, which was seen elsewhere on this network",
+                metadata: ["addresses": "\(other.addresses.map(\.description).joined(separator: ", "))"])
+            return (try await client.join(other, as: joiner), other)
+        }
     }
 
     private static func channelSecurity(
@@ -173,6 +200,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.stages.run(self.hosting) }
             group.addTask { await self.office.run() }
             group.addTask { await self.settleFounding() }
+            if let discovery { group.addTask { await discovery.run() } }
             group.addTask { await self.serve() }
         }
         await peers.close()

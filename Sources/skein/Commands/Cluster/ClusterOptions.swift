@@ -1,5 +1,6 @@
 import ArgumentParser
 import Fabric
+import FoundationEssentials
 import Node
 
 /// Where and as what a node takes part in its cluster.
@@ -30,6 +31,18 @@ struct ClusterOptions: ParsableArguments {
     @Option(name: .customLong("tag"), parsing: .singleValue, help: "A tag deployments can ask for. May be repeated.")
     var tags: [String] = []
 
+    @Flag(
+        help: """
+            Do not tell this machine's networks about this node, and look for no other there. Also by \
+            SKEIN_NO_DISCOVERY=1.
+            """)
+    var noDiscovery = false
+
+    /// Whether networks are told and listened to, by the flag and the environment.
+    static func discovers(flag: Bool, environment: [String: String]) -> Bool {
+        !flag && ["", "0", "false"].contains(environment["SKEIN_NO_DISCOVERY"] ?? "")
+    }
+
     var settings: ClusterSettings {
         get throws {
             var settings = ClusterSettings()
@@ -48,6 +61,8 @@ struct ClusterOptions: ParsableArguments {
             }
             settings.name = nodeName ?? ""
             settings.advertised = advertised
+            settings.discovers = Self.discovers(
+                flag: noDiscovery, environment: ProcessInfo.processInfo.environment)
             settings.tags = tags.sorted()
             settings.seeds = try peers.map { text in
                 guard let address = PeerAddress(text) else {
