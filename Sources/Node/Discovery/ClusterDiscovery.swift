@@ -1,6 +1,6 @@
 import Cluster
-import Discovery
-import Fabric
+package import Discovery
+package import Fabric
 import Identity
 import Logging
 import Multicast

@@ -1,4 +1,5 @@
 package import Discovery
+import Fabric
 import Identity
 package import Logging
 import Multicast
