@@ -260,8 +260,8 @@ final class Switchboard {
         }
     }
 
-    /// Members were seen at addresses, by the word of anybody: these are tried besides those they gave. A node that knows
-    /// no member yet calls there.
+    /// Members were seen at addresses, by the word of anybody: these are tried besides those they gave. A node that
+    /// knows no member yet calls there.
     func sighted(_ sightings: [NodeID: [PeerAddress]]) {
         for line in lines.values {
             line.sighted = Array((sightings[line.node] ?? []).prefix(FabricLimits.sightedAddresses))

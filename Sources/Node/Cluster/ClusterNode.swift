@@ -105,12 +105,10 @@ struct ClusterNode: Sendable {
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(
             security: security, routes: routes, host: settings.host, port: dataPort, logger: around.logger)
-        var discovery: ClusterDiscovery?
-        if settings.discovers {
-            let notice = ServiceNotice(credentials, member, port: service.fabric.port)
-            discovery = ClusterDiscovery(
-                notice: notice, settings: settings, fabric: service.fabric, logger: around.logger)
-        }
+        let notice = ServiceNotice(credentials, member, port: service.fabric.port)
+        let discovery =
+            settings.discovers
+            ? ClusterDiscovery(notice: notice, settings: settings, fabric: service.fabric, logger: around.logger) : nil
         return ClusterNode(
             service: service, security: security, stages: stages, library: library, peers: peers,
             port: service.fabric.port, store: store, hosting: hosting, office: office, server: server,
