@@ -35,6 +35,7 @@ let core: [Target] = [
     pure("ReferenceEngine", ["Serving", "Vocabulary"]),
     pure("Cluster", ["Vocabulary"]),
     pure("Simulation", ["Cluster", "Vocabulary"]),
+    pure("Discovery", ["Vocabulary"]),
     tests("VocabularyTests", ["Vocabulary"]),
     tests("GGUFTests", ["GGUF", "Vocabulary"]),
     tests("DialectsTests", ["Dialects", "Vocabulary"]),
@@ -44,6 +45,7 @@ let core: [Target] = [
     tests("ReferenceEngineTests", ["ReferenceEngine", "Serving", "Vocabulary"]),
     tests("ClusterTests", ["Cluster", "Vocabulary"]),
     tests("SimulationTests", ["Simulation", "Cluster", "Vocabulary"]),
+    tests("DiscoveryTests", ["Discovery", "Vocabulary"]),
     tests("TidyTests", [], exclude: ["allowed.txt"]),
 ]
 
@@ -110,13 +112,19 @@ let shells: [Target] = [
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
+    shell(
+        "Multicast",
+        [
+            "Vocabulary", "Discovery", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
     .target(name: "CBuiltinModel"),
     .target(name: "CFileCopy"),
     shell(
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd",
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd", "Discovery", "Multicast",
             "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -134,9 +142,8 @@ let shells: [Target] = [
         name: "skein",
         dependencies: [
             "Vocabulary", "Dialects", "GGUF", "Gateway", "Placement", "ModelStore", "LlamaEngine", "Runner", "Node",
-            "Wire", "Serving", "Simulation", "Cluster", "Etcd", "Fabric", "Identity", nio("NIOCore"),
-            nio("NIOHTTP1"),
-            nio("NIOPosix"),
+            "Wire", "Serving", "Simulation", "Cluster", "Etcd", "Fabric", "Identity", "Discovery", "Multicast",
+            nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -170,10 +177,17 @@ let shellTests: [Target] = [
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
+        "MulticastTests",
+        [
+            "Multicast", "Discovery", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
+        ]),
+    tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement", "Runner", "Serving",
-            "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"), .product(name: "Logging", package: "swift-log"),
+            "Node", "Cluster", "Fabric", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement", "Runner",
+            "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            .product(name: "Logging", package: "swift-log"),
         ]),
     tests(
         "IdentityTests",
@@ -187,7 +201,7 @@ let shellTests: [Target] = [
     tests(
         "SkeinTests",
         [
-            "skein", "Cluster", "Dialects", "Etcd", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
+            "skein", "Cluster", "Dialects", "Discovery", "Etcd", "Gateway", "Node", "Vocabulary", nio("NIOCore"),
             nio("NIOPosix"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),

@@ -116,6 +116,12 @@ package struct ControlFabric: Sendable {
     /// Keeps dialling addresses until somebody answers there, and again when that connection is lost.
     package func call(_ seeds: [PeerAddress]) { loop.execute { [board] in board.value.call(seeds) } }
 
+    /// Members were seen at addresses: these are tried besides those they gave. Replaces what was seen before. Whoever
+    /// answers there has to prove who it is, as anywhere.
+    package func sighted(_ sightings: [NodeID: [PeerAddress]]) {
+        loop.execute { [board] in board.value.sighted(sightings) }
+    }
+
     /// What is known of the connections, by ascending node.
     package func peers() async -> [PeerStatus] {
         let answer = loop.submit { [board] in board.value.statuses }

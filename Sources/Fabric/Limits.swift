@@ -30,6 +30,8 @@ package enum FabricLimits {
     package static let eagerPeers = 64
     /// Addresses of one peer that are tried.
     package static let addressesPerPeer = 16
+    /// Addresses at which one peer was seen that are tried besides.
+    package static let sightedAddresses = 8
     /// Rounds of tries after a connection broke that may tell that the peer's process ended.
     static let knocks = 3
     /// Peers given by their address only.

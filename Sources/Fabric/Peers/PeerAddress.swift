@@ -13,6 +13,17 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
         /// This machine itself.
         case loopback = 4
 
+        /// What the name of a device tells of the networks it leads to.
+        package init(device: String) {
+            let containers = ["docker", "br-", "veth", "cni", "flannel", "podman", "virbr", "lxc", "lxd", "vmnet"]
+            let overlays = ["tun", "tap", "utun", "wg", "tailscale", "zt", "ppp", "ipsec", "nebula"]
+            if containers.contains(where: { device.hasPrefix($0) }) {
+                self = .container
+            } else {
+                self = overlays.contains { device.hasPrefix($0) } ? .overlay : .network
+            }
+        }
+
         /// Orders by preference.
         package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
@@ -75,8 +86,11 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The readable ones of a member's addresses in the order they are tried: the one that worked last, then by reach,
-    /// then as the member gave them; at most `FabricLimits.addressesPerPeer`.
-    package static func ranked(_ texts: [String], worked: PeerAddress?) -> [PeerAddress] {
+    /// then the shortest measured round trip, then as the member gave them; at most `FabricLimits.addressesPerPeer`.
+    /// **Units:** nanoseconds.
+    package static func ranked(
+        _ texts: [String], worked: PeerAddress?, measured: [PeerAddress: Int64] = [:]
+    ) -> [PeerAddress] {
         var addresses: [PeerAddress] = []
         for text in texts {
             guard let address = PeerAddress(text), !addresses.contains(address) else { continue }
@@ -86,7 +100,9 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
             let (first, second) = (left.element == worked, right.element == worked)
             if first != second { return first }
             let (near, far) = (left.element.reach, right.element.reach)
-            return near == far ? left.offset < right.offset : near < far
+            guard near == far else { return near < far }
+            let (quick, slow) = (measured[left.element] ?? .max, measured[right.element] ?? .max)
+            return quick == slow ? left.offset < right.offset : quick < slow
         }
         return order.prefix(FabricLimits.addressesPerPeer).map(\.element)
     }

@@ -6,6 +6,10 @@ final class PeerLine {
     let node: NodeID
     /// As the member gave them.
     var addresses: [String] = []
+    /// Where it was seen lately, by somebody's word.
+    var sighted: [PeerAddress] = []
+    /// Round trips of ended connections that this side dialled. **Units:** nanoseconds.
+    var measured: [PeerAddress: Int64] = [:]
     var isMember = false
     var connection: ControlConnection?
     var queue = OutboundQueue()

@@ -34,7 +34,8 @@ extension Switchboard {
     /// Connects to a member, unless that is under way.
     func dial(_ line: PeerLine) {
         guard isActive, line.connection == nil, !line.isDialling, line.retry == nil else { return }
-        let addresses = PeerAddress.ranked(line.addresses, worked: line.worked)
+        let addresses = PeerAddress.ranked(
+            line.addresses + line.sighted.map(\.description), worked: line.worked, measured: line.measured)
         guard !addresses.isEmpty else { return line.queue.clear() }
         line.isDialling = true
         tryNext(

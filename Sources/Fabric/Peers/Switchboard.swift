@@ -162,6 +162,7 @@ final class Switchboard {
         }
         guard let peer = connection.peer, let line = lines[peer.node], line.connection === connection else { return }
         line.connection = nil
+        measured(connection, of: line)
         tell(.lost(peer.node, reason))
         forgetStranger(line)
         for seed in seeds where seed.node == peer.node { dial(seed) }
@@ -257,6 +258,28 @@ final class Switchboard {
             // Either could dial; one of them is enough, and the other does when it has something to say.
             if isEager(node), settings.node < node { dial(line) }
         }
+    }
+
+    /// Members were seen at addresses, by the word of anybody: these are tried besides those they gave. A node that
+    /// knows no member yet calls there.
+    func sighted(_ sightings: [NodeID: [PeerAddress]]) {
+        for line in lines.values {
+            line.sighted = Array((sightings[line.node] ?? []).prefix(FabricLimits.sightedAddresses))
+        }
+        guard memberCount == 0 else { return }
+        for node in sightings.keys.sorted() where node != settings.node && !removed.contains(node) {
+            call(Array((sightings[node] ?? []).prefix(FabricLimits.sightedAddresses)))
+        }
+    }
+
+    /// Keeps how long the way was, as far as the addresses still matter.
+    private func measured(_ connection: ControlConnection, of line: PeerLine) {
+        guard connection.call != nil, let address = PeerAddress(connection.address),
+            let time = connection.roundTrip.smoothed
+        else { return }
+        let known = Set(line.addresses.compactMap { PeerAddress($0) } + line.sighted + [address])
+        line.measured = line.measured.filter { known.contains($0.key) }
+        line.measured[address] = time
     }
 
     func call(_ addresses: [PeerAddress]) {

@@ -1,5 +1,6 @@
 import Cluster
 import ClusterStore
+import Discovery
 import Etcd
 import Fabric
 import FoundationEssentials
@@ -34,6 +35,7 @@ struct ClusterNode: Sendable {
     private let server: PeerServer
     private let trustChanges: AsyncStream<Void>
     private let founding: Founding
+    private let discovery: ClusterDiscovery?
     private let logger: Logger
 
     /// What opening needs beside the settings.
@@ -122,10 +124,15 @@ struct ClusterNode: Sendable {
         let server = PeerServer(
             door: LinkDoor(security: security, gate: Self.gate()), routes: routes, host: settings.host, port: dataPort,
             logger: around.logger)
+        let notice = ServiceNotice(credentials, member, port: service.fabric.port)
+        let discovery =
+            settings.discovers
+            ? ClusterDiscovery(notice: notice, settings: settings, fabric: service.fabric, logger: around.logger) : nil
         return ClusterNode(
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
-            office: office, server: server, trustChanges: trustChanges, founding: founding, logger: around.logger)
+            office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
+            logger: around.logger)
     }
 
     private static func member(
@@ -169,7 +176,7 @@ struct ClusterNode: Sendable {
         _ settings: ClusterSettings, _ store: IdentityStore, _ founding: Founding, _ hosts: [String],
         _ around: Surroundings
     ) async throws -> [PeerAddress] {
-        guard let ticket = settings.ticket else {
+        guard let given = settings.ticket else {
             if store.identity.credentials == nil {
                 guard settings.founds else { throw IdentityError.notMember }
                 try founding.begin()
@@ -177,22 +184,22 @@ struct ClusterNode: Sendable {
             }
             return settings.seeds
         }
-        if let own = store.identity.credentials, own.authority.fingerprint == ticket.authority,
+        if let own = store.identity.credentials, own.authority.fingerprint == given.authority,
             own.certificate.identity.notAfter > .current
         {
             // It has joined already: the ticket of a start command need not be valid for ever, nor anybody else be up.
-            return settings.seeds + ticket.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
+            return settings.seeds + given.addresses.map { PeerAddress(host: $0.host, port: $0.port) }
         }
         let addresses = settings.port == 0 ? [] : hosts.map { PeerAddress(host: $0, port: settings.port).description }
         // Nothing is lost by leaving a cluster of one that does nothing; it is left when the other lets this node in.
         let identity =
-            try Departure(dataFolder: around.dataFolder).isAlone(store, founding, joining: ticket)
+            try Departure(dataFolder: around.dataFolder).isAlone(store, founding, joining: given)
             ? NodeIdentity.draw() : store.identity
         let joiner = Joiner(
             identity: identity, versions: JoinVersions(release: NodeService.version), part: settings.part,
             name: settings.name.isEmpty ? ClusterSettings.machineName : settings.name,
             addresses: addresses.compactMap { try? ClusterAddress($0) })
-        let answer = try await JoinClient { .current }.join(ticket, as: joiner)
+        let (answer, ticket) = try await Self.join(given, as: joiner, discovers: settings.discovers, around.logger)
         if let left = store.identity.credentials?.cluster, identity.credentials == nil {
             let kept = try store.leave(for: identity)
             founding.end()
@@ -211,6 +218,24 @@ struct ClusterNode: Sendable {
 
     private static func gate() -> ConnectionGate {
         ConnectionGate { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+    }
+
+    /// Joins by the addresses of the ticket; where these lead nowhere, by those at which its cluster is seen here.
+    private static func join(
+        _ ticket: JoinTicket, as joiner: Joiner, discovers: Bool, _ logger: Logger
+    ) async throws(JoinError) -> (JoinAnswer, JoinTicket) {
+        let client = JoinClient { .current }
+        do {
+            return (try await client.join(ticket, as: joiner), ticket)
+        } catch {
+            guard discovers, error.mayBeElsewhere, let other = await ClusterSearch.ticket(like: ticket, logger) else {
+                throw error
+            }
+            logger.notice(
+                "no address of the ticket led to its cluster, which was seen elsewhere on this network",
+                metadata: ["addresses": "\(other.addresses.map(\.description).joined(separator: ", "))"])
+            return (try await client.join(other, as: joiner), other)
+        }
     }
 
     private static func channelSecurity(
@@ -245,6 +270,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.office.run() }
             group.addTask { await self.settleFounding() }
             group.addTask { await self.passOnTrust() }
+            if let discovery { group.addTask { await discovery.run() } }
             group.addTask { await self.serve() }
         }
         await peers.close()

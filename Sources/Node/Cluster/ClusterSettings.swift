@@ -47,6 +47,9 @@ package struct ClusterSettings: Sendable {
     /// Whether this node's copy of the cluster is put into an etcd that holds none.
     package var seedsCoordinator = false
 
+    /// Whether this node tells its networks that it is there, and looks for others.
+    package var discovers = true
+
     /// Port for joining and the control channel unless told otherwise.
     package static let defaultPort = 7535
 
@@ -66,10 +69,21 @@ package struct ClusterSettings: Sendable {
     static func hosts(boundTo host: String) -> [String] {
         guard host == "0.0.0.0" || host == "::" else { return [host] }
         let devices = (try? System.enumerateDevices()) ?? []
-        let hosts = devices.compactMap { $0.address?.ipAddress }.map { $0.split(separator: "%")[0] }.map(String.init)
-        let reachable = Set(hosts).map { PeerAddress(host: $0, port: 1) }.filter { $0.reach != .loopback }
-            .filter { host == "::" || !$0.host.contains(":") }
-            .sorted { ($0.reach, $0.host) < ($1.reach, $1.host) }
-        return reachable.isEmpty ? ["127.0.0.1"] : reachable.prefix(Identity.Limits.ticketAddresses).map(\.host)
+        let found = devices.compactMap { device in
+            device.address?.ipAddress.map { (host: String($0.split(separator: "%")[0]), device: device.name) }
+        }
+        let reachable = ranked(found).filter { host == "::" || !$0.contains(":") }
+        return reachable.isEmpty ? ["127.0.0.1"] : Array(reachable.prefix(Identity.Limits.ticketAddresses))
+    }
+
+    /// The addresses of this machine that others may reach, best first: by the number and by the device it belongs to,
+    /// as an address alone does not tell that it is of an overlay or of containers.
+    static func ranked(_ found: [(host: String, device: String)]) -> [String] {
+        var best: [String: PeerAddress.Reach] = [:]
+        for (host, device) in found {
+            let reach = max(PeerAddress(host: host, port: 1).reach, PeerAddress.Reach(device: device))
+            best[host] = min(best[host] ?? reach, reach)
+        }
+        return best.filter { $0.value != .loopback }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(\.key)
     }
 }

@@ -42,6 +42,18 @@ struct ClusterOptions: ParsableArguments {
         case off
     }
 
+    @Flag(
+        help: """
+            Do not tell this machine's networks about this node, and look for no other there. Also by \
+            SKEIN_NO_DISCOVERY=1.
+            """)
+    var noDiscovery = false
+
+    /// Whether networks are told and listened to, by the flag and the environment.
+    static func discovers(flag: Bool, environment: [String: String]) -> Bool {
+        !flag && ["", "0", "false"].contains(environment["SKEIN_NO_DISCOVERY"] ?? "")
+    }
+
     var settings: ClusterSettings {
         get throws {
             var settings = ClusterSettings()
@@ -60,6 +72,8 @@ struct ClusterOptions: ParsableArguments {
             }
             settings.name = nodeName ?? ""
             settings.advertised = advertised
+            settings.discovers = Self.discovers(
+                flag: noDiscovery, environment: ProcessInfo.processInfo.environment)
             settings.tags = tags.sorted()
             settings.autoDeploys = autoDeploy == .on
             settings.seeds = try peers.map { text in

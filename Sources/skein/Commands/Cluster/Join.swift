@@ -9,7 +9,7 @@ struct Join: AsyncParsableCommand {
         abstract: "Join a cluster with the line that 'skein token create' printed, and serve.",
         discussion: """
             Once it has joined, the node remembers its cluster: 'skein join' without a ticket, or 'skein serve', \
-            starts it again.
+            starts it again. On a machine that is in no cluster it lists those on this network, and what to type.
             """)
 
     @Argument(help: "The ticket, skein1:HOST:PORT,…:SHA256:SECRET. Not needed once the node has joined.")
@@ -50,9 +50,17 @@ struct Join: AsyncParsableCommand {
         settings.founds = false
         configuration.cluster = settings
         configuration.needsCluster = true
-        let node = NodeService(configuration, executable: try ThisProgram.path, logger: try logging.logger)
+        let logger = try logging.logger
+        let node = NodeService(configuration, executable: try ThisProgram.path, logger: logger)
+        let looks = ticket == nil && settings.discovers
         try await NodeEnding.reported(listen: listen) {
-            try await node.run { port in Output.line("skein serves its cluster at http://\(host):\(port)/v1") }
+            do {
+                try await node.run { port in Output.line("skein serves its cluster at http://\(host):\(port)/v1") }
+            } catch IdentityError.notMember where looks {
+                let seen = await ClusterSearch.nodes(logger)
+                for line in DiscoveredText.invitation(seen) { Output.line(line) }
+                throw IdentityError.notMember
+            }
         }
     }
 }
