@@ -34,6 +34,7 @@ package enum SamplingField: UInt8, CaseIterable {
     case grammarText = 28
     case grammarTriggers = 29
     case grammarPromptTail = 30
+    case thinking = 32
 
     /// First tag a receiver may pass over without knowing it.
     package static let firstOptionalTag: UInt8 = 0x80
@@ -41,7 +42,7 @@ package enum SamplingField: UInt8, CaseIterable {
     /// Whether every `open` carries the field; the others are absent for nil.
     package var isRequired: Bool {
         switch self {
-        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail: false
+        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail, .thinking: false
         default: true
         }
     }

@@ -54,7 +54,8 @@ extension EngineCore {
                 assembler: OutputAssembler(
                     request: request.id, choice: index, tokenLimit: limit,
                     ignoresEndOfGeneration: request.sampling.ignoreEndOfGeneration, stops: stops,
-                    format: prepared.format, keepsJournal: request.keepsJournal))
+                    format: prepared.format, thinking: prepared.thinking, marks: prepared.marks,
+                    keepsJournal: request.keepsJournal))
             if !request.answered.isEmpty { resume(&choice, behind: request.answered[index]) }
             return choice
         }
@@ -65,6 +66,7 @@ extension EngineCore {
             reusesPrefix: request.reusesPrefix ?? (request.sampling.seed == nil),
             isGuessed: settings.speculation.covers(seeded: request.sampling.seed != nil),
             grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            thinking: prepared.thinking?.budget == nil ? nil : prepared.thinking,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
@@ -251,7 +253,7 @@ extension EngineCore {
         var parameters = state.sampling
         parameters.seed = state.seed &+ UInt64(choice)
         return LaneSampling(
-            parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs,
+            parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs, thinking: state.thinking,
             promptLength: Int32(state.prompt.count))
     }
 }
