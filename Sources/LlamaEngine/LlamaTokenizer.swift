@@ -29,6 +29,8 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
     }
 
     /// Tokens of a text inside of a sequence: control tokens count as such, and nothing is put in front.
+    ///
+    /// **Throws:** as `tokens(of:special:)`.
     package func tokens(ofMark text: String) throws(GenerationError) -> [Token] {
         try tokens(of: text, addsSpecial: false, parsesSpecial: true)
     }
