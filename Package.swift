@@ -89,7 +89,7 @@ let shells: [Target] = [
     shell(
         "Gateway",
         [
-            "Vocabulary", "Cluster", "Dialects", nio("NIOCore"), nio("NIOHTTP1"),
+            "Vocabulary", "Cluster", "Dialects", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOWebSocket"),
             .product(name: "Crypto", package: "swift-crypto"), .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
@@ -161,7 +161,7 @@ let shellTests: [Target] = [
         "GatewayTests",
         [
             "Gateway", "Cluster", "Dialects", "Vocabulary", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOHTTP1"),
-            nio("NIOPosix"), .product(name: "HTTPTypes", package: "swift-http-types"),
+            nio("NIOPosix"), nio("NIOWebSocket"), .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         ]),

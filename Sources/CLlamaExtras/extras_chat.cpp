@@ -157,6 +157,22 @@ const char * extras_chat_prompt_trigger(const extras_chat_prompt * prompt, size_
     return entry.is_token ? nullptr : entry.pattern.c_str();
 }
 
+const char * extras_chat_prompt_thinking_start(const extras_chat_prompt * prompt) {
+    return prompt->params.thinking_start_tag.c_str();
+}
+size_t extras_chat_prompt_thinking_end_count(const extras_chat_prompt * prompt) {
+    return prompt->params.thinking_end_tags.size();
+}
+const char * extras_chat_prompt_thinking_end(const extras_chat_prompt * prompt, size_t index) {
+    return prompt->params.thinking_end_tags.at(index).c_str();
+}
+size_t extras_chat_prompt_mark_count(const extras_chat_prompt * prompt) {
+    return prompt->params.preserved_tokens.size();
+}
+const char * extras_chat_prompt_mark(const extras_chat_prompt * prompt, size_t index) {
+    return prompt->params.preserved_tokens.at(index).c_str();
+}
+
 size_t extras_chat_prompt_stop_count(const extras_chat_prompt * prompt) {
     return prompt->params.additional_stops.size();
 }

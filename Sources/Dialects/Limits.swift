@@ -34,6 +34,12 @@ package enum Limits {
     package static let descriptionBytes = 64 << 10
     /// Longest JSON Schema. **Units:** bytes, written compactly.
     package static let schemaBytes = 256 << 10
+    /// Most comparisons when an answer is held against a schema; references may go in circles.
+    package static let schemaSteps = 100_000
+    /// Most schemas inside each other that an answer is held against.
+    package static let schemaDepth = 256
+    /// Most items of an array that are compared with each other.
+    package static let uniqueItems = 256
     /// Longest GBNF grammar. **Units:** bytes.
     package static let grammarBytes = 256 << 10
     /// Longest model name. **Units:** bytes.
@@ -64,6 +70,8 @@ package enum Limits {
     package static let anthropicNameBytes = 128
     /// Smallest budget of thinking, as Anthropic states it. **Units:** tokens.
     package static let thinkingBudgetTokens = 1024
+    /// Tokens of thinking an effort stands for, where the request names no budget; more effort is not bounded.
+    package static let reasoningBudgets = ["minimal": 512, "low": 2048, "medium": 8192]
     /// Longest duration written as text, `1h30m`. **Units:** bytes.
     package static let durationBytes = 64
     /// Highest temperature, as OpenAI states it.

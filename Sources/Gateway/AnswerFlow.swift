@@ -32,14 +32,18 @@ struct AnswerFlow: Sendable {
         var aggregate = aggregate
         var meter = UsageMeter()
         let id = decoded.request.id
-        let headers = headers(of: decoded)
+        var review = AnswerReview(decoded.request)
         let generation = await backend.generate(decoded.request)
         context.whenClientLeaves(generation.cancel)
         defer { context.whenClientLeaves(nil) }
         for await event in generation.events {
             meter.absorb(event)
             aggregate.absorb(event)
+            review?.absorb(event)
         }
+        let findings = review?.findings ?? []
+        if !findings.isEmpty { context.errors?.record(findings: findings.count, dialect, requestID: "\(id)") }
+        let headers = headers(of: decoded, findings: findings)
         context.charge(meter)
         switch aggregate.outcome() {
         case .complete(let body): return Response(json: body, headers: headers)
@@ -76,7 +80,7 @@ struct AnswerFlow: Sendable {
         return Response(
             status: .ok, headers: headers,
             body: ResponseBody { writer in
-                var pen = Pen(encoder: encoder, flow: self, context: context, id: id)
+                var pen = Pen(encoder: encoder, flow: self, context: context, request: decoded.request)
                 defer { context.charge(pen.meter) }
                 if let bytes = pen.write(held) { try await writer.write(bytes) }
                 if !isDecided {
@@ -98,13 +102,15 @@ struct AnswerFlow: Sendable {
         let context: GatewayContext
         let id: Vocabulary.RequestID
         var meter = UsageMeter()
+        private var review: AnswerReview?
         private var bytes: [UInt8] = []
 
-        init(encoder: any AnswerEncoder, flow: AnswerFlow, context: GatewayContext, id: Vocabulary.RequestID) {
+        init(encoder: any AnswerEncoder, flow: AnswerFlow, context: GatewayContext, request: GenerationRequest) {
+            review = AnswerReview(request)
             self.encoder = encoder
             self.flow = flow
             self.context = context
-            self.id = id
+            id = request.id
         }
 
         /// What the client sees of some events; nil for nothing.
@@ -117,6 +123,10 @@ struct AnswerFlow: Sendable {
                     context.errors?.record(report, flow.dialect, requestID: "\(id)")
                 }
                 encoder.encode(event, into: &bytes)
+                review?.absorb(event)
+                if case .finished = event, let findings = review?.findings, !findings.isEmpty {
+                    context.errors?.record(findings: findings.count, flow.dialect, requestID: "\(id)")
+                }
             }
             return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
         }
@@ -134,10 +144,10 @@ struct AnswerFlow: Sendable {
         return decoded
     }
 
-    private func headers(of decoded: DecodedRequest) -> HTTPFields {
+    private func headers(of decoded: DecodedRequest, findings: [String] = []) -> HTTPFields {
         var headers = HTTPFields()
         headers[.requestID] = "\(decoded.request.id)"
-        if let warnings = decoded.warningHeader { headers[.warnings] = warnings }
+        if let warnings = DecodedRequest.warningHeader(findings + decoded.warnings) { headers[.warnings] = warnings }
         return headers
     }
 

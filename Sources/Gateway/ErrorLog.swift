@@ -28,6 +28,14 @@ final class ErrorLog: Sendable {
             ])
     }
 
+    /// Takes note of an answer that broke the form its request demanded.
+    func record(findings: Int, _ dialect: ErrorDialect, requestID: String) {
+        counts.withLock { $0[Key(dialect: dialect.rawValue, code: "answer_off_schema"), default: 0] += 1 }
+        logger.warning(
+            "an answer does not have the form that was demanded",
+            metadata: ["findings": "\(findings)", "request.id": "\(requestID)"])
+    }
+
     /// Lines of `/metrics`.
     var prometheus: String {
         let rows = counts.withLock { $0.sorted { $0.key < $1.key } }

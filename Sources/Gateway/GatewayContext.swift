@@ -11,6 +11,8 @@ struct GatewayContext: RequestContext {
     var caller = Caller.stranger
     /// Where what it costs is charged.
     var gate: AccessGate?
+    /// How long a WebSocket may be open.
+    var socketLifetime = TimeAmount.seconds(0)
     /// Where its errors are counted.
     var errors: ErrorLog?
 
@@ -42,6 +44,18 @@ struct GatewayContext: RequestContext {
         let channel = channel
         channel.eventLoop.execute {
             (try? channel.pipeline.syncOperations.handler(type: SilenceWatch.self))?.sign = sign
+        }
+    }
+
+    /// Hands what the client sends to a session from the answer's head on, which MUST have the status 101.
+    func beginSocket(_ session: AsyncStream<SocketInput>.Continuation) {
+        let channel = channel
+        channel.eventLoop.execute {
+            guard let handler = try? channel.pipeline.syncOperations.handler(type: SocketSwitch.self) else {
+                session.finish()
+                return
+            }
+            handler.arm(session)
         }
     }
 

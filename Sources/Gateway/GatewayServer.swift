@@ -63,7 +63,9 @@ package struct GatewayServer: Sendable {
     private func router(_ room: WaitingRoom, _ background: BackgroundResponses?) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: CrossOriginMiddleware(policy: gate.policy))
-        router.add(middleware: ErrorShape(errors: errors, hasCluster: cluster != nil))
+        router.add(
+            middleware: ErrorShape(
+                errors: errors, hasCluster: cluster != nil, socketLifetime: connections.socketLifetime))
         router.add(middleware: AccessMiddleware(gate: gate))
         OpenAIRoutes(backend: backend, room: room, fingerprint: fingerprint).add(to: router)
         AnthropicRoutes(backend: backend, room: room).add(to: router)
@@ -83,7 +85,7 @@ package struct GatewayServer: Sendable {
         return HTTP1Channel.Configuration(
             additionalChannelHandlers: [
                 ConnectionGuard(limits: limits, count: count) { errors.record($0, .openAI, requestID: "") },
-                DisconnectWatch(), SilenceWatch(interval: limits.silence),
+                DisconnectWatch(), SilenceWatch(interval: limits.silence), SocketSwitch(limits: limits),
             ],
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headerFieldBytes, maxHeaderListSize: limits.headerBytes,
@@ -96,6 +98,8 @@ struct ErrorShape: RouterMiddleware {
     let errors: ErrorLog
     /// Whether there are routes of the cluster.
     let hasCluster: Bool
+    /// How long a WebSocket may be open.
+    let socketLifetime: TimeAmount
 
     func handle(
         _ request: Request, context: GatewayContext,
@@ -103,6 +107,7 @@ struct ErrorShape: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         context.errors = errors
+        context.socketLifetime = socketLifetime
         var response = try await shaped(request, context: context, next: next)
         // Every answer carries an identity a user can quote and an operator can find.
         if response.headers[.requestID] == nil { response.headers[.requestID] = context.id }

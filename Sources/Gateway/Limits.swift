@@ -11,6 +11,11 @@ package enum Limits {
     /// Longest body that `BareServer` repeats. **Units:** bytes.
     static let echoBytes = 64 << 10
 
+    /// Most messages of a WebSocket that wait while a response is made.
+    static let socketMessages = 16
+    /// Most bytes of responses a WebSocket remembers. **Units:** bytes.
+    static let socketMemoryBytes = 64 << 20
+
     // MARK: Keys
 
     /// Most keys of a node, those taken back included.

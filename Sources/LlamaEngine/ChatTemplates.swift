@@ -14,6 +14,12 @@ struct RenderedChat {
     var generationPrompt: String
     /// Format number, generation prompt and parser, separated by U+0000: what `AnswerParser` needs.
     var notation: String
+    /// What begins thinking; empty for a template without.
+    var thinkingStart: String
+    /// What ends it.
+    var thinkingEnds: [String]
+    /// Texts of tokens that the answer's parser has to see.
+    var marks: [String]
 }
 
 /// Owner of the model's compiled chat template.
@@ -73,6 +79,18 @@ struct RenderedChat {
         return unsafe read(made)
     }
 
+    private func thinkingEnds(_ prompt: OpaquePointer) -> [String] {
+        unsafe (0..<extras_chat_prompt_thinking_end_count(prompt)).map {
+            unsafe String(cString: extras_chat_prompt_thinking_end(prompt, $0))
+        }
+    }
+
+    private func marks(_ prompt: OpaquePointer) -> [String] {
+        unsafe (0..<extras_chat_prompt_mark_count(prompt)).map {
+            unsafe String(cString: extras_chat_prompt_mark(prompt, $0))
+        }
+    }
+
     private func stops(_ prompt: OpaquePointer) -> [String] {
         unsafe (0..<extras_chat_prompt_stop_count(prompt)).map {
             unsafe String(cString: extras_chat_prompt_stop(prompt, $0))
@@ -94,7 +112,9 @@ struct RenderedChat {
             grammar: String(cString: extras_chat_prompt_grammar(prompt)),
             isLazy: extras_chat_prompt_grammar_is_lazy(prompt), triggers: triggers,
             stop: unsafe stops(prompt), generationPrompt: parts[1],
-            notation: parts.joined(separator: "\0"))
+            notation: parts.joined(separator: "\0"),
+            thinkingStart: String(cString: extras_chat_prompt_thinking_start(prompt)),
+            thinkingEnds: unsafe thinkingEnds(prompt), marks: unsafe marks(prompt))
     }
 }
 

@@ -14,6 +14,7 @@ import Vocabulary
     private let stages: [SamplerStage]
     private let grammar: SamplerStage?
     private let vocabulary: OpaquePointer
+    private var meter: ThinkingMeter?
     /// Logits that only a bias changes before the largest is taken; nil when more samplers are at work.
     private let greedyBiases: [llama_logit_bias]?
     /// The tokens accepted so far, by position.
@@ -27,6 +28,7 @@ import Vocabulary
         self.sampling = sampling
         seed = sampling.parameters.seed ?? 0
         unsafe vocabulary = unsafe llama_model_get_vocab(model.handle)
+        meter = sampling.thinking.map { ThinkingMeter($0) }
         let biases = unsafe SamplerStage.biases(for: sampling.parameters, vocabulary: vocabulary)
         stages = unsafe SamplerStage.chain(
             for: sampling.parameters.withWindows(of: model.trainedContext), biases: biases, vocabulary: vocabulary)
@@ -50,6 +52,9 @@ import Vocabulary
         guard position == history.count else { return }
         history.append(token)
         for stage in stages { stage.accept(token) }
+        if meter != nil, position >= sampling.promptLength {
+            meter?.push(token, bytes: unsafe vocabulary.text(of: token))
+        }
         if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
     }
 
@@ -84,14 +89,17 @@ import Vocabulary
     func sample(
         _ logits: UnsafeMutableBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
     ) throws(EngineError) -> Token {
-        let token: Token
-        if let greedyBiases {
+        var token: Token
+        if let forced = meter?.forced {
+            token = forced
+        } else if let greedyBiases {
             token = unsafe Self.maximum(of: logits, greedyBiases)
         } else {
             let draw = SeededRandom.uniform(
                 seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
             token = try unsafe choose(UnsafeBufferPointer(logits), draw: draw, candidates: &candidates)
         }
+        if let meter, let end = meter.correction(of: token, bytes: unsafe vocabulary.text(of: token)) { token = end }
         accept(token, at: position)
         return token
     }

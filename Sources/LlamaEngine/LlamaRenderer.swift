@@ -36,11 +36,6 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
                 feature: "Generating text with '\(request.model)', a model that only makes embeddings,",
                 remedy: "ask it for embeddings, or another model for text")
         }
-        if let budget = request.reasoning.budget {
-            throw .invalidField(
-                name: "reasoning_budget_tokens", value: "\(budget)",
-                limit: "a budget for reasoning alone is not supported; leave it out and bound the whole answer")
-        }
         switch request.prompt {
         case .tokens(let tokens):
             if let bad = tokens.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabularySize }) {
@@ -126,11 +121,45 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         return PreparedPrompt(
             tokens: tokens, grammar: grammar, stop: rendered.stop,
             format: AnswerFormat(
-                notation: rendered.notation, parsesTools: !request.tools.isEmpty && request.toolChoice != .none))
+                notation: rendered.notation, parsesTools: !request.tools.isEmpty && request.toolChoice != .none),
+            thinking: try thinking(rendered, budget: request.reasoning.budget), marks: try marks(rendered))
     }
 }
 
 extension LlamaRenderer {
+    /// How the template's answers think; nil when they do not.
+    private func thinking(_ rendered: RenderedChat, budget: Int?) throws(GenerationError) -> LaneThinking? {
+        let ends = rendered.thinkingEnds.filter { !$0.isEmpty }
+        guard !rendered.thinkingStart.isEmpty, let end = ends.first else { return nil }
+        var closings: [[Token]] = []
+        for index in end.utf8.indices {
+            // The end of a text that begins inside of a character cannot be written; then all of it is.
+            let rest = String(end.utf8[index...]) ?? end
+            closings.append(try tokenizer.tokens(ofMark: rest))
+        }
+        var isOpen = false
+        var prompt = rendered.generationPrompt[...]
+        while let mark = prompt.firstRange(of: isOpen ? end : rendered.thinkingStart) {
+            isOpen.toggle()
+            prompt = prompt[mark.upperBound...]
+        }
+        return LaneThinking(
+            start: rendered.thinkingStart, ends: ends, closings: closings, isOpen: isOpen,
+            budget: budget.map { Int32(clamping: $0) })
+    }
+
+    /// The control tokens among the texts that the answer's parser has to see: other tokens spell themselves.
+    private func marks(_ rendered: RenderedChat) throws(GenerationError) -> [Token: [UInt8]] {
+        var marks: [Token: [UInt8]] = [:]
+        for text in rendered.marks + [rendered.thinkingStart] + rendered.thinkingEnds where !text.isEmpty {
+            let tokens = try tokenizer.tokens(ofMark: text)
+            if tokens.count == 1, tokenizer.bytes(of: tokens[0]).isEmpty, !tokenizer.endsGeneration(tokens[0]) {
+                marks[tokens[0]] = Array(text.utf8)
+            }
+        }
+        return marks
+    }
+
     /// How many of the prompt's last tokens are the template's generation prompt.
     ///
     /// Output grammars of templates begin with it. A tokenizer may put a space in front of a text's first token, so the

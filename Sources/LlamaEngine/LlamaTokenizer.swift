@@ -25,6 +25,19 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
     ///
     /// **Throws:** `invalidField` when the text is longer than `byteLimit`.
     package func tokens(of text: String, special: Bool) throws(GenerationError) -> [Token] {
+        try tokens(of: text, addsSpecial: special, parsesSpecial: special)
+    }
+
+    /// Tokens of a text inside of a sequence: control tokens count as such, and nothing is put in front.
+    ///
+    /// **Throws:** as `tokens(of:special:)`.
+    package func tokens(ofMark text: String) throws(GenerationError) -> [Token] {
+        try tokens(of: text, addsSpecial: false, parsesSpecial: true)
+    }
+
+    private func tokens(
+        of text: String, addsSpecial: Bool, parsesSpecial: Bool
+    ) throws(GenerationError) -> [Token] {
         let length = text.utf8.count
         guard length <= Self.byteLimit else {
             throw .invalidField(
@@ -33,7 +46,7 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
         // A token covers at least one byte, apart from BOS, EOS and a possible space prefix.
         var tokens = [Token](repeating: 0, count: length + 8)
         let count = unsafe llama_tokenize(
-            vocabulary, text, Int32(length), &tokens, Int32(tokens.count), special, special)
+            vocabulary, text, Int32(length), &tokens, Int32(tokens.count), addsSpecial, parsesSpecial)
         guard count >= 0 else {
             throw .invalidField(name: "prompt", value: "\(length) bytes", limit: "the tokenizer refused it")
         }
@@ -48,14 +61,8 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
     package func text(of token: Token) -> [UInt8] { bytes(of: token, special: true) }
 
     private func bytes(of token: Token, special: Bool) -> [UInt8] {
-        guard token >= 0, Int(token) < vocabularySize else { return [] }
-        var buffer = [CChar](repeating: 0, count: 64)
-        var count = unsafe llama_token_to_piece(vocabulary, token, &buffer, Int32(buffer.count), 0, special)
-        if count < 0 {
-            buffer = [CChar](repeating: 0, count: Int(-count))
-            count = unsafe llama_token_to_piece(vocabulary, token, &buffer, Int32(buffer.count), 0, special)
-        }
-        return buffer.prefix(max(0, Int(count))).map(UInt8.init(bitPattern:))
+        guard token >= 0, Int(token) < vocabularySize, let vocabulary = unsafe vocabulary else { return [] }
+        return unsafe vocabulary.text(of: token, special: special)
     }
 
     /// The first `count` tokens; the token a vocabulary closes every text with stays the last.
@@ -77,5 +84,18 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
     package func endsGeneration(_ token: Token) -> Bool {
         guard token >= 0, Int(token) < vocabularySize else { return false }
         return unsafe llama_vocab_is_eog(vocabulary, token)
+    }
+}
+
+extension OpaquePointer {
+    /// Bytes of a token's text in this vocabulary; the token MUST be in it.
+    func text(of token: Token, special: Bool = true) -> [UInt8] {
+        var buffer = [CChar](repeating: 0, count: 64)
+        var count = unsafe llama_token_to_piece(self, token, &buffer, Int32(buffer.count), 0, special)
+        if count < 0 {
+            buffer = [CChar](repeating: 0, count: Int(-count))
+            count = unsafe llama_token_to_piece(self, token, &buffer, Int32(buffer.count), 0, special)
+        }
+        return buffer.prefix(max(0, Int(count))).map(UInt8.init(bitPattern:))
     }
 }

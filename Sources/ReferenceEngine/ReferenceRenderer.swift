@@ -2,8 +2,11 @@ package import Serving
 package import Vocabulary
 
 /// A plain chat template: `role: text` per line. Answers may hold `<think>…</think>` first and
-/// `<call>name arguments</call>` anywhere.
+/// `<call>name arguments</call>` anywhere. A request that asks for thinking gets a prompt that ends with `<think>`.
 package struct ReferenceRenderer: PromptRenderer, Sendable {
+    /// Answers of this notation begin inside of thinking.
+    private static let openNotation = "reference, thinking"
+
     private let tokenizer = ReferenceTokenizer()
 
     /// Makes the renderer.
@@ -24,10 +27,13 @@ package struct ReferenceRenderer: PromptRenderer, Sendable {
         case .chat(let messages):
             var text = "<|start|>"
             for message in messages { text += "\(message.role.rawValue): \(message.text)\n" }
-            text += "assistant: "
+            let isOpen = request.reasoning.enabled == true
+            text += isOpen ? "assistant: <think>" : "assistant: "
             return PreparedPrompt(
                 tokens: try tokenizer.tokens(of: text, special: true),
-                format: AnswerFormat(notation: "reference", parsesTools: !request.tools.isEmpty))
+                format: AnswerFormat(
+                    notation: isOpen ? Self.openNotation : "reference", parsesTools: !request.tools.isEmpty),
+                thinking: thinking(request.reasoning, isOpen: isOpen))
         }
     }
 
@@ -37,10 +43,18 @@ package struct ReferenceRenderer: PromptRenderer, Sendable {
         return prepared
     }
 
+    private func thinking(_ reasoning: GenerationRequest.Reasoning, isOpen: Bool) -> LaneThinking {
+        let end = Array("</think>".utf8)
+        return LaneThinking(
+            start: "<think>", ends: ["</think>"],
+            closings: end.indices.map { end[$0...].map { Token($0) } }, isOpen: isOpen,
+            budget: reasoning.budget.map { Int32(clamping: $0) })
+    }
+
     /// Splits the answer text so far. `isPartial` keeps back what may still become a mark.
     package func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
         var parsed = ParsedAnswer()
-        var rest = Array(answer.utf8)[...]
+        var rest = Array(((format.notation == Self.openNotation ? "<think>" : "") + answer).utf8)[...]
         if let after = Self.after("<think>", in: rest) {
             let (inside, tail) = Self.upTo("</think>", in: after, isPartial: isPartial)
             parsed.reasoning = String(decoding: inside, as: UTF8.self)

@@ -8,6 +8,11 @@ enum ReferenceSampler {
         _ logits: [Float], row: StageRow, history: [Token], sampling: LaneSampling
     ) -> SampledToken {
         let parameters = sampling.parameters
+        var meter = sampling.thinking.map { ThinkingMeter($0) }
+        let tokenizer = ReferenceTokenizer()
+        for token in history.dropFirst(Int(sampling.promptLength)) {
+            meter?.push(token, bytes: tokenizer.bytes(of: token))
+        }
         var adjusted = logits
         for bias in parameters.logitBias where logits.indices.contains(Int(bias.token)) {
             adjusted[Int(bias.token)] += bias.bias
@@ -16,12 +21,14 @@ enum ReferenceSampler {
         if parameters.ignoreEndOfGeneration { adjusted[Int(ReferenceTokenizer.end)] = -.infinity }
         let best = indexOfLargest(adjusted)
         let answer = Int64(row.position) + 1 - Int64(sampling.promptLength)
-        let token =
+        let chosen =
             parameters.isGreedy
             ? best
             : draw(
                 adjusted, largest: adjusted[best], temperature: parameters.temperature,
                 uniform: SeededRandom.uniform(seed: parameters.seed ?? 0, position: UInt64(bitPattern: answer)))
+        let candidate = Token(chosen)
+        let token = Int(meter?.correction(of: candidate, bytes: tokenizer.bytes(of: candidate)) ?? candidate)
         let logprob = sampling.topLogprobs.map { logprobs(logits, chosen: token, count: $0) }
         return SampledToken(lane: row.lane, position: row.position + 1, token: Token(token), logprob: logprob)
     }

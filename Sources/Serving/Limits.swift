@@ -26,6 +26,10 @@ package enum Limits {
     package static let stopTextBytes = 1024
     /// Alternatives per token that can be reported.
     package static let alternatives = 20
+    /// Bytes of a text that begins or ends thinking.
+    package static let thinkingMarkBytes = 128
+    /// Texts that end thinking.
+    package static let thinkingEnds = 8
     /// Corrected logits per request.
     package static let logitBiases = 1024
     /// DRY sequence breakers per request.

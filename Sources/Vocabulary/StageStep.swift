@@ -41,6 +41,8 @@ package struct LaneSampling: Hashable, Sendable, Codable {
     package var grammar: LaneGrammar?
     /// Alternatives reported per token; nil reports no log-probabilities.
     package var topLogprobs: Int?
+    /// How the answer thinks, when the client bounds it.
+    package var thinking: LaneThinking?
     /// Number of prompt tokens: the answer's position 0 is the token sampled from row `promptLength - 1`.
     package var promptLength: Int32
     /// The lane's rows become one vector instead of a token; nil samples.
@@ -48,11 +50,13 @@ package struct LaneSampling: Hashable, Sendable, Codable {
 
     /// Makes the sampling state of a lane.
     package init(
-        parameters: SamplingParameters, grammar: LaneGrammar? = nil, topLogprobs: Int? = nil, promptLength: Int32
+        parameters: SamplingParameters, grammar: LaneGrammar? = nil, topLogprobs: Int? = nil,
+        thinking: LaneThinking? = nil, promptLength: Int32
     ) {
         self.parameters = parameters
         self.grammar = grammar
         self.topLogprobs = topLogprobs
+        self.thinking = thinking
         self.promptLength = promptLength
     }
 }

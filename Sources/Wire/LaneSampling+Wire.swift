@@ -36,6 +36,7 @@ extension FrameWriter {
         try putInteger(.ignoreEndOfGeneration, parameters.ignoreEndOfGeneration ? 1 : 0 as UInt8)
         if let grammar = sampling.grammar { try putGrammar(grammar) }
         if let pooling = sampling.pooling { try putInteger(.pooling, pooling.code) }
+        if let thinking = sampling.thinking { try putThinking(thinking) }
     }
 
     private mutating func putFieldHead(_ field: SamplingField, _ length: Int) throws(WireError) {
@@ -104,6 +105,27 @@ extension FrameWriter {
         }
     }
 
+    private mutating func putThinking(_ thinking: LaneThinking) throws(WireError) {
+        try bound(thinking.ends.count, "sampling.thinking.ends", limit: Limits.thinkingEnds)
+        try bound(thinking.closings.count, "sampling.thinking.closings", limit: Limits.thinkingMarkBytes)
+        let texts = [thinking.start] + thinking.ends
+        try putFieldHead(
+            .thinking,
+            9 + texts.reduce(0) { $0 + 2 + $1.utf8.count } + thinking.closings.reduce(0) { $0 + 2 + 4 * $1.count })
+        try put(thinking.budget ?? -1)
+        try put(UInt8(thinking.isOpen ? 1 : 0))
+        try put16(thinking.ends.count, "sampling.thinking.ends")
+        for text in texts {
+            try put16(text.utf8.count, "sampling.thinking.mark", limit: Limits.thinkingMarkBytes)
+            try putText(text)
+        }
+        try put16(thinking.closings.count, "sampling.thinking.closings")
+        for closing in thinking.closings {
+            try put16(closing.count, "sampling.thinking.closing", limit: Limits.thinkingMarkBytes)
+            for token in closing { try put(token) }
+        }
+    }
+
     private func bound(_ value: Int, _ field: String, limit: Int) throws(WireError) {
         guard value <= limit else { throw .limitExceeded(field: field, value: value, limit: limit) }
     }
@@ -113,7 +135,7 @@ extension ByteReader {
     /// The field list of an `open` operation, up to `end`.
     mutating func laneSampling(_ bytes: RawSpan, end: Int) throws(WireError) -> LaneSampling {
         var sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 0)
-        var seen: UInt32 = 0
+        var seen: UInt64 = 0
         while offset < end {
             let head = try u32(bytes, "sampling.field")
             let tag = UInt8(truncatingIfNeeded: head)
@@ -130,7 +152,7 @@ extension ByteReader {
                 try skip(length, "sampling.field")
                 continue
             }
-            let bit = UInt32(1) << UInt32(tag)
+            let bit = UInt64(1) << UInt64(tag)
             guard seen & bit == 0 else { throw .fieldCount(field: "sampling.\(field)", value: 2, expected: 1) }
             seen |= bit
             let fieldEnd = offset + length
@@ -143,7 +165,7 @@ extension ByteReader {
         guard offset == end else {
             throw .truncated(field: "sampling.field", offset: end, needed: offset - end, available: 0)
         }
-        for field in SamplingField.allCases where field.isRequired && seen & (1 << UInt32(field.rawValue)) == 0 {
+        for field in SamplingField.allCases where field.isRequired && seen & (1 << UInt64(field.rawValue)) == 0 {
             throw .fieldCount(field: "sampling.\(field)", value: 0, expected: 1)
         }
         return sampling
@@ -211,6 +233,8 @@ extension ByteReader {
                     field: "sampling.pooling", offset: offset - 1, value: Int(code), allowed: "1 … 3")
             }
             sampling.pooling = pooling
+        case .thinking:
+            sampling.thinking = try thinking(bytes)
         }
     }
 
@@ -221,6 +245,32 @@ extension ByteReader {
             throw .invalidValue(field: field, offset: offset - 1, value: Int(value), allowed: "0 or 1")
         }
         return value == 1
+    }
+
+    private mutating func thinking(_ bytes: RawSpan) throws(WireError) -> LaneThinking {
+        let budget = try i32(bytes, "sampling.thinking.budget")
+        guard budget >= -1 else {
+            throw .invalidValue(
+                field: "sampling.thinking.budget", offset: offset - 4, value: Int(budget), allowed: "-1 and above")
+        }
+        let isOpen = try flag(bytes, "sampling.thinking.isOpen")
+        let endCount = try shortCount(bytes, "sampling.thinking.ends", limit: Limits.thinkingEnds)
+        var texts: [String] = []
+        for _ in 0...endCount {
+            let length = try shortCount(bytes, "sampling.thinking.mark", limit: Limits.thinkingMarkBytes)
+            texts.append(try text(bytes, count: length, "sampling.thinking.mark"))
+        }
+        let closingCount = try shortCount(bytes, "sampling.thinking.closings", limit: Limits.thinkingMarkBytes)
+        var closings: [[Token]] = []
+        for _ in 0..<closingCount {
+            let count = try shortCount(bytes, "sampling.thinking.closing", limit: Limits.thinkingMarkBytes)
+            var closing: [Token] = []
+            for _ in 0..<count { closing.append(try i32(bytes, "sampling.thinking.token")) }
+            closings.append(closing)
+        }
+        return LaneThinking(
+            start: texts[0], ends: Array(texts.dropFirst()), closings: closings, isOpen: isOpen,
+            budget: budget < 0 ? nil : budget)
     }
 
     private mutating func breakers(_ bytes: RawSpan) throws(WireError) -> [String] {

@@ -24,6 +24,10 @@ package enum Limits {
     package static let patternBytes = 64 << 10
     /// Most triggers of a lazy grammar.
     package static let triggers = 1024
+    /// Longest text that begins or ends thinking, and most tokens that write one. **Units:** UTF-8 bytes.
+    package static let thinkingMarkBytes = 128
+    /// Most texts that end thinking.
+    package static let thinkingEnds = 8
     /// Most corrected logits of a request.
     package static let logitBiases = 262_144
     /// Most DRY breakers of a request.

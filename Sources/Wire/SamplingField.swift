@@ -35,6 +35,7 @@ package enum SamplingField: UInt8, CaseIterable {
     case grammarTriggers = 29
     case grammarPromptTail = 30
     case pooling = 31
+    case thinking = 32
 
     /// First tag a receiver may pass over without knowing it.
     package static let firstOptionalTag: UInt8 = 0x80
@@ -42,7 +43,7 @@ package enum SamplingField: UInt8, CaseIterable {
     /// Whether every `open` carries the field; the others are absent for nil.
     package var isRequired: Bool {
         switch self {
-        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail, .pooling: false
+        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail, .pooling, .thinking: false
         default: true
         }
     }

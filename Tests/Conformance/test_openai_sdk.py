@@ -314,14 +314,28 @@ def test_reasoning_can_be_switched_off(client, fields):
     assert answer.choices[0].message.content
 
 
-def test_a_reasoning_budget_is_kept_or_refused(client):
-    """A field may not be without effect and without a word."""
-    try:
-        answer = ask(client, WORD_PROBLEM, extra_body={"reasoning_budget_tokens": 0})
-    except openai.BadRequestError as error:
-        assert error.param == "reasoning_budget_tokens"
-    else:
-        assert answer.usage.completion_tokens_details.reasoning_tokens <= 1
+@pytest.mark.parametrize("budget", [0, 1, 5, 12])
+def test_a_reasoning_budget_is_kept_exactly(client, budget):
+    """The thinking of the unbounded answer, cut off; what follows is an answer, in one piece and in a stream. So small a
+    model may go on aloud where it was cut off: what it says then is its own."""
+    whole = ask(client, WORD_PROBLEM)
+    assert whole.usage.completion_tokens_details.reasoning_tokens > 12
+    fields = {"extra_body": {"reasoning_budget_tokens": budget}}
+    answer = ask(client, WORD_PROBLEM, **fields)
+    message = answer.choices[0].message
+    assert answer.usage.completion_tokens_details.reasoning_tokens == budget
+    reasoning = getattr(message, "reasoning_content", None) or ""
+    assert whole.choices[0].message.reasoning_content.startswith(reasoning)
+    assert message.content
+    streamed = stream(client, WORD_PROBLEM, **fields)
+    assert (streamed.texts[0], streamed.reasonings[0] or "") == (message.content, reasoning)
+
+
+def test_a_budget_that_is_enough_changes_nothing(client):
+    whole, bounded = (
+        ask(client, WORD_PROBLEM, **fields) for fields in ({}, {"extra_body": {"reasoning_budget_tokens": 500}}))
+    assert whole.choices[0].message == bounded.choices[0].message
+    assert whole.usage.completion_tokens_details == bounded.usage.completion_tokens_details
 
 
 # Tools
@@ -388,6 +402,60 @@ def test_a_tool_call_can_be_demanded(client, question, tool_choice):
     if question == WEATHER:
         assert not choice.message.content
         check_weather_call(call.function.name, call.function.arguments)
+
+
+VERDICT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "verdict": {"type": "string", "enum": ["yes", "no"]},
+        "score": {"type": "integer", "minimum": 0, "maximum": 9},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 8}, "minItems": 1, "maxItems": 2},
+    },
+    "required": ["verdict", "score", "tags"],
+    "additionalProperties": False,
+}
+
+
+def judge(schema, strict=True):
+    return {"type": "function", "function": {
+        "name": "judge", "description": "Judge what was said", "parameters": schema, "strict": strict}}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_strict_tool_gets_what_its_schema_says(client, seed, streams):
+    fields = dict(
+        tools=[judge(VERDICT_SCHEMA)], tool_choice="required", parallel_tool_calls=False, temperature=1, seed=seed,
+        max_tokens=300)
+    if streams:
+        [call] = stream(client, "Hello", **fields).calls[0]
+        arguments = json.loads(call["arguments"])
+    else:
+        [call] = ask(client, "Hello", **fields).choices[0].message.tool_calls
+        arguments = json.loads(call.function.arguments)
+    assert set(arguments) == {"verdict", "score", "tags"}
+    assert arguments["verdict"] in ["yes", "no"] and arguments["score"] in range(10)
+    assert 1 <= len(arguments["tags"]) <= 2 and all(len(tag) <= 8 for tag in arguments["tags"])
+
+
+@pytest.mark.parametrize(
+    "schema, keyword", [
+        ({"type": "number", "minimum": 1}, "minimum"), ({"type": "array", "items": {}, "uniqueItems": True}, "uniqueItems"),
+        ({"type": "string", "format": "email"}, "format"), ({"not": {"type": "string"}}, "not"),
+    ], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_strict_schema_beyond_the_grammar_is_refused_by_name(client, schema, keyword):
+    whole = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client, "Hello", tools=[judge(whole)])
+    assert caught.value.param == f"tools[0].function.parameters.properties.a.{keyword}"
+    response_format = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": whole}}
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client, "Hello", response_format=response_format)
+    assert caught.value.param == f"response_format.json_schema.schema.properties.a.{keyword}"
+    answer = client.chat.completions.with_raw_response.create(
+        model=MODEL_NAME, messages=[{"role": "user", "content": "Hello"}], tools=[judge(whole, strict=False)],
+        temperature=0)
+    assert keyword in answer.headers["warnings"] and answer.status_code == 200
 
 
 # Forms

@@ -108,6 +108,15 @@ import Vocabulary
         let high = try decodeChat(#""reasoning_effort":"high""#).request
         #expect(high.reasoning.enabled == true)
         #expect(high.templateArguments == [TemplateArgument(name: "reasoning_effort", value: "\"high\"")])
+        #expect(high.reasoning.budget == nil)
+        for (effort, budget) in [("minimal", 512), ("low", 2048), ("medium", 8192)] {
+            #expect(try decodeChat(#""reasoning_effort":"\#(effort)""#).request.reasoning.budget == budget)
+            // A budget of the client's own wins, also when it says that there is none.
+            for (own, kept) in [("7", 7), ("-1", nil)] as [(String, Int?)] {
+                let both = #""reasoning_budget_tokens":\#(own),"reasoning_effort":"\#(effort)""#
+                #expect(try decodeChat(both).request.reasoning.budget == kept)
+            }
+        }
         let none = try decodeChat(#""reasoning_effort":"none""#).request
         #expect(none.reasoning.enabled == false)
         #expect(none.templateArguments.isEmpty)

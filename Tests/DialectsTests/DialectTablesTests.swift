@@ -45,7 +45,7 @@ import Vocabulary
         let text = try String(contentsOf: Self.document, encoding: .utf8)
         let parts = text.components(separatedBy: Self.marker)
         try #require(parts.count == 2, "the document has the line that starts the tables once")
-        let expected = RouteFields.all.map(Self.section).joined() + Self.errors
+        let expected = (RouteFields.all + RouteFields.messages).map(Self.section).joined() + Self.errors
         if ProcessInfo.processInfo.environment["REWRITE_DOCS"] != nil {
             try Data((parts[0] + Self.marker + expected).utf8).write(to: Self.document)
             return
@@ -59,7 +59,7 @@ import Vocabulary
     }
 
     @Test func `no route names a field twice or without a reason`() {
-        for route in RouteFields.all {
+        for route in RouteFields.all + RouteFields.messages {
             let names = route.fields.map(\.name)
             #expect(Set(names).count == names.count, "\(route.route)")
             for field in route.fields where field.disposition == .refused || field.disposition == .noted {
@@ -93,6 +93,24 @@ import Vocabulary
                 "'nonesuch' is not a known parameter and has no effect."
             ])
         #expect(try warnings(route, start + "}") == [])
+    }
+
+    @Test func `what stands beside a request in a message is taken out of it or refused`() throws {
+        let start = #"{"type":"response.create","model":"m","input":"hi","unknown":[1, 2]"#
+        for field in Responses.SocketMessage.fields where field.name != "type" {
+            let values = ["background": "false", "event_id": #""e""#, "generate": "false", "stream": "false"]
+            let refused = field.name == "background" ? "true" : #""x""#
+            if field.disposition == .refused {
+                #expect {
+                    try Responses.SocketMessage.decode(bytes(start + #","\#(field.name)":\#(refused)}"#))
+                } throws: { ($0 as? DialectError)?.field == field.name }
+            }
+            guard let value = values[field.name] else { continue }
+            let message = try Responses.SocketMessage.decode(bytes(start + #","\#(field.name)":\#(value)}"#))
+            #expect(
+                text(message.body) == #"{"model":"m","input":"hi","unknown":[1,2],"stream":true}"#, "\(field.name)")
+            #expect(message.generates == (field.name != "generate"))
+        }
     }
 
     private func decodeError(_ route: String, _ body: String) -> DialectError? {

@@ -63,6 +63,8 @@ import Vocabulary
         (.keysUnreadable, 503, "keys_unreadable", "service_unavailable_error"),
         (.headTooLarge(bytes: 9, fields: 3), 431, "headers_too_large", "invalid_request_error"),
         (.malformedHead, 400, "malformed_request", "invalid_request_error"),
+        (.badHandshake, 426, "websocket_handshake_failed", "invalid_request_error"),
+        (.socketExpired(minutes: 60), 400, "websocket_connection_limit_reached", "invalid_request_error"),
         (.tooManyConnections(limit: 4), 503, "too_many_connections", "service_unavailable_error"),
         (.unknownRoute(method: "GET", path: "/x"), 404, "unknown_url", "invalid_request_error"),
         (.methodNotAllowed(method: "PUT", allowed: ["GET"]), 405, "method_not_allowed", "invalid_request_error"),

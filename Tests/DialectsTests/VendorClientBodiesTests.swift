@@ -29,7 +29,7 @@ import Vocabulary
         #expect(messages(request)[0].text == "You are an agent.")
         #expect(messages(request)[2].reasoning == "I read.")
         #expect(request.reasoning.enabled == true && request.maxOutputTokens == 32000)
-        #expect(message.decoded.warnings.count == 3)
+        #expect(message.decoded.warnings.count == 2)
     }
 
     @Test func `LangChain's ChatAnthropic with a forced tool`() throws {

@@ -108,6 +108,8 @@ final class RawConnection: Sendable {
     /// Sends bytes as they are.
     func send(_ text: String) { channel.writeAndFlush(ByteBuffer(string: text), promise: nil) }
 
+    func send(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
+
     /// Everything the server sends until it closes the connection.
     func answer() async throws -> HTTPAnswer {
         var bytes: [UInt8] = []

@@ -25,9 +25,9 @@ import Wire
         // Changing any stored property must change the bytes, so a parameter added to the vocabulary is not forgotten.
         let plain = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
         #expect(Mirror(reflecting: plain.parameters).children.count == 25)
-        #expect(Mirror(reflecting: plain).children.count == 5)
+        #expect(Mirror(reflecting: plain).children.count == 6)
         #expect(Mirror(reflecting: LaneGrammar(text: "")).children.count == 3)
-        #expect(SamplingField.allCases.count == 25 + 2 + 3 + 1)
+        #expect(SamplingField.allCases.count == 25 + 2 + 3 + 2)
     }
 
     @Test func `a lane that becomes a vector says how, and nothing but the known ways`() throws {
@@ -184,6 +184,12 @@ import Wire
             sampling.grammar = LaneGrammar(text: "root ::= [a-z]+ \"ü\"")
             let triggers: [LaneGrammar.Trigger] = [.pattern("^<tool>"), .token(integer()), .pattern("")]
             if random.below(3) > 0 { sampling.grammar?.triggers = Array(triggers.prefix(random.below(4))) }
+        }
+        if random.below(2) == 0 {
+            sampling.thinking = LaneThinking(
+                start: "<thïnk>", ends: Array(["</think>", "", "<call>"].prefix(random.below(4))),
+                closings: (0..<random.below(4)).map { (0..<$0).map { _ in integer() } },
+                isOpen: random.below(2) == 0, budget: random.below(2) == 0 ? nil : Int32(random.below(1 << 20)))
         }
         return sampling
     }

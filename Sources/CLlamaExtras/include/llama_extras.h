@@ -53,6 +53,12 @@ bool         extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * promp
 size_t       extras_chat_prompt_trigger_count(const extras_chat_prompt * prompt);
 // Regular expression of trigger `index`, or NULL when the trigger is the single token in `token`.
 const char * extras_chat_prompt_trigger(const extras_chat_prompt * prompt, size_t index, llama_token * token);
+const char * extras_chat_prompt_thinking_start(const extras_chat_prompt * prompt);  // "" when it cannot think
+size_t       extras_chat_prompt_thinking_end_count(const extras_chat_prompt * prompt);
+const char * extras_chat_prompt_thinking_end(const extras_chat_prompt * prompt, size_t index);
+// Texts of the tokens whose spelling the answer parser has to see, control tokens among them.
+size_t       extras_chat_prompt_mark_count(const extras_chat_prompt * prompt);
+const char * extras_chat_prompt_mark(const extras_chat_prompt * prompt, size_t index);
 size_t       extras_chat_prompt_stop_count(const extras_chat_prompt * prompt);
 const char * extras_chat_prompt_stop(const extras_chat_prompt * prompt, size_t index);
 int32_t      extras_chat_prompt_format(const extras_chat_prompt * prompt);

@@ -103,6 +103,7 @@ extension Anthropic {
             if let budget, let limit = base.outputLimits.first?.value, budget.value >= limit {
                 throw .conflict(field: budget.field, reason: "it must be less than 'max_tokens' (\(limit))")
             }
+            base.request.reasoning.budget = budget?.value
             // Anthropic answers without thinking unless it is asked for.
             if base.thinking.isEmpty { base.thinking = [.init(field: "thinking", value: false)] }
             if let effort {

@@ -30,8 +30,6 @@ extension Anthropic {
             if type == "enabled" {
                 guard let budget = thinking.budget else { throw .missingField(field.name + ".budget_tokens") }
                 draft.budget = budget
-                draft.warnings.add(
-                    "'\(budget.field)' is a target only: 'max_tokens' bounds thinking and answer together.")
             }
             draft.base.thinking = [.init(field: field.name, value: type != "disabled")]
             draft.omitsThinking = thinking.isOmitted
@@ -53,6 +51,8 @@ extension Anthropic {
             warnings = config.warnings
             _ = try field.required("type")
             guard let format = config.format else { throw .missingField(field.name + ".schema") }
+            // Anthropic's structured outputs are always strict.
+            try field.member("schema")?.checkSchema(strict: true, warnings: &warnings)
             return .init(field: field.name, value: format.value)
         }
 
@@ -63,7 +63,9 @@ extension Anthropic {
                     (draft, field) throws(DialectError) in
                     draft.type = try field.word(["enabled", "adaptive", "disabled"])
                 },
-                Rule("budget_tokens", .noted, "at least 1024, less than max_tokens; a target as with Anthropic") {
+                Rule(
+                    "budget_tokens", .honoured, "at least 1024, less than max_tokens; thinking ends when it is used up"
+                ) {
                     (draft, field) throws(DialectError) in
                     let range = Int64(Limits.thinkingBudgetTokens)...Int64(Int32.max)
                     draft.budget = .init(field: field.name, value: Int(try field.integer(in: range)))

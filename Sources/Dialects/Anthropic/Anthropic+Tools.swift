@@ -31,6 +31,7 @@ extension Anthropic {
                 warnings = draft.warnings
                 guard let name = draft.name else { throw .missingField(element.name + ".name") }
                 guard let schema = draft.schema else { throw .missingField(element.name + ".input_schema") }
+                try element.member("input_schema")?.checkSchema(strict: draft.isStrict, warnings: &warnings)
                 guard names.insert(name).inserted else {
                     throw .invalidValue(
                         field: element.name + ".name", value: "'\(name)'", expected: "a name used once")
@@ -78,7 +79,9 @@ extension Anthropic {
                     try field.requireObject()
                     draft.schema = try field.schema()
                 },
-                Rule("strict", .honoured, "") { (draft, field) throws(DialectError) in
+                Rule(
+                    "strict", .honoured, "the grammar keeps calls to the schema; parts of it that it cannot are refused"
+                ) { (draft, field) throws(DialectError) in
                     draft.isStrict = try field.bool()
                 },
                 MessageDraft.cacheControl(),

@@ -77,6 +77,10 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case headersTooLarge = "headers_too_large"
     /// The head is no HTTP.
     case malformedRequest = "malformed_request"
+    /// The request for a WebSocket is none.
+    case badHandshake = "websocket_handshake_failed"
+    /// A WebSocket was open for as long as one may be.
+    case socketExpired = "websocket_connection_limit_reached"
     /// All connections are in use.
     case tooManyConnections = "too_many_connections"
     /// The request did not arrive in time.
@@ -170,6 +174,8 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .unsupportedMediaType: Row(415, .invalidRequest, .debug)
         case .headersTooLarge: Row(431, .invalidRequest, .info)
         case .malformedRequest: Row(400, .invalidRequest, .info)
+        case .badHandshake: Row(426, .invalidRequest, .info)
+        case .socketExpired: Row(400, .invalidRequest, .debug)
         case .tooManyConnections: Row(503, .unavailable, .warning, .after(1))
         case .requestTimeout: Row(408, .timeout, .info)
         case .rateLimitExceeded: Row(429, .rateLimit, .info, .stated)

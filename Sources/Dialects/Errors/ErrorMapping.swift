@@ -61,6 +61,8 @@ extension ErrorReport {
         case .bodyTooLarge: entry = .requestTooLarge
         case .headTooLarge: entry = .headersTooLarge
         case .malformedHead: entry = .malformedRequest
+        case .badHandshake: entry = .badHandshake
+        case .socketExpired: entry = .socketExpired
         case .tooManyConnections: entry = .tooManyConnections
         case .requestTimeout: entry = .requestTimeout
         case .rateLimited(_, let wait): (entry, seconds) = (.rateLimitExceeded, wait)

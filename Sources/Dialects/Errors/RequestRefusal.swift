@@ -24,6 +24,10 @@ package enum RequestRefusal: Error, Hashable, Sendable, CustomStringConvertible 
     case headTooLarge(bytes: Int, fields: Int)
     /// The head of the request is no HTTP.
     case malformedHead
+    /// A request for a WebSocket has not the version or key it needs.
+    case badHandshake
+    /// A WebSocket has been open for as long as one may be.
+    case socketExpired(minutes: Int)
     /// There are too many connections.
     case tooManyConnections(limit: Int)
     /// The client did not send its request in time.
@@ -59,6 +63,10 @@ package enum RequestRefusal: Error, Hashable, Sendable, CustomStringConvertible 
         case .headTooLarge(let bytes, let fields):
             "The request's head is longer than \(bytes) bytes or has more than \(fields) fields; send fewer headers."
         case .malformedHead: "The request is not HTTP/1.1; send a request line, headers and an empty line."
+        case .badHandshake:
+            "The request for a WebSocket is not one of version 13 with a key of 16 bytes; use a WebSocket client."
+        case .socketExpired(let minutes):
+            "The WebSocket has been open for its \(minutes) minutes; open another one to continue."
         case .tooManyConnections(let limit):
             "All \(limit) connections are in use; close idle ones or try again in a moment."
         case .requestTimeout(let seconds): "The request was not received within \(seconds) s."

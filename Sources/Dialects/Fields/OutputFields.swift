@@ -74,6 +74,7 @@ enum OutputFields {
         FieldRule("json_schema", .mapped, "llama.cpp's short form of response_format") {
             (draft, field) throws(DialectError) in
             draft.formats.append(.init(field: field.name, value: .jsonSchema(try field.schema())))
+            try field.checkSchema(strict: false, warnings: &draft.warnings)
         },
         .refused("guided_json", "use response_format with a json_schema"),
         .refused("guided_regex", "use grammar"),

@@ -30,6 +30,8 @@ struct RequestDraft: Sendable {
     /// Every statement on whether to think.
     var thinking: [Named<Bool>] = []
     var reasoningEffort: String?
+    /// Whether the request says itself how long to think, be it without a bound.
+    var hasBudget = false
     /// Completions: candidates to generate.
     var bestOf: Int?
     /// What only the Responses dialect asks for.
@@ -123,6 +125,9 @@ struct RequestDraft: Sendable {
             throw .conflict(field: other.field, reason: "it contradicts '\(first.field)'; send only one of them")
         }
         request.reasoning.enabled = first.value
+        if let reasoningEffort, first.value, request.reasoning.budget == nil, !hasBudget {
+            request.reasoning.budget = Limits.reasoningBudgets[reasoningEffort]
+        }
         let isGiven = request.templateArguments.contains { $0.name == "reasoning_effort" }
         if let reasoningEffort, first.value, !isGiven {
             let value = "\"\(reasoningEffort)\""

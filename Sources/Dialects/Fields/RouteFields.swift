@@ -6,6 +6,11 @@ package struct RouteFields: Sendable {
     /// The rows.
     package let fields: [FieldDescription]
 
+    /// Messages of connections: the members beside those of a route's body.
+    package static var messages: [RouteFields] {
+        [RouteFields(route: "response.create over GET /v1/responses", fields: Responses.SocketMessage.fields)]
+    }
+
     /// Every route with a request body, in the document's order. A dialect adds its routes here.
     package static var all: [RouteFields] {
         [

@@ -103,6 +103,7 @@ extension Ollama.AnswerDraft {
             (draft, field) throws(DialectError) in
             guard let word = field.node.string else {
                 draft.base.formats.append(.init(field: field.name, value: .jsonSchema(try field.schema())))
+                try field.checkSchema(strict: false, warnings: &draft.warnings)
                 return
             }
             guard word.isEmpty || word == "json" else {

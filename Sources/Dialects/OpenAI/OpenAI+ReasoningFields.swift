@@ -4,7 +4,9 @@ extension OpenAI {
     /// Whether and how long the model thinks, and the chat template's own variables.
     enum ReasoningFields {
         static let rules: [FieldRule] = [
-            FieldRule("reasoning_effort", .mapped, "none: no thinking; others: thinking, and a template variable") {
+            FieldRule(
+                "reasoning_effort", .mapped, "none: no thinking; others: thinking, a template variable, and a budget"
+            ) {
                 (draft, field) throws(DialectError) in
                 let effort = try field.word(["none", "minimal", "low", "medium", "high", "xhigh", "max"])
                 draft.thinking.append(.init(field: field.name, value: effort != "none"))
@@ -35,6 +37,7 @@ extension OpenAI {
             FieldRule(name, disposition, "-1 … 2147483647; -1 is no bound") { (draft, field) throws(DialectError) in
                 let budget = try field.integer(in: -1...Int64(Int32.max))
                 draft.request.reasoning.budget = budget < 0 ? nil : Int(budget)
+                draft.hasBudget = true
             }
         }
 

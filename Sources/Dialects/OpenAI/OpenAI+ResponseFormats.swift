@@ -16,6 +16,7 @@ extension OpenAI {
                 known.append("schema")
                 if let schema = field.member("schema") {
                     format = .jsonSchema(try schema.schema())
+                    try schema.checkSchema(strict: false, warnings: &warnings)
                 } else {
                     format = .jsonObject
                 }
@@ -42,6 +43,8 @@ extension OpenAI {
                 default: warnings.addUnknown(member.name)
                 }
             }
+            let isStrict = try field.member("strict")?.bool() ?? false
+            try field.member("schema")?.checkSchema(strict: isStrict, warnings: &warnings)
             if field.member("name") == nil {
                 warnings.add("'response_format.json_schema.name' is missing; OpenAI demands it.")
             }

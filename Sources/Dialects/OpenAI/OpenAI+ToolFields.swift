@@ -53,6 +53,7 @@ extension OpenAI {
                 default: warnings.addUnknown("tools[].function.\(key)")
                 }
             }
+            try function.member("parameters")?.checkSchema(strict: tool.strict, warnings: &warnings)
             warnings.addUnknown(in: field.node, besides: ["type", "function"], place: "tools[]")
             return tool
         }

@@ -87,6 +87,11 @@ extension APIRoute {
             }, answers: [answer("Response", stream: events)],
             errors: answering + chain + [.tooManyInBackground, .storageFull]),
         APIRoute(
+            "GET", "/v1/responses", .openAI,
+            "A WebSocket: 'response.create' messages with the fields of POST, one response after the other.",
+            answers: [Answer(status: 101, content: [], note: "The WebSocket is open; each event is a text message.")],
+            errors: [.badHandshake]),
+        APIRoute(
             "POST", "/v1/responses/compact", .openAI, "Puts a conversation into few words.",
             body: Body(example: #"{"model":"skein-tiny","input":"Hello"}"#) { body throws(DialectError) in
                 _ = try Responses.Compaction.decode(body, id: RequestID(0))

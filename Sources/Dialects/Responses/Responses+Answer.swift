@@ -249,7 +249,8 @@ extension Responses {
             _ completion: Vocabulary.Completion, at now: Int64, into events: inout [StreamEvent]
         ) {
             start(into: &events)
-            let isCut = completion.finishReason(of: 0) == .length
+            // Of a request that only warms up nothing is missing.
+            let isCut = !resource.request.isWarmUp && completion.finishReason(of: 0) == .length
             // A complete answer has something to show, be it an empty text.
             if items.isEmpty, !isCut { open(.message, into: &events) }
             if let last = items.last, last.isOpen {
@@ -329,25 +330,7 @@ extension Responses {
         }
 
         private mutating func emitError(_ report: ErrorReport, into events: inout [StreamEvent]) {
-            emit("error", into: &events) { _, writer in
-                writer.key("code")
-                writer.string(report.code)
-                writer.key("message")
-                writer.string(report.message)
-                writer.key("param")
-                writer.string(orNull: report.param)
-                writer.key("error")
-                writer.beginObject()
-                writer.key("type")
-                writer.string(OpenAI.errorType(report.kind))
-                writer.key("code")
-                writer.string(report.code)
-                writer.key("message")
-                writer.string(report.message)
-                writer.key("param")
-                writer.string(orNull: report.param)
-                writer.endObject()
-            }
+            emit("error", into: &events) { _, writer in writeError(report, to: &writer) }
         }
     }
 }

@@ -237,6 +237,7 @@ extension Responses.Fields {
         let schema = try field.required("schema")
         try schema.requireObject()
         let strict = try field.member("strict")?.bool()
+        try schema.checkSchema(strict: strict ?? false, warnings: &warnings)
         if strict == false {
             warnings.add("'\(field.name).strict' has no effect: the schema is always enforced.")
         }
@@ -283,7 +284,9 @@ extension Responses.Fields {
     /// The rows of the documentation for what stands inside other fields.
     static let nested: [FieldDescription] = [
         .init(name: "reasoning.context", disposition: .noted, note: "the chat template decides what it keeps"),
-        .init(name: "reasoning.effort", disposition: .mapped, note: "none: no thinking; others: a template variable"),
+        .init(
+            name: "reasoning.effort", disposition: .mapped,
+            note: "none: no thinking; others: a template variable and a budget"),
         .init(name: "reasoning.generate_summary", disposition: .noted, note: "the old name of reasoning.summary"),
         .init(name: "reasoning.mode", disposition: .refused, note: "only standard"),
         .init(name: "reasoning.summary", disposition: .noted, note: "reasoning comes whole, as reasoning_text"),

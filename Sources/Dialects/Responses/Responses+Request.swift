@@ -15,6 +15,8 @@ extension Responses {
         /// Whether the response is to be kept; false when the node keeps none.
         package var isStored: Bool
         let settings: Settings
+        /// Whether nothing is to be generated.
+        private(set) var isWarmUp = false
         private(set) var input: [Item]
 
         /// Reads a request body.
@@ -37,6 +39,12 @@ extension Responses {
 
         /// Every field and what becomes of it, by name; fields inside others after them.
         package static var fields: [FieldDescription] { Fields.table.descriptions + Fields.nested }
+
+        /// Asks for no answer: the input is taken note of, to be continued.
+        package mutating func generateNothing() {
+            generation.maxOutputTokens = 0
+            isWarmUp = true
+        }
 
         /// The response it continues.
         package var previousID: String? { settings.previousID }

@@ -59,6 +59,8 @@ extension Responses {
                 default: warnings.addUnknown("tools[].\(key)")
                 }
             }
+            let isStrict = try field.member("strict")?.bool() ?? false
+            try field.member("parameters")?.checkSchema(strict: isStrict, warnings: &warnings)
             tool.summary = description ?? ""
             tool.parameters = parameters ?? tool.parameters
             writer.beginObject()

@@ -11,15 +11,20 @@ struct AccessMiddleware: RouterMiddleware {
         _ request: Request, context: GatewayContext,
         next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
-        let facts = AccessFacts(
-            method: request.method.rawValue, path: request.uri.path, authority: request.head.authority,
-            origin: request.headers[.origin], digest: Self.secret(request.headers).map(KeySecret.digest))
+        let facts = Self.facts(of: request)
         var context = context
         context.caller = try gate.caller(facts) { error in
             context.logger.error("keys cannot be read", metadata: ["error": "\(error)"])
         }
         context.gate = gate
         return try await next(request, context)
+    }
+
+    /// What of a request decides about access.
+    static func facts(of request: Request) -> AccessFacts {
+        AccessFacts(
+            method: request.method.rawValue, path: request.uri.path, authority: request.head.authority,
+            origin: request.headers[.origin], digest: secret(request.headers).map(KeySecret.digest))
     }
 
     /// The key of a request: OpenAI's and Ollama's clients send it as `Authorization: Bearer`, Anthropic's as

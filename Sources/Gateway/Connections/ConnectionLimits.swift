@@ -14,6 +14,8 @@ package struct ConnectionLimits: Sendable {
     package var idle: TimeAmount
     /// Silence of a stream after which a sign of life is sent.
     package var silence: TimeAmount
+    /// From the opening of a WebSocket until it has to be opened anew.
+    package var socketLifetime: TimeAmount
     /// Wait for the first piece of an answer after which its stream is opened all the same, so that signs of life can
     /// be sent.
     package var patience: TimeAmount
@@ -32,6 +34,7 @@ package struct ConnectionLimits: Sendable {
         body = .seconds(60)
         idle = .seconds(75)
         silence = .seconds(15)
+        socketLifetime = .minutes(60)
         patience = .seconds(10)
         headerFieldBytes = 16 << 10
         headerBytes = 64 << 10

@@ -18,17 +18,23 @@ struct ResponseShelf: Sendable {
     ///
     /// **Throws:** `StateError.previousNotFound`, `previousRunning`, `chainTooLong`, `chainTooLarge`, `storageAbsent`,
     /// or that the store failed.
-    func chain(endingAt last: String?) async throws(Responses.StateError) -> [Responses.Record] {
-        guard last != nil else { return [] }
-        guard store != nil else { throw .storageAbsent(field: "previous_response_id") }
+    func chain(
+        endingAt last: String?, memory: SocketMemory = SocketMemory()
+    ) async throws(Responses.StateError) -> [Responses.Record] {
+        guard let last else { return [] }
+        guard store != nil || memory.record(id: last) != nil else {
+            throw .storageAbsent(field: "previous_response_id")
+        }
         var records: [Responses.Record] = []
         var bytes = 0
-        var next = last
+        var next: String? = last
         while let id = next {
             guard records.count < Dialects.Limits.responseChain else {
                 throw .chainTooLong(limit: Dialects.Limits.responseChain)
             }
-            guard let record = try await find(id) else { throw .previousNotFound(id: id) }
+            var found = memory.record(id: id)
+            if found == nil { found = try await find(id) }
+            guard let record = found else { throw .previousNotFound(id: id) }
             if let status = record.status, !status.isOver { throw .previousRunning(id: id) }
             bytes += record.size
             guard bytes <= Dialects.Limits.recordBytes else {

@@ -24,6 +24,9 @@ struct ResponsesRoutes: Sendable {
     }
 
     func add(to router: Router<GatewayContext>) {
+        router.get("v1/responses") { request, context in
+            try await socket(request, context, AccessMiddleware.facts(of: request))
+        }
         router.post("v1/responses") { request, context in try await create(request, context) }
         router.post("v1/responses/compact") { request, context in try await compact(request, context) }
         router.get("v1/responses/:id") { request, context in
@@ -59,7 +62,8 @@ struct ResponsesRoutes: Sendable {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
         guard parts.starts(with: ["v1", "responses"]) else { return nil }
         switch Array(parts.dropFirst(2)) {
-        case [], ["compact"]: return ["POST"]
+        case []: return ["GET", "POST"]
+        case ["compact"]: return ["POST"]
         case let rest where rest.count == 1 && !rest[0].isEmpty: return ["GET", "DELETE"]
         case let rest where rest.count == 2 && rest[1] == "cancel": return ["POST"]
         case let rest where rest.count == 2 && rest[1] == "input_items": return ["GET"]
@@ -97,7 +101,7 @@ struct ResponsesRoutes: Sendable {
     }
 
     /// A response being made for a client that waits for it.
-    private struct Making: Sendable {
+    struct Making: Sendable {
         let request: Responses.Request
         let id: String
         let created: Int64
@@ -180,30 +184,37 @@ struct ResponsesRoutes: Sendable {
         return Self.eventStream(headers, body)
     }
 
-    /// What the client sees of an event; nil for nothing. The response is kept before its end is told.
+    /// What the client of an event stream sees of an event; nil for nothing.
     private func bytes(
         of event: GenerationEvent, _ making: inout Making, _ context: GatewayContext
     ) async -> ByteBuffer? {
         guard !making.answer.status.isOver else { return nil }
-        if case .failed(let error) = event {
-            let report = ErrorReport(error, promptField: "input")
-            context.errors?.record(report, .openAI, requestID: "\(making.request.generation.id)")
-        }
         var bytes: [UInt8] = []
-        var events: [Responses.StreamEvent] = []
         if case .queued(let position, let seconds) = event {
             ServerSentEvents.appendQueued(position: position, predictedWaitSeconds: seconds, to: &bytes)
         }
         if case .preparing(let text) = event { ServerSentEvents.appendComment(text, to: &bytes) }
+        for event in await events(of: event, &making, context) { Responses.append(event, to: &bytes) }
+        if making.answer.status.isOver { Responses.appendDone(to: &bytes) }
+        return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
+    }
+
+    /// What an event adds to the response's own; the response is kept before its end is told.
+    func events(
+        of event: GenerationEvent, _ making: inout Making, _ context: GatewayContext
+    ) async -> [Responses.StreamEvent] {
+        guard !making.answer.status.isOver else { return [] }
+        if case .failed(let error) = event {
+            let report = ErrorReport(error, promptField: "input")
+            context.errors?.record(report, .openAI, requestID: "\(making.request.generation.id)")
+        }
+        var events: [Responses.StreamEvent] = []
         making.absorb(event, at: Self.now, into: &events)
-        let isOver = making.answer.status.isOver
-        if isOver {
+        if making.answer.status.isOver {
             await keep(&making)
             making.answer.conclude(into: &events)
         }
-        for event in events { Responses.append(event, to: &bytes) }
-        if isOver { Responses.appendDone(to: &bytes) }
-        return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
+        return events
     }
 
     /// Keeps what was made, if it is to be kept; when that fails the object says so.
@@ -294,7 +305,7 @@ struct ResponsesRoutes: Sendable {
     }
 
     /// An identity nobody can guess: whoever knows it may read the response.
-    private static func freshID(_ request: Vocabulary.RequestID) -> String {
+    static func freshID(_ request: Vocabulary.RequestID) -> String {
         let secret = Vocabulary.RequestID(UInt64.random(in: 0 ... .max))
         return "\(Responses.idPrefix)\(request)\(secret)"
     }
@@ -306,7 +317,7 @@ struct ResponsesRoutes: Sendable {
         return Response(status: .ok, headers: headers, body: body)
     }
 
-    private static var now: Int64 { Int64(Date().timeIntervalSince1970) }
+    static var now: Int64 { Int64(Date().timeIntervalSince1970) }
 }
 
 extension GenerationEvent {

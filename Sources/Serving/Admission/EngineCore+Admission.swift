@@ -55,7 +55,8 @@ extension EngineCore {
                 assembler: OutputAssembler(
                     request: request.id, choice: index, tokenLimit: limit,
                     ignoresEndOfGeneration: request.sampling.ignoreEndOfGeneration, stops: stops,
-                    format: prepared.format, keepsJournal: request.keepsJournal))
+                    format: prepared.format, thinking: prepared.thinking, marks: prepared.marks,
+                    keepsJournal: request.keepsJournal))
             if !request.answered.isEmpty { resume(&choice, behind: request.answered[index]) }
             return choice
         }
@@ -66,6 +67,7 @@ extension EngineCore {
             reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
             isGuessed: isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil),
             pooling: prepared.pooling, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            thinking: prepared.thinking?.budget == nil ? nil : prepared.thinking,
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
@@ -253,7 +255,7 @@ extension EngineCore {
         var parameters = state.sampling
         parameters.seed = state.seed &+ UInt64(choice)
         var sampling = LaneSampling(
-            parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs,
+            parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs, thinking: state.thinking,
             promptLength: Int32(state.prompt.count))
         sampling.pooling = state.pooling
         return sampling

@@ -26,7 +26,7 @@ package struct RequestCheck: Sendable {
     package func refusal(of request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {
         sizeRefusal(request, prepared) ?? stopRefusal(request.stop + prepared.stop)
             ?? SamplingCheck.refusal(of: request.sampling, vocabularySize: vocabularySize)
-            ?? featureRefusal(request) ?? journalRefusal(request)
+            ?? thinkingRefusal(prepared) ?? featureRefusal(request) ?? journalRefusal(request)
     }
 
     private func journalRefusal(_ request: GenerationRequest) -> GenerationError? {
@@ -66,6 +66,25 @@ package struct RequestCheck: Sendable {
         for (index, token) in prepared.tokens.enumerated() where !(0..<vocabularySize).contains(Int(token)) {
             return .invalidField(
                 name: "prompt[\(index)]", value: "\(token)", limit: "token ids are 0 to \(vocabularySize - 1)")
+        }
+        return nil
+    }
+
+    private func thinkingRefusal(_ prepared: PreparedPrompt) -> GenerationError? {
+        guard let thinking = prepared.thinking, let budget = thinking.budget else { return nil }
+        guard budget >= 0 else {
+            return .invalidField(name: "reasoning_budget_tokens", value: "\(budget)", limit: "it must be at least 0")
+        }
+        let closings = thinking.closings
+        let fits =
+            thinking.start.utf8.count <= Limits.thinkingMarkBytes
+            && (1...Limits.thinkingEnds).contains(thinking.ends.count)
+            && thinking.ends.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.utf8.count) }
+            && closings.count == thinking.ends[0].utf8.count
+            && closings.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.count) }
+        guard fits else {
+            return .unsupported(
+                feature: "A budget for this model's way of thinking", remedy: "leave it out and bound the whole answer")
         }
         return nil
     }

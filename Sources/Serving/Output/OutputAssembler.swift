@@ -28,6 +28,10 @@ package struct OutputAssembler: Sendable {
     private var decoder = ScalarDecoder()
     private var stops: StopMatcher
     private var splitter: AnswerSplitter?
+    private var meter: ThinkingMeter?
+    private let marks: [Token: [UInt8]]
+    /// Reasoning by its text, for answers whose marks are not known.
+    private var guessedReasoning = 0
     private var decodedBytes = 0
     private var releasedBytes = 0
     private var unsent: [Unsent] = []
@@ -37,16 +41,18 @@ package struct OutputAssembler: Sendable {
 
     /// Tokens taken so far.
     package private(set) var tokenCount = 0
-    /// Tokens that were reasoning.
-    package private(set) var reasoningTokens = 0
+    /// Tokens that were reasoning, its marks not counted.
+    package var reasoningTokens: Int { meter?.count ?? guessedReasoning }
     /// The stop text that was met.
     package private(set) var metStop: String?
 
     /// Starts an empty answer; `tokenLimit` MUST be at least 1.
     package init(
         request: RequestID, choice: Int, tokenLimit: Int, ignoresEndOfGeneration: Bool, stops: StopMatcher,
-        format: AnswerFormat?, keepsJournal: Bool = false
+        format: AnswerFormat?, thinking: LaneThinking? = nil, marks: [Token: [UInt8]] = [:], keepsJournal: Bool = false
     ) {
+        self.marks = marks
+        meter = thinking.map { ThinkingMeter($0) }
         journal = keepsJournal ? [] : nil
         self.choice = choice
         self.tokenLimit = tokenLimit
@@ -65,7 +71,9 @@ package struct OutputAssembler: Sendable {
         if !ignoresEndOfGeneration, tokenizer.endsGeneration(token) {
             return finish(.stop, released: "", renderer: renderer)
         }
-        let decoded = decoder.push(tokenizer.bytes(of: token))
+        let bytes = marks[token] ?? tokenizer.bytes(of: token)
+        meter?.push(token, bytes: bytes)
+        let decoded = decoder.push(bytes)
         let start = decodedBytes
         decodedBytes += decoded.utf8.count
         if let logprob {
@@ -114,7 +122,7 @@ package struct OutputAssembler: Sendable {
             return
         }
         splitter?.push(text, isPartial: isPartial, renderer: renderer, into: &delta)
-        if splitter?.onlyReasoningGrew == true { reasoningTokens += tokensSinceGrowth }
+        if splitter?.onlyReasoningGrew == true { guessedReasoning += tokensSinceGrowth }
         if !delta.isEmpty { tokensSinceGrowth = 0 }
     }
 

@@ -31,6 +31,17 @@ package struct ScalarDecoder: Sendable {
         return String(decoding: pending, as: UTF8.self)
     }
 
+    /// Bytes that are missing for the scalar the text ends in the middle of, 0 … 3.
+    static func missingBytes(atEndOf bytes: [UInt8]) -> Int {
+        let tail = unfinishedTail(of: bytes)
+        guard tail > 0 else { return 0 }
+        switch bytes[bytes.count - tail] {
+        case 0xC2...0xDF: return 2 - tail
+        case 0xE0...0xEF: return 3 - tail
+        default: return 4 - tail
+        }
+    }
+
     /// Bytes at the end that are the beginning of a well-formed scalar, 0 … 3.
     private static func unfinishedTail(of bytes: [UInt8]) -> Int {
         for length in 1...3 where length <= bytes.count {

@@ -37,13 +37,22 @@ package struct PreparedPrompt: Sendable {
     package var format: AnswerFormat?
     /// How the prompt becomes a vector, which then is all of the answer; nil generates.
     package var pooling: Pooling?
+    /// How the answer thinks, bound included; nil when the template knows no thinking.
+    package var thinking: LaneThinking?
+    /// Control tokens whose text `format` needs to see in the answer.
+    package var marks: [Token: [UInt8]]
 
     /// Makes a prepared prompt.
-    package init(tokens: [Token], grammar: LaneGrammar? = nil, stop: [String] = [], format: AnswerFormat? = nil) {
+    package init(
+        tokens: [Token], grammar: LaneGrammar? = nil, stop: [String] = [], format: AnswerFormat? = nil,
+        thinking: LaneThinking? = nil, marks: [Token: [UInt8]] = [:]
+    ) {
         self.tokens = tokens
         self.grammar = grammar
         self.stop = stop
         self.format = format
+        self.thinking = thinking
+        self.marks = marks
     }
 }
 

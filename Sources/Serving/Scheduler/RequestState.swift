@@ -43,6 +43,8 @@ struct RequestState {
     let pooling: Pooling?
     let grammar: LaneGrammar?
     let topLogprobs: Int?
+    /// How its answers think, when that is bounded.
+    let thinking: LaneThinking?
     /// Tokens each choice may have, at least 1.
     let outputLimit: Int
     /// The client named the limit, so cells for it are promised at the start.
