@@ -49,12 +49,12 @@ import Vocabulary
             var world = World(Scenario(seed: seed))
             return sum &* 31 &+ world.run().digest
         }
-        #expect(String(digest, radix: 16) == "62e5eac27ebd43b3")
+        #expect(String(digest, radix: 16) == "251aa8ab72852a23")
     }
 
     /// Begins where the bug is known to show at once: a world that a bug keeps from converging runs to its end, which
     /// is dear, and proves little.
-    @Test(arguments: zip(Mutation.allCases, [6, 26, 1, 1, 1] as [UInt64]))
+    @Test(arguments: zip(Mutation.allCases, [6, 26, 1, 1, 52] as [UInt64]))
     func `catch a planted bug`(mutation: Mutation, first: UInt64) {
         let caught = (first..<first + 200).contains { seed in
             var scenario = Scenario(seed: seed)

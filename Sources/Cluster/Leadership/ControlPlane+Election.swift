@@ -24,7 +24,9 @@ extension ControlPlane {
 
     private var mayLead: Bool { storage == nil && !hasForgotten && log.last.index > 0 }
 
-    private var isVoter: Bool { voters.contains(node) }
+    /// A leader that gave its own vote away may be the only one who knows; until that is committed it is needed to
+    /// pass it on, so it may lead once more, by the votes of the others.
+    private var isVoter: Bool { voters.contains(node) || state.voters.contains(node) }
 
     var electionWake: Instant? {
         guard leading == nil, mayLead, isVoter, !isRemoved else { return nil }
