@@ -45,7 +45,8 @@ extension ControlPlane {
         let predecessor = term
         leader = nil
         electionAt = now.advanced(by: timings.campaign + electionDelay())
-        let present = kind == .claim ? membership.peers.keys.filter { membership.isAlive($0) } + [node] : []
+        let present =
+            kind == .claim ? membership.peers.keys.filter { membership.isAlive($0) && !isForgetful($0) } + [node] : []
         campaign = Campaign(
             kind: kind, term: next, granted: [node], electorate: present, endsAt: now.advanced(by: timings.campaign))
         if kind != .probe { setTerm(next, vote: node) }
