@@ -14,6 +14,8 @@ struct SimulatedNode {
     var brain: ControlPlane
     var disk: SimulatedDisk
     var isUp = true
+    /// Whether its disk has lost everything when it starts again.
+    var losesMemory = false
     /// Counts lives, so that timers of an earlier one are ignored.
     var life = 0
     /// The timer the brain asked for; others are ignored.

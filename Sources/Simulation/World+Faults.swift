@@ -11,7 +11,7 @@ extension World {
         case 0..<3:
             guard nodes[victim].isUp else { break }
             crash(victim)
-            if memoryRandom.below(3) == 0, maySpare(victim) { loseMemory(victim) }
+            nodes[victim].losesMemory = memoryRandom.below(3) == 0
             heap.push(.restart(node: victim), at: time + pause)
         case 3..<5: partition(pause)
         case 5:
@@ -67,8 +67,7 @@ extension World {
         nodes.indices.allSatisfy { other in
             let brain = nodes[other].brain
             let isNeeded = brain.currentVoters.contains(nodes[index].id) && brain.currentVoters.count < 3
-            let hasForgotten = brain.hasForgotten || (settings[other].hasForgotten && !nodes[other].isUp)
-            return !isNeeded && !hasForgotten && brain.state.cluster != 0
+            return !isNeeded && !brain.hasForgotten && brain.state.cluster != 0
         }
     }
 
@@ -83,6 +82,8 @@ extension World {
         guard nodes[index].isUp else { return }
         nodes[index].isUp = false
         nodes[index].life += 1
+        // A bug that needs two lost memories close to each other is looked for where they are many.
+        if scenario.mutation == .denied { nodes[index].losesMemory = true }
         nodes[index].wakeAt = nil
         let epochs = nodes[index].runners.keys
         nodes[index].runners = OrderedTable()
@@ -93,6 +94,8 @@ extension World {
 
     mutating func restart(_ index: Int) {
         guard !nodes[index].isUp else { return }
+        if nodes[index].losesMemory, !isCalm, maySpare(index) { loseMemory(index) }
+        nodes[index].losesMemory = false
         nodes[index].isUp = true
         settings[index].seed = settings[index].seed &* 6_364_136_223_846_793_005 &+ 1
         // A restarted node finds its cluster on its disk; only the very first start may found one.

@@ -45,7 +45,6 @@ import Vocabulary
         let victim = try #require((0..<3).first { $0 != leader })
         nodes.forget(victim)
         #expect(nodes.brains[victim].hasForgotten)
-        nodes.run(.milliseconds(60))
         #expect(nodes.stored[victim].hasForgotten)
         nodes.run(.seconds(3))
         #expect(nodes.leaders == [leader])

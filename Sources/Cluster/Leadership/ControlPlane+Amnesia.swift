@@ -28,6 +28,8 @@ extension ControlPlane {
             // What the log said meanwhile was not followed.
             agent.seen = nil
             persist(.forgotten(false))
+            // A member that has everything is sent nothing it could answer, so the leader would not hear of it.
+            if let leader { effects.send(leader, appendReply(storage == nil, commit, sentAt: 0)) }
             return
         }
         guard state.cluster != 0, let leader, leader != node, !isRemoved,

@@ -24,7 +24,9 @@ extension ControlPlane {
 
     private var mayLead: Bool { storage == nil && !hasForgotten && log.last.index > 0 && !isCoordinatedElsewhere }
 
-    private var isVoter: Bool { voters.contains(node) }
+    /// A leader that gave its own vote away may be the only one who knows; until that is committed it is needed to
+    /// pass it on, so it may lead once more, by the votes of the others.
+    private var isVoter: Bool { voters.contains(node) || state.voters.contains(node) }
 
     var electionWake: Instant? {
         guard coordination == nil else { return coordinationWake }
@@ -45,7 +47,8 @@ extension ControlPlane {
         let predecessor = term
         leader = nil
         electionAt = now.advanced(by: timings.campaign + electionDelay())
-        let present = kind == .claim ? membership.peers.keys.filter { membership.isAlive($0) } + [node] : []
+        let present =
+            kind == .claim ? membership.peers.keys.filter { membership.isAlive($0) && !isForgetful($0) } + [node] : []
         campaign = Campaign(
             kind: kind, term: next, granted: [node], electorate: present, endsAt: now.advanced(by: timings.campaign))
         if kind != .probe { setTerm(next, vote: node) }

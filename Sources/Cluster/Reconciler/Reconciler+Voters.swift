@@ -39,6 +39,9 @@ enum VoterReconciler {
         let juniors = voters.filter { $0 != leader }
             .sorted { (members[$0]?.admittedAt ?? 0, $0) < (members[$1]?.admittedAt ?? 0, $1) }
         guard let parting = gone.first ?? juniors.last else { return nil }
-        return voters.filter { $0 != parting }
+        // Whoever stays has to be able to decide without it, at once.
+        let rest = voters.filter { $0 != parting }
+        let able = rest.count { $0 == leader || isReady($0) }
+        return able >= ControlPlane.majority(of: rest.count) ? rest : nil
     }
 }
