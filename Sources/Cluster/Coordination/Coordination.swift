@@ -156,6 +156,8 @@ extension ControlPlane {
             return
         }
         let isDue = campaignAt.map { $0 <= now } ?? false
+        // Whoever led is silent.
+        if isDue { leader = nil }
         if isDue || coordination?.nextInspection.map({ $0 <= now }) ?? true { ask(.way, .inspect, now: now) }
     }
 
