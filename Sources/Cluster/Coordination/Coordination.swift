@@ -130,7 +130,9 @@ extension ControlPlane {
         if let tenure = coordination.tenure {
             sooner(tenure.until)
             if mayAsk(.renewal) { sooner(tenure.nextRenewal) }
-            if mayAsk(.append), coordination.head.index < log.last.index { sooner(coordination.nextAppend) }
+            if leading != nil, mayAsk(.append), coordination.head.index < log.last.index {
+                sooner(coordination.nextAppend)
+            }
         } else if mayAsk(.way) {
             sooner(coordination.nextInspection)
             sooner(campaignAt)
