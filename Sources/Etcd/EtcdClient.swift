@@ -40,6 +40,21 @@ actor EtcdClient {
 
     func close() async { try? await client.shutdown() }
 
+    /// Says one last thing to the endpoint that answered last, also for a task that was cancelled: a future is waited
+    /// for all the same.
+    func sayLast(_ path: String, _ body: some Encodable & Sendable) async {
+        guard let bytes = try? JSONEncoder().encode(body) else { return }
+        var headers = HTTPHeaders([("Content-Type", "application/json")])
+        if let token { headers.add(name: "Authorization", value: token) }
+        let url = "\(address.usesTLS ? "https" : "http")://\(address.endpoints[current])/v3/\(path)"
+        guard
+            let request = try? HTTPClient.Request(
+                url: url, method: .POST, headers: headers, body: .byteBuffer(ByteBuffer(bytes: bytes)))
+        else { return }
+        let deadline = NIODeadline.now() + .milliseconds(EtcdLimits.answerMilliseconds)
+        _ = try? await client.execute(request: request, deadline: deadline).get()
+    }
+
     func call<Answer: Decodable & Sendable>(
         _ path: String, _ body: some Encodable & Sendable, as type: Answer.Type = Answer.self
     ) async throws(EtcdFailure) -> Answer {

@@ -222,7 +222,7 @@ extension ServiceNode {
             }
         }
         let first = try #require(cluster.nodes[1]).service
-        try await within(20, "the leader to step down") { while await first.service.isLeader { await Task.yield() } }
+        for node in cluster.all { try await node.service.sees("nobody lead") { $0.leadership.leader == nil } }
         async let during = first.service.apply(.configure("during", "yes"))
         #expect(cluster.all.count == 2)
         for node in cluster.all { #expect(await !node.service.service.view.leadership.isDegraded) }

@@ -23,7 +23,7 @@ import Vocabulary
 
     /// The same faults and more, with a coordinator that is down, slow, cut off, or takes the lease away.
     @Test func `keep every promise with a coordinator`() async {
-        let seeds = Seeds.first(Seeds.isDebug ? 80 : 1000)
+        let seeds = Seeds.first(Seeds.isDebug ? 24 : 300)
         await withTaskGroup(of: (done: Int, terms: Int, degraded: Int).self) { group in
             for part in 0..<4 {
                 group.addTask {

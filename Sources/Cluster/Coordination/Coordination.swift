@@ -130,7 +130,9 @@ extension ControlPlane {
         if let tenure = coordination.tenure {
             sooner(tenure.until)
             if mayAsk(.renewal) { sooner(tenure.nextRenewal) }
-            if mayAsk(.append), coordination.head.index < log.last.index { sooner(coordination.nextAppend) }
+            if leading != nil, mayAsk(.append), coordination.head.index < log.last.index {
+                sooner(coordination.nextAppend)
+            }
         } else if mayAsk(.way) {
             sooner(coordination.nextInspection)
             sooner(campaignAt)
@@ -156,6 +158,8 @@ extension ControlPlane {
             return
         }
         let isDue = campaignAt.map { $0 <= now } ?? false
+        // Whoever led is silent.
+        if isDue { leader = nil }
         if isDue || coordination?.nextInspection.map({ $0 <= now }) ?? true { ask(.way, .inspect, now: now) }
     }
 

@@ -23,6 +23,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "Plant a bug that has to be caught: \(Mutation.allCases.map(\.rawValue).joined(separator: ", ")).")
     var mutation: String?
 
+    @Flag(help: "Let a coordinator outside give the leadership and hold the log.")
+    var coordinated = false
+
     @Flag(help: "Print as JSON.")
     var json = false
 
@@ -39,6 +42,7 @@ struct Simulate: ParsableCommand {
     func run() throws {
         var scenario = nodes.map { Scenario(seed: seed, nodeCount: $0) } ?? Scenario(seed: seed)
         scenario.mutation = mutation.flatMap(Mutation.init)
+        scenario.isCoordinated = coordinated || scenario.mutation == .unfencedCoordinator
         var world = World(scenario)
         world.countBytes()
         let outcome = world.run()
