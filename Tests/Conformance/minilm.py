@@ -1,5 +1,5 @@
-"""A real encoder: all-MiniLM-L6-v2 as its package carries it, made into a GGUF file, and computed a second time in plain
-Python, so that what the server answers can be compared with the model's own definition."""
+"""A real encoder: all-MiniLM-L6-v2 as its package carries it, made into a GGUF file, and computed a second time in
+plain Python, so that what the server answers can be compared with the model's own definition."""
 
 import array
 import json

@@ -8,8 +8,8 @@ import Testing
 import Vocabulary
 
 extension `The engine` {
-    /// Tolerance: 1 - cosine below 1e-5 for the same rows at once, below 1e-3 for other chunks or beside other lanes. The
-    /// library computes the last layer for all rows of a text, we for the rows that count; and kernels, on 8-bit
+    /// Tolerance: 1 - cosine below 1e-5 for the same rows at once, below 1e-3 for other chunks or beside other lanes.
+    /// The library computes the last layer for all rows of a text, we for the rows that count; and kernels, on 8-bit
     /// weights, round differently by the number of rows and by what else is in the cache.
     @Suite struct `Its vectors` {
         private static let tolerance = 1e-5
