@@ -83,7 +83,7 @@ let shells: [Target] = [
     shell(
         "Runner",
         [
-            "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
+            "CChecksum", "Vocabulary", "Serving", "Wire", "Transport", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
         ]),
     shell(
         "Gateway",
@@ -183,7 +183,9 @@ let shellTests: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
         ]),
-    tests("RunnerTests", ["Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"), nio("NIOPosix")]),
+    tests(
+        "RunnerTests",
+        ["LlamaEngine", "Runner", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"), nio("NIOPosix")]),
     tests(
         "TransportTests",
         [

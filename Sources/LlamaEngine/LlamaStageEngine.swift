@@ -39,10 +39,10 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     package let shape: StageShape
     /// The model, shared with the tokenizer.
     package let model: SharedModel
-    private let context: LlamaContext
+    let context: LlamaContext
     private let batch: StageBatch
     private let feed: StageRecipe.Feed
-    private var samplers: [LaneSampler?]
+    var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
     private var windows = VerifyWindows()
@@ -117,6 +117,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
             if shape.isLast { samplers[slot] = nil }
+        case .archive:
+            throw .archiveIsTheRunners
         }
     }
 
@@ -145,7 +147,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
 }
 
 extension LlamaStageEngine {
-    private func slot(_ lane: Lane) throws(EngineError) -> Int {
+    func slot(_ lane: Lane) throws(EngineError) -> Int {
         let slot = Int(lane.index)
         guard slot < shape.laneCount else { throw .invalidRow(field: "lane", value: slot, limit: shape.laneCount - 1) }
         return slot

@@ -9,15 +9,15 @@ package struct ReferenceStage: StageEngine, Sendable {
     /// Fixed facts about the stage.
     package let shape: StageShape
     let model: ReferenceModel
-    private var pool: CellPool
+    var pool: CellPool
     /// Sampling state of open lanes.
-    private var open: [LaneSampling?]
+    var open: [LaneSampling?]
     /// Tokens of each lane, by position: penalties look back on them.
-    private var tokens: [[Token]]
+    var tokens: [[Token]]
     private var windows = VerifyWindows()
     /// **Shape:** `[layers, cells, width]`.
-    private var keys: [Float]
-    private var values: [Float]
+    var keys: [Float]
+    var values: [Float]
     private var work: Workspace
 
     private struct Workspace: Sendable {
@@ -83,6 +83,8 @@ package struct ReferenceStage: StageEngine, Sendable {
             pool.trim(index, from: 0)
             tokens[index] = []
             open[index] = nil
+        case .archive:
+            throw .archiveIsTheRunners
         }
     }
 
@@ -125,14 +127,14 @@ package struct ReferenceStage: StageEngine, Sendable {
 
     // MARK: Checks
 
-    private func index(of lane: Lane) throws(EngineError) -> Int {
+    func index(of lane: Lane) throws(EngineError) -> Int {
         guard lane.index < shape.laneCount else {
             throw .invalidRow(field: "lane", value: Int(lane.index), limit: shape.laneCount)
         }
         return Int(lane.index)
     }
 
-    private func refused(_ operation: String, _ reason: String) -> EngineError {
+    func refused(_ operation: String, _ reason: String) -> EngineError {
         .failed(operation: operation, code: 1, reason: reason)
     }
 

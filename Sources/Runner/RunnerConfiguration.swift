@@ -52,6 +52,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var remote: RemoteListening?
     /// Conditions on what this runner sends to other stages.
     package var conditions: LinkConditions
+    /// Where sequences are kept on disk; nil keeps none there.
+    package var archive: ArchiveSettings?
     /// Seed of requests that bring none.
     package var seed: UInt64
     /// What the stage's steps cost, when that is known from an earlier time; else the runner times them.
@@ -121,10 +123,13 @@ package enum RunnerCommand: Sendable, Codable {
     /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
     /// entry stage.
     ///
-    /// `costs` are those of every stage, entry stage first; nil when one could not be timed.
-    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?)
+    /// `costs` are those of every stage, entry stage first; nil when one could not be timed. `archives` tells whether
+    /// every stage keeps sequences on disk; nil is no.
+    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool?)
     /// Say where the time went.
     case report
+    /// Write what is kept as soon as nothing runs, and say when that is done. The entry stage's; others answer at once.
+    case archive
 }
 
 /// What a runner tells the node: one JSON object per line on its standard output.
@@ -139,6 +144,8 @@ package enum RunnerReport: Sendable, Codable {
     case ready
     /// Where the time went so far.
     case times(StageTimes)
+    /// Nothing is left to be written, after `archive`.
+    case archived
     /// The runner cannot go on, and exits.
     case failed(reason: String)
 }
@@ -189,4 +196,6 @@ package struct LoadedStage: Sendable, Codable {
     package var loadSeconds: Double
     /// What its steps cost; nil when they could not be timed.
     package var costs: StepCosts?
+    /// Whether it keeps sequences on disk; nil is no.
+    package var archives: Bool?
 }

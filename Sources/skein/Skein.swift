@@ -30,7 +30,8 @@ struct Skein: AsyncParsableCommand {
         subcommands: [
             Serve.self, Join.self, Nodes.self, Status.self, Deploy.self, Undeploy.self, Ps.self, Drain.self,
             Remove.self,
-            TokenCommand.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
+            TokenCommand.self, KeyCommand.self, PrefixCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self,
+            GGUFCommand.self,
             RunnerCommandLine.self,
         ])
 }

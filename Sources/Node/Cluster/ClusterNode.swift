@@ -97,7 +97,8 @@ struct ClusterNode: Sendable {
         await library.publish { shelf.value = $0 }
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
-            address: settings.host, threads: settings.threads, credentials: { LinkCredentials(security.credentials) },
+            address: settings.host, threads: settings.threads, archive: settings.archive,
+            credentials: { LinkCredentials(security.credentials) },
             library: library,
             deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)

@@ -2,6 +2,7 @@ import Cluster
 package import Fabric
 package import Identity
 import NIOCore
+package import Runner
 import Vocabulary
 
 #if canImport(Glibc)
@@ -34,6 +35,8 @@ package struct ClusterSettings: Sendable {
     package var part = JoinPart.member
     /// Compute threads of a stage that runs here for the cluster; nil takes all cores.
     package var threads: Int?
+    /// Where stages that run here for the cluster keep sequences on disk; nil keeps none there.
+    package var archive: ArchiveSettings?
     /// Tags of what it can do.
     package var tags: [String] = []
 

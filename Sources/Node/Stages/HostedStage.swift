@@ -33,6 +33,7 @@ actor HostedStage {
     private var plan: RunnerPlan?
     private var width = 0
     private var costs: StepCosts?
+    private var archives = false
     private var port: Int?
     private var isListening = false
     private var lastWords: String?
@@ -124,6 +125,7 @@ actor HostedStage {
         if placement.contextTokens > 0 { spec.window = Int(clamping: placement.contextTokens) }
         if placement.lanes > 0 { spec.laneCount = Int(clamping: placement.lanes) }
         spec.threads = host.threads
+        spec.archive = host.archive
         let plan: RunnerPlan
         let cutter = try model.cutter()
         do {
@@ -152,6 +154,7 @@ actor HostedStage {
         case .loaded(let stage):
             width = stage.shape.width
             costs = stage.costs
+            archives = stage.archives ?? false
             if let measured = stage.costs { plan?.remember(measured, of: configuration) }
         case .listening(_, let remotePort):
             port = remotePort
@@ -160,7 +163,7 @@ actor HostedStage {
         case .ready:
             isReady = true
         case .failed(let reason): lastWords = reason
-        case .times: break
+        case .times, .archived: break
         }
     }
 
@@ -195,7 +198,7 @@ actor HostedStage {
         return StagePost(
             cluster: host.cluster, placement: "\(placement.replica)", epoch: epoch, stage: index,
             stages: plan.stages, card: plan.card, width: width, wire: plan.spec.wire.description, port: port,
-            costs: costs)
+            costs: costs, archives: archives)
     }
 
     /// Where the runner listens for its own node.
@@ -204,12 +207,14 @@ actor HostedStage {
     /// Opens the runner's links, and waits until they are open.
     ///
     /// **Throws:** when the runner ends before.
-    func connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?) async throws {
+    func connect(
+        next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool = false
+    ) async throws {
         guard isListening, !hasEnded else {
             throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
         }
         guard !isReady else { return }
-        command.yield(.connect(next: next, entry: entry, costs: costs))
+        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives))
         while !isReady {
             guard !hasEnded else {
                 throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")

@@ -2,6 +2,7 @@ import Cluster
 import Fabric
 import HTTPTypes
 import Logging
+import Runner
 import Serving
 import Transport
 import Vocabulary
@@ -18,6 +19,8 @@ struct StageHosting: Sendable {
     var address: String
     /// Compute threads of a stage; nil takes all cores.
     var threads: Int?
+    /// Where stages keep sequences on disk; nil keeps none there.
+    var archive: ArchiveSettings?
     /// What runners show other machines.
     var credentials: @Sendable () -> LinkCredentials
     /// The models.
@@ -145,9 +148,12 @@ struct StageChain: Sendable {
         }
         let known = [try await entry.post().costs] + others.indices.map { posts[$0]?.costs }
         let costs = known.contains { $0 == nil } ? nil : known.compactMap { $0 }
+        // A release that does not know the operations never gets to see one.
+        let archives =
+            try await entry.post().archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
         let next = try await others.first.asyncMap { try await peers.target(of: $0, epoch: epoch) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await entry.connect(next: next, entry: nil, costs: costs) }
+            group.addTask { try await entry.connect(next: next, entry: nil, costs: costs, archives: archives) }
             for (index, other) in others.enumerated() {
                 let wish = StageConnect(
                     next: index + 1 < others.count ? others[index + 1].value : nil, entry: node.value, costs: costs)

@@ -24,6 +24,7 @@ struct Join: AsyncParsableCommand {
     @Option(help: "Compute threads of a stage. Default: all cores.")
     var threads: Int?
 
+    @OptionGroup var disk: PrefixDiskOptions
     @OptionGroup var exposure: ExposureOptions
     @OptionGroup var cluster: ClusterOptions
     @OptionGroup var logging: LoggingOptions
@@ -35,6 +36,7 @@ struct Join: AsyncParsableCommand {
         configuration.exposure = exposure.exposure
         var settings = try cluster.settings
         settings.threads = try EngineOptions.checked(threads: threads)
+        settings.archive = disk.settings
         settings.part = worker ? .worker : .member
         if let ticket {
             do throws(JoinTicketError) {
