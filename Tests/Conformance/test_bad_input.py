@@ -103,10 +103,10 @@ def test_a_stop_text_of_a_megabyte_is_refused(server):
 
 @pytest.mark.parametrize("grammar", [
     "root ::= (", 'root ::= "a', "root ::= nothing", 'other ::= "a"', "root ::= root", "root ::= root \"a\" | \"b\"",
-    'root ::= "a"{1000000}', 'root ::= ("a"{1000}){1000}', "root ::= " + "(" * 100_000, "\0", "root ::= [z-a",
+    'root ::= "a"{1000000}', "root ::= " + "(" * 100_000, "\0", "root ::= [z-a",
     'root ::= "a"{5,2}', "root ::= " + " | ".join(f"r{n}" for n in range(100)),
 ], ids=["open-group", "open-text", "unknown-rule", "no-root", "left-recursive", "left-recursive-choice", "million",
-        "product", "deep", "zero", "open-class", "backwards", "unknown-rules"])
+        "deep", "zero", "open-class", "backwards", "unknown-rules"])
 def test_a_grammar_that_is_none_or_explodes_is_refused(server, grammar):
     refused(server, request(CAPITAL, grammar=grammar, max_tokens=4), param="grammar")
 
