@@ -232,7 +232,8 @@ class Soak:
         last = self.memory[-1][1]
         for place, (before, after) in enumerate(zip(first, last)):
             if after > before * FLAT and after - before > FLAT_KIBIBYTES:
-                self.findings.append(f"process {place} grew from {before >> 10} to {after >> 10} MiB behind the first quarter")
+                self.findings.append(
+                    f"process {place} grew from {before >> 10} to {after >> 10} MiB behind the first quarter")
         hung = sum(n for (_, what), n in self.done.items() if what == "hung")
         print(f"hangs: {hung}; findings: {len(self.findings)}")
         for finding in self.findings:

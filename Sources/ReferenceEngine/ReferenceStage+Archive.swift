@@ -24,8 +24,8 @@ extension ReferenceStage {
 
     /// Puts a saved state into an empty lane.
     ///
-    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for a lane in use, bytes of another model or cut,
-    /// and too few cells.
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for a lane in use, bytes of another model or
+    /// cut, and too few cells.
     package mutating func restore(_ lane: Lane, from bytes: [UInt8]) throws(EngineError) {
         let index = try index(of: lane)
         guard pool.lanes[index].isEmpty else { throw refused("restore", "lane \(index) is in use") }

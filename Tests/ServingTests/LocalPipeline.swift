@@ -287,8 +287,8 @@ struct LocalPipeline {
     /// Lanes that hold something on the stages once what was sent has arrived.
     private var heldLanes: Set<Lane> = []
 
-    /// Every microbatch brings all lanes back that nobody owns and nothing is kept in: so a lane is free within one step
-    /// of its request's end.
+    /// Every microbatch brings all lanes back that nobody owns and nothing is kept in: so a lane is free within one
+    /// step of its request's end.
     private mutating func follow(_ microbatch: Microbatch) {
         for operation in microbatch.operations {
             switch operation {

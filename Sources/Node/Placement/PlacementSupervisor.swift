@@ -127,8 +127,8 @@ actor PlacementSupervisor {
         timesWaiter = nil
     }
 
-    /// Has the entry stage write what it keeps to disk, and waits until nothing is left or `endArchiveWait`. Nothing may
-    /// be running any more.
+    /// Has the entry stage write what it keeps to disk, and waits until nothing is left or `endArchiveWait`. Nothing
+    /// may be running any more.
     func archive() async {
         guard case .ready = state, plan.spec.archive != nil, archiveWaiter == nil, let entry = activeCommands.first
         else { return }
