@@ -137,10 +137,10 @@ import Wire
         var frame = try FrameBytes.write { writer throws(WireError) in
             try writer.operations([.free(lane: Lane(0))], before: 0)
         }
-        frame[20] = 9
+        frame[20] = 10
         FrameBytes.seal(&frame)
         let changed = frame
-        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 9, allowed: "1 … 4")) {
+        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 10, allowed: "1 … 9")) {
             try FrameBytes.stageFrame(changed)
         }
     }
