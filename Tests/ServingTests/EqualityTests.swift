@@ -152,7 +152,6 @@ import Vocabulary
         restarted.checkQuiescence()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil && restarted.violation == nil)
-        #expect(requests.contains { restarted.completion($0.id)?.usage.cachedTokens ?? 0 > 0 })
         #expect(width == 0 || pipeline.core.acceptedTokens > 0)
     }
 }
