@@ -84,7 +84,8 @@ let shells: [Target] = [
     shell(
         "Runner",
         [
-            "Vocabulary", "Serving", "Wire", "Transport", "Identity", "LlamaEngine", nio("NIOCore"), nio("NIOPosix"),
+            "CChecksum", "Vocabulary", "Serving", "Wire", "Transport", "Identity", "LlamaEngine", nio("NIOCore"),
+            nio("NIOPosix"),
         ]),
     shell(
         "Gateway",
@@ -209,7 +210,7 @@ let shellTests: [Target] = [
     tests(
         "RunnerTests",
         [
-            "Runner", "Cluster", "Identity", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"),
+            "Runner", "Cluster", "Identity", "LlamaEngine", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"),
             nio("NIOPosix"),
         ]),
     tests(

@@ -113,6 +113,7 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         let tokens = try tokenizer.tokens(of: rendered.text, special: true)
         var grammar = demanded
         if !rendered.grammar.isEmpty {
+            try Self.check(rendered.grammar, field: request.tools.isEmpty ? "response_format" : "tools")
             let isOwn = if case .grammar = request.responseFormat { true } else { false }
             let tail = rendered.isLazy || isOwn ? 0 : try promptTail(rendered.generationPrompt, of: tokens)
             grammar = LaneGrammar(
@@ -170,8 +171,18 @@ extension LlamaRenderer {
         return Int32(tail.count)
     }
 
+    /// Keeps away from the library what it does not survive; also from schemas of tools, whose grammars it made itself.
+    private static func check(_ grammar: String, field: String) throws(GenerationError) {
+        guard let reason = GrammarCheck.refusal(of: grammar) else { return }
+        throw .invalidField(
+            name: field, value: "refused (\(reason))",
+            limit: "groups may be nested \(GrammarCheck.depthLimit) deep, and repeat "
+                + "\(GrammarCheck.repetitionLimit) times, the larger bound last")
+    }
+
     /// Compiles a grammar of the client's, for its faults to be found before the request gets a lane.
     private func checked(_ grammar: LaneGrammar, field: String) throws(GenerationError) -> LaneGrammar {
+        try Self.check(grammar.text, field: field)
         LlamaLibrary.clearLog()
         guard tokenizer.accepts(grammar) else {
             throw .invalidField(

@@ -42,7 +42,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     let context: LlamaContext
     let batch: StageBatch
     private let feed: StageRecipe.Feed
-    private var samplers: [LaneSampler?]
+    var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
     private var windows = VerifyWindows()
@@ -123,8 +123,10 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .free(let lane):
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
-            samplers[slot] = nil
+            if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
+        case .archive:
+            throw .archiveIsTheRunners
         }
     }
 
@@ -157,7 +159,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
 }
 
 extension LlamaStageEngine {
-    private func slot(_ lane: Lane) throws(EngineError) -> Int {
+    func slot(_ lane: Lane) throws(EngineError) -> Int {
         let slot = Int(lane.index)
         guard slot < shape.laneCount else { throw .invalidRow(field: "lane", value: slot, limit: shape.laneCount - 1) }
         return slot

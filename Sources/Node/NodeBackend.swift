@@ -105,6 +105,21 @@ final class NodeBackend: Generating {
         try await router.unload(model)
     }
 
+    /// Has what is kept of ended requests written to disk, for `seconds` at most.
+    func archive(seconds: Int) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [supervisors] in
+                await withDiscardingTaskGroup { each in
+                    for supervisor in supervisors { each.addTask { await supervisor.archive() } }
+                }
+            }
+            group.addTask { try? await Task.sleep(for: .seconds(seconds)) }
+            await group.next()
+            for supervisor in supervisors { await supervisor.endArchiveWait() }
+            group.cancelAll()
+        }
+    }
+
     func models() async -> [ServedModel] {
         var models: [ServedModel] = []
         for supervisor in supervisors {
@@ -136,6 +151,9 @@ final class NodeBackend: Generating {
         }
         func sum(_ value: (EntryReport) -> Int) -> Double { Double(reports.reduce(0) { $0 + value($1) }) }
         return [
+            MetricSample(
+                name: "skein_cells_in_use", help: "KV cells that running requests use.", kind: .gauge,
+                value: sum(\.cells)),
             MetricSample(
                 name: "skein_lanes_in_use", help: "Lanes owned by requests.", kind: .gauge, value: sum(\.lanes)),
             MetricSample(

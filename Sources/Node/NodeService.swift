@@ -73,6 +73,8 @@ package struct NodeService: Sendable {
     package static let version = "0.1.0"
     /// How long answers under way may take to end after a signal. **Units:** seconds.
     static let drainSeconds = 5
+    /// How long writing kept sequences to disk may take then. **Units:** seconds.
+    static let archiveSeconds = 10
     /// How long a shutdown may take before what is left is cancelled. **Units:** seconds.
     static let shutdownSeconds = 8
 
@@ -133,7 +135,8 @@ package struct NodeService: Sendable {
             + [gateway.application(ready: listening), DrainService(backend: backend)]
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds)
+        let archives = configuration.deployments.contains { $0.archive != nil }
+        group.maximumGracefulShutdownDuration = .seconds(Self.shutdownSeconds + (archives ? Self.archiveSeconds : 0))
         try await ServiceGroup(configuration: group).run()
     }
 
@@ -244,6 +247,7 @@ private struct DrainService: Service {
     func run() async throws {
         try? await gracefulShutdown()
         await backend.drain(seconds: NodeService.drainSeconds)
+        await backend.archive(seconds: NodeService.archiveSeconds)
     }
 }
 

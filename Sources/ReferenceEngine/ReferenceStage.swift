@@ -9,17 +9,17 @@ package struct ReferenceStage: StageEngine, Sendable {
     /// Fixed facts about the stage.
     package let shape: StageShape
     let model: ReferenceModel
-    private var pool: CellPool
+    var pool: CellPool
     /// Sampling state of open lanes.
-    private var open: [LaneSampling?]
+    var open: [LaneSampling?]
     /// Rows gathered so far of lanes that become a vector.
     private var poolers: [LanePooler?]
     /// Tokens of each lane, by position: penalties look back on them.
-    private var tokens: [[Token]]
+    var tokens: [[Token]]
     private var windows = VerifyWindows()
     /// **Shape:** `[layers, cells, width]`.
-    private var keys: [Float]
-    private var values: [Float]
+    var keys: [Float]
+    var values: [Float]
     private var work: Workspace
 
     private struct Workspace: Sendable {
@@ -88,6 +88,8 @@ package struct ReferenceStage: StageEngine, Sendable {
             tokens[index] = []
             open[index] = nil
             poolers[index] = nil
+        case .archive:
+            throw .archiveIsTheRunners
         }
     }
 
@@ -140,14 +142,14 @@ package struct ReferenceStage: StageEngine, Sendable {
 
     // MARK: Checks
 
-    private func index(of lane: Lane) throws(EngineError) -> Int {
+    func index(of lane: Lane) throws(EngineError) -> Int {
         guard lane.index < shape.laneCount else {
             throw .invalidRow(field: "lane", value: Int(lane.index), limit: shape.laneCount)
         }
         return Int(lane.index)
     }
 
-    private func refused(_ operation: String, _ reason: String) -> EngineError {
+    func refused(_ operation: String, _ reason: String) -> EngineError {
         .failed(operation: operation, code: 1, reason: reason)
     }
 

@@ -35,7 +35,8 @@ struct ComputeJob: Sendable {
     /// Whether the job may run on an event loop: a few rows, decoded in the time of one token, whose frame a socket
     /// takes in one write. Prefill would keep the loop from its links for too long.
     var isShort: Bool {
-        switch work {
+        for case .archive(let operation) in operations where operation.movesState { return false }
+        return switch work {
         case .rows(let rows): rows.count <= Self.shortRowLimit
         case .frame(let layout, let body):
             layout.rowCount <= Self.shortRowLimit && body.readableBytes <= Self.shortFrameByteLimit
@@ -94,8 +95,8 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     /// Jobs that wait, run, or whose outcome was not taken yet.
     private let pending = Atomic<Int>(0)
 
-    init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat) {
-        state = Mutex(ComputeState(engine, stageIndex: stageIndex, format: format))
+    init(_ engine: consuming sending Engine, stageIndex: Int, format: WireFormat, files: SequenceFiles? = nil) {
+        state = Mutex(ComputeState(engine, stageIndex: stageIndex, format: format, files: files))
         thread.start()
     }
 
@@ -136,6 +137,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var engine: Engine
     private let stageIndex: Int
     private let format: WireFormat
+    private let files: SequenceFiles?
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var output = StageOutput()
     private var rows: [StageRow] = []
@@ -144,7 +146,8 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     var statistics = StageStatistics()
     var trace = StepTrace()
 
-    init(_ engine: consuming Engine, stageIndex: Int, format: WireFormat) {
+    init(_ engine: consuming Engine, stageIndex: Int, format: WireFormat, files: SequenceFiles?) {
+        self.files = files
         self.engine = engine
         self.stageIndex = stageIndex
         self.format = format
@@ -173,7 +176,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         for operation in job.operations {
             spoiled.follow(operation)
             do throws(EngineError) {
-                try engine.apply(operation)
+                if case .archive(let archive) = operation { try carryOut(archive) } else { try engine.apply(operation) }
             } catch {
                 refused = refused ?? error
             }
@@ -205,6 +208,38 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         } catch {
             if !job.isOperationsOnly { spoiled.failed(rows) }
             return StageFailure(stage: stageIndex, error)
+        }
+    }
+
+    /// Copies states out of and into the engine; the files themselves are the business of another thread. What cannot
+    /// be saved is told like a failed write, what cannot be restored fails the step.
+    private mutating func carryOut(_ operation: ArchiveOperation) throws(EngineError) {
+        guard let files else {
+            guard operation.action == .restore else { return }
+            throw .failed(operation: "restoring a sequence", code: 0, reason: "this stage keeps none on disk")
+        }
+        switch operation.action {
+        case .save:
+            var bytes: [UInt8]?
+            do throws(EngineError) {
+                bytes = try engine.save(operation.lane)
+            } catch {
+                RunnerLog.warn("a sequence could not be saved: \(error)")
+            }
+            files.save(operation.key, bytes)
+        case .fetch: files.fetch(operation.key)
+        case .release: files.release(operation.key)
+        case .forget: files.forget(operation.key)
+        case .restore:
+            guard let bytes = files.take(operation.key) else {
+                throw .failed(operation: "restoring a sequence", code: 0, reason: "it was not read")
+            }
+            do throws(EngineError) {
+                try engine.restore(operation.lane, from: bytes)
+            } catch {
+                RunnerLog.warn("a sequence on disk could not be used: \(error)")
+                throw error
+            }
         }
     }
 

@@ -44,6 +44,8 @@ actor EntryDriver {
     private let started = ContinuousClock.now
     private let lost: @Sendable (StageLoss) -> Void
     private var opening = Opening()
+    private var files: SequenceFiles?
+    private var whenArchived: (@Sendable () -> Void)?
 
     private struct StepUnderWay {
         let id: StepID
@@ -76,6 +78,25 @@ actor EntryDriver {
 
     /// Composes microbatches by another policy from now on.
     func adopt(_ policy: any BatchPolicy) { brain.adopt(policy) }
+
+    /// Keeps sequences on disk from now on; every other stage has a disk, too.
+    func open(_ files: SequenceFiles, known: [ArchivedSequence]) {
+        self.files = files
+        files.whenDone { [self] key, outcome in
+            eventLoop.execute {
+                self.assumeIsolated {
+                    $0.feed(.archiveReport(ArchiveReport(key: key, stage: 0, outcome: outcome)))
+                }
+            }
+        }
+        feed(.archiveOpened(known))
+    }
+
+    /// Writes what is kept as soon as nothing runs, and calls `report` when nothing is left to be written.
+    func archiveAll(_ report: @escaping @Sendable () -> Void) {
+        whenArchived = report
+        feed(.archiveAll)
+    }
 
     /// Calls `report` once, when the chain is closed: the onward link is open and the last stage has dialled back.
     func whenOpened(_ report: @escaping @Sendable (RunnerError?) -> Void) {
@@ -123,6 +144,7 @@ actor EntryDriver {
         case .failure(let failure, let step):
             guard let done = steps.removeValue(forKey: step) else { return }
             feed(.stepFailed(done.id, stage: failure.stage, failure.engineError))
+        case .archiveReport(let report): feed(.archiveReport(report))
         default: break
         }
     }
@@ -215,6 +237,12 @@ actor EntryDriver {
             switch effect {
             case .run(let microbatch): next = microbatch
             case .emit(let id, let event): emit(id, event)
+            case .commit(let sequence): files?.commit(sequence)
+            case .retract(let key): files?.retract(key)
+            case .archived:
+                // The last record may still be on its way to the disk.
+                if let whenArchived { files?.flush(whenArchived) ?? whenArchived() }
+                whenArchived = nil
             case .wakeAt(let instant): wake(at: instant)
             }
         }

@@ -55,6 +55,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var remote: RemoteListening?
     /// Conditions on what this runner sends to other stages.
     package var conditions: LinkConditions
+    /// Where sequences are kept on disk; nil keeps none there.
+    package var archive: ArchiveSettings?
     /// Seed of requests that bring none.
     package var seed: UInt64
     /// What the stage's steps cost, when that is known from an earlier time; else the runner times them.
@@ -124,12 +126,15 @@ package enum RunnerCommand: Sendable, Codable {
     /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
     /// entry stage.
     ///
-    /// `costs` are those of every stage, entry stage first; nil when one could not be timed.
-    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?)
+    /// `costs` are those of every stage, entry stage first; nil when one could not be timed. `archives` tells whether
+    /// every stage keeps sequences on disk; nil is no.
+    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool?)
     /// Prove whose runner it is with this from now on, and believe whom it says; links of others are closed.
     case trust(LinkPass)
     /// Say where the time went.
     case report
+    /// Write what is kept as soon as nothing runs, and say when that is done. The entry stage's; others answer at once.
+    case archive
 }
 
 /// What a runner tells the node: one JSON object per line on its standard output.
@@ -144,6 +149,8 @@ package enum RunnerReport: Sendable, Codable {
     case ready
     /// Where the time went so far.
     case times(StageTimes)
+    /// Nothing is left to be written, after `archive`.
+    case archived
     /// The runner cannot go on, and exits.
     case failed(reason: String)
     /// A link to another stage broke or could not be opened; the runner exits, and is not to blame.
@@ -198,4 +205,6 @@ package struct LoadedStage: Sendable, Codable {
     package var costs: StepCosts?
     /// Whether it only makes vectors and generates nothing.
     package var isEncoder: Bool
+    /// Whether it keeps sequences on disk; nil is no.
+    package var archives: Bool?
 }

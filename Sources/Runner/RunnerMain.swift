@@ -32,15 +32,16 @@ package enum RunnerMain {
             let stage = try await load(configuration)
             while let line = await iterator.next() {
                 switch try decode(line) {
-                case .connect(let next, let entry, let costs):
+                case .connect(let next, let entry, let costs, let archives):
                     do {
-                        try await stage.connect(next, entry, costs)
+                        try await stage.connect(next, entry, costs, archives ?? false)
                     } catch {
                         report(.detached(reason: "\(error)"))
                         return 1
                     }
                     report(.ready)
                 case .trust(let pass): try stage.trust(pass)
+                case .archive: await stage.archive { report(.archived) }
                 case .report: report(.times(await stage.times()))
                 case .configure: throw RunnerError.badCommand(reason: "a second configuration")
                 }
@@ -96,11 +97,13 @@ package enum RunnerMain {
 /// A started stage, whatever its engine.
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
-    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?) async throws -> Void
+    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?, Bool) async throws -> Void
     /// Goes by another certificate and trust.
     let trust: @Sendable (LinkPass) throws -> Void
     /// Where the time went so far.
     let times: @Sendable () async -> StageTimes
+    /// Writes what is kept, and calls back when nothing is left to be written.
+    let archive: @Sendable (@escaping @Sendable () -> Void) async -> Void
 }
 
 extension RunnerMain {
@@ -133,29 +136,33 @@ extension RunnerMain {
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
         let model = engine.model
+        let files = configuration.archive.flatMap { settings in
+            let identity = ArchiveIdentity(configuration, width: shape.width, engine: LlamaLibrary.version)
+            return SequenceFiles(settings, identity: identity, stage: configuration.stageIndex)
+        }
         report(
             .loaded(
                 LoadedStage(
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
-                    loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder)))
+                    loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder, archives: files != nil)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(
                 tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model), window: configuration.window,
                 isEncoder: model.model.isEncoder) : nil
-        return try await serve(configuration, engine, shape, tools)
+        return try await serve(configuration, engine, shape, tools, files)
     }
 
     /// Listens, and makes the stage's driver over a loaded engine.
     private static func serve<Engine: StageEngine & ~Copyable>(
         _ configuration: RunnerConfiguration, _ engine: consuming sending Engine, _ shape: StageShape,
-        _ tools: EntryTools?
+        _ tools: EntryTools?, _ files: SequenceFiles?
     ) async throws -> RunningStage {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
         let identity = try RunnerIdentity(configuration, width: shape.width)
-        let room = ComputeRoom(engine, stageIndex: configuration.stageIndex, format: identity.format)
+        let room = ComputeRoom(engine, stageIndex: configuration.stageIndex, format: identity.format, files: files)
         let lost: @Sendable (StageLoss) -> Void = { loss in
             // The chain is broken: the node sees the exit and starts the placement anew under a new epoch.
             switch loss {
@@ -177,36 +184,47 @@ extension RunnerMain {
         }
         let index = configuration.stageIndex
         if let tools {
-            var settings = EngineSettings(
-                shapes: configuration.stages.map { stage in
-                    var other = shape
-                    other.layers = stage
-                    return other
-                }, window: configuration.window, seed: configuration.seed, shelfCount: configuration.shelfCount,
-                prefixReuse: configuration.prefixReuse)
-            settings.speculation = configuration.speculation
-            settings.canTrim = configuration.speculation != .off
+            var settings = settings(configuration, shape)
             settings.runsWholePrompts = tools.isEncoder
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
             try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
-                connect: { next, _, costs in
+                connect: { next, _, costs, archives in
                     if let costs { await driver.adopt(CostBatchPolicy(costs)) }
                     if let next { try await driver.dialled(dial(next, driver)) }
                     try await opened { report in await driver.whenOpened(report) }
-                }, trust: trust, times: { await driver.times })
+                    if archives, let files { await driver.open(files, known: files.records()) }
+                }, trust: trust, times: { await driver.times }, archive: { done in await driver.archiveAll(done) })
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
+        files?.whenDone { key, outcome in
+            let report = ArchiveReport(key: key, stage: index, outcome: outcome)
+            eventLoop.execute { driver.assumeIsolated { $0.tell(report) } }
+        }
         try await listen(eventLoop, configuration, door) { driver }
         return RunningStage(
-            connect: { next, entry, _ in
+            connect: { next, entry, _, _ in
                 guard let target = configuration.isLast ? entry : next else {
                     throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
                 }
                 try await driver.dialled(dial(target, driver))
                 try await opened { report in await driver.whenOpened(report) }
-            }, trust: trust, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) })
+            }, trust: trust, times: { StageTimes(room.statistics, engineTrace: room.trace, chainTrace: []) },
+            archive: { $0() })
+    }
+
+    private static func settings(_ configuration: RunnerConfiguration, _ shape: StageShape) -> EngineSettings {
+        var settings = EngineSettings(
+            shapes: configuration.stages.map { stage in
+                var other = shape
+                other.layers = stage
+                return other
+            }, window: configuration.window, seed: configuration.seed, shelfCount: configuration.shelfCount,
+            prefixReuse: configuration.prefixReuse)
+        settings.speculation = configuration.speculation
+        settings.canTrim = configuration.speculation != .off
+        return settings
     }
 
     /// A clock that only goes forward, for the gate.

@@ -78,8 +78,22 @@ actor StageDriver {
             compute(ComputeJob(step: step, operations: takeOperations(), work: .skip(failure)))
         case .cancel(let first, _):
             compute(ComputeJob(step: first, operations: takeOperations(), work: .operationsOnly))
+        case .archiveReport(let report):
+            tell(report)
         case .result, .fenced, .drain, .drained, .ping, .pong, .statisticsRequest, .statistics:
             break
+        }
+    }
+
+    /// Passes on what became of this stage's part of a sequence on disk, or that of one before it.
+    func tell(_ report: ArchiveReport) {
+        guard let forward else { return }
+        do throws(WireError) {
+            try writer.archiveReport(report)
+            forward.send(&writer)
+        } catch {
+            writer.removeAll()
+            lost("\(error)")
         }
     }
 

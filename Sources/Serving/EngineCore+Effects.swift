@@ -27,6 +27,12 @@ extension EngineCore {
         case run(Microbatch)
         /// Hand the event to the request's client.
         case emit(RequestID, GenerationEvent)
+        /// All stages have the sequence on disk: write the record that says so.
+        case commit(ArchivedSequence)
+        /// The sequence on disk is not to be used any more: delete the record that says it stands there.
+        case retract(SequenceKey)
+        /// After `archiveAll`: nothing is left to be written.
+        case archived
         /// Give `.tick` at this time; replaces an earlier wish. Ticks at other times are harmless.
         case wakeAt(Instant)
     }

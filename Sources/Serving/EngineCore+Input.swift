@@ -34,6 +34,12 @@ extension EngineCore {
         case stagesReady
         /// Kept sequences of ended requests are to be forgotten.
         case forgetPrefixes
+        /// Every stage has a disk for sequences; these stand there, the one not used for longest first.
+        case archiveOpened([ArchivedSequence])
+        /// A stage's part of a sequence was written or read, or could not be.
+        case archiveReport(ArchiveReport)
+        /// The placement ends: what is kept is to be written as soon as nothing runs.
+        case archiveAll
         /// The time asked for by `wakeAt` came.
         case tick
     }

@@ -12,6 +12,7 @@ extension EngineCore {
         let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
         if steps.count > depth { return "\(steps.count) microbatches in flight, limit \(depth)" }
         let arrivals = (active + queue).map(\.arrival)
+        if archive.entries.count > Limits.archivedSequences { return "\(archive.entries.count) sequences are on disk" }
         if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
         return nil
     }
@@ -82,6 +83,8 @@ extension EngineCore {
         guard loss == nil, steps.isEmpty else { return nil }
         if !operations.isEmpty { return "\(operations.count) operations were not sent" }
         if active.isEmpty, queue.isEmpty { return nil }
+        // The next one waits for its sequence to be read; reports or the timer come.
+        if active.isEmpty, let fetch = archive.fetch, fetch.request == queue.first?.id, wake != nil { return nil }
         return "\(active.count) running and \(queue.count) waiting requests stall"
     }
 }

@@ -43,6 +43,8 @@ package struct EngineCore {
     var lanes: LaneTable
     /// Kept sequences of ended requests.
     var shelf: PrefixShelf
+    /// Sequences on disk.
+    var archive = SequenceArchive()
     /// Who fills which cells.
     var cells: CellLedger
     /// Cells believed usable; shrinks when an engine runs out earlier than its shape said.
@@ -93,12 +95,17 @@ package struct EngineCore {
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
         case .forgetPrefixes: forgetPrefixes()
+        case .archiveOpened(let known): archive.open(known)
+        case .archiveReport(let report): archiveReported(report, now: now)
+        case .archiveAll: archive.isClosing = true
         case .tick: wake = nil  // The wish was used up, perhaps a little early.
         }
         expireWaiting(now: now)
+        expireFetch(now: now)
         seat(now: now)
         makeRoom()
         announcePositions(now: now)
+        archiveWhenIdle(now: now)
         schedule(now: now)
         wakeForWaiting()
         if settings.assertsInvariants { assert(brokenInvariant == nil, brokenInvariant ?? "") }
@@ -126,6 +133,8 @@ package struct EngineCore {
     package var usedCells: Int { cells.usedCount }
     /// Sequences of ended requests that are kept.
     package var keptSequences: Int { shelf.count }
+    /// Sequences that stand on the disks of all stages.
+    package var archivedSequences: Int { archive.entries.count }
     /// Nothing waits, runs, is in flight or has yet to be sent.
     package var isQuiescent: Bool { queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty }
 

@@ -32,6 +32,10 @@ package struct EngineSettings: Sendable {
     package var runsWholePrompts = false
     /// How microbatches are composed.
     package var policy: any BatchPolicy = EvenBatchPolicy()
+    /// Tokens a sequence must have to be written to disk.
+    package var smallestArchived = Limits.smallestArchived
+    /// Tokens by which a sequence on disk must be the better one to be read.
+    package var smallestFetch = Limits.smallestFetch
     /// Seed of the brain's own draws: the seeds of requests that bring none.
     package var seed: UInt64
     /// Whether a debug build stops at a broken invariant right after the input that broke it.

@@ -61,4 +61,21 @@ package enum Limits {
     package static let attentionTile = 64
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
+    /// Largest state of one sequence in one stage that is written to disk: it is copied before it is written.
+    /// **Units:** bytes.
+    package static let sequenceBytes = 1 << 30
+    /// Tokens a sequence must have to be worth a file.
+    package static let smallestArchived = 64
+    /// Tokens a sequence on disk must have in common with a prompt beyond what stands in a lane already.
+    package static let smallestFetch = 64
+    /// Sequences on disk that the brain knows at once; the ones not used for longest are deleted.
+    package static let archivedSequences = 1024
+    /// How long nothing must run before a kept sequence is written.
+    package static let archiveDelay = Duration.seconds(1)
+    /// How long a request waits for a sequence to be read.
+    package static let fetchPatience = Duration.seconds(5)
+    /// Sequences in a row that could not be written, after which none is written for `archivePause`.
+    package static let archiveFailures = 3
+    /// How long no sequence is written after too many could not be.
+    package static let archivePause = Duration.seconds(600)
 }

@@ -31,6 +31,8 @@ package enum SequenceOperation: Hashable, Sendable {
     case copy(from: Lane, to: Lane, length: Int32)
     /// Forget the whole sequence; the lane is empty afterwards.
     case free(lane: Lane)
+    /// Something about a sequence on disk; the runner's work, not the engine's.
+    case archive(ArchiveOperation)
 }
 
 /// What the last stage needs to sample for one lane.

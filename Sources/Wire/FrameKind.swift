@@ -31,6 +31,8 @@ package enum FrameKind: UInt8, Hashable, Sendable, CaseIterable {
     case statisticsRequest = 0x1A
     /// A stage's counters.
     case statistics = 0x1B
+    /// A stage's part of a sequence on disk was written or read, or could not be.
+    case archiveReport = 0x1C
 
     /// A request to the entry stage's runner.
     case generate = 0x40
@@ -56,7 +58,7 @@ package enum FrameKind: UInt8, Hashable, Sendable, CaseIterable {
         case .hello, .welcome, .refuse:
             min(budget, Limits.handshakeBytes - FrameHeader.byteCount)
         case .fenced, .cancel, .drain, .drained, .ping, .pong, .statisticsRequest, .statistics, .cancelRequest,
-            .reportRequest:
+            .reportRequest, .archiveReport:
             min(budget, Limits.signalBytes)
         case .failure:
             min(budget, Limits.handshakeBytes - FrameHeader.byteCount)

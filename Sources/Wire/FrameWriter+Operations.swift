@@ -6,6 +6,11 @@ package enum OperationCode: UInt8, CaseIterable {
     case trim = 2
     case copy = 3
     case free = 4
+    case save = 5
+    case fetch = 6
+    case restore = 7
+    case release = 8
+    case forget = 9
 }
 
 extension FrameWriter {
@@ -45,7 +50,17 @@ extension FrameWriter {
             try putPosition(length, "operations.copy.length")
         case .free(let lane):
             try putHead(.free, lane)
+        case .archive(let archive):
+            try put(archive.action.rawValue)
+            try put(UInt8(0))
+            try put(archive.lane.index)
+            try put(archive.key)
         }
+    }
+
+    /// The 32 bytes of a digest.
+    mutating func put(_ key: SequenceKey) throws(WireError) {
+        for byte in key.bytes { try put(byte) }
     }
 
     private mutating func putHead(_ code: OperationCode, _ lane: Lane) throws(WireError) {
@@ -74,7 +89,7 @@ extension ByteReader {
     private mutating func operation(_ bytes: RawSpan) throws(WireError) -> SequenceOperation {
         let rawCode = try u8(bytes, "operation.code")
         guard let code = OperationCode(rawValue: rawCode) else {
-            throw .invalidValue(field: "operation.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 4")
+            throw .invalidValue(field: "operation.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 9")
         }
         try reserved8(bytes, "operation.reserved")
         let lane = Lane(try u16(bytes, "operation.lane"))
@@ -91,6 +106,21 @@ extension ByteReader {
             return .copy(from: lane, to: target, length: try position(bytes, "operation.copy.length"))
         case .free:
             return .free(lane: lane)
+        case .save, .fetch, .restore, .release, .forget:
+            guard let action = ArchiveOperation.Action(rawValue: rawCode) else {
+                throw .invalidValue(field: "operation.code", offset: offset - 4, value: Int(rawCode), allowed: "5 … 9")
+            }
+            return .archive(ArchiveOperation(action, lane: lane, key: try sequenceKey(bytes, "operation.key")))
         }
+    }
+
+    /// The 32 bytes of a digest.
+    mutating func sequenceKey(_ bytes: RawSpan, _ field: String) throws(WireError) -> SequenceKey {
+        var digest: [UInt8] = []
+        for _ in 0..<SequenceKey.byteCount { digest.append(try u8(bytes, field)) }
+        guard let key = SequenceKey(bytes: digest) else {
+            throw .invalidValue(field: field, offset: offset, value: digest.count, allowed: "\(SequenceKey.byteCount)")
+        }
+        return key
     }
 }

@@ -55,6 +55,23 @@ extension FrameWriter {
         try frame(.statisticsRequest, stream: 0) { _ throws(WireError) in }
     }
 
+    /// Appends what became of a stage's part of a sequence on disk. Stages in between pass it on.
+    ///
+    /// **Throws:** `cannotEncode` for a stage beyond the limit; `limitExceeded` when more unsent frames wait than the
+    /// link's budget allows.
+    package mutating func archiveReport(_ report: ArchiveReport) throws(WireError) {
+        guard (0..<Limits.stages).contains(report.stage) else {
+            throw .cannotEncode(
+                field: "archiveReport.stage", value: report.stage, allowed: "0 … \(Limits.stages - 1)")
+        }
+        try frame(.archiveReport, stream: 0) { writer throws(WireError) in
+            try writer.put(report.key)
+            try writer.put16(report.stage, "archiveReport.stage")
+            try writer.put(report.outcome.rawValue)
+            try writer.put(UInt8(0))
+        }
+    }
+
     /// u64 term, u64 number.
     mutating func put(_ epoch: Epoch) throws(WireError) {
         try put(epoch.term)
@@ -67,5 +84,17 @@ extension ByteReader {
     mutating func epoch(_ bytes: RawSpan, _ field: String) throws(WireError) -> Epoch {
         let term = try u64(bytes, field)
         return Epoch(term: term, number: try u64(bytes, field))
+    }
+
+    /// The body of an archive report.
+    mutating func archiveReport(_ bytes: RawSpan) throws(WireError) -> ArchiveReport {
+        let key = try sequenceKey(bytes, "archiveReport.key")
+        let stage = try shortCount(bytes, "archiveReport.stage", limit: Limits.stages - 1)
+        let code = try u8(bytes, "archiveReport.outcome")
+        guard let outcome = ArchiveReport.Outcome(rawValue: code) else {
+            throw .invalidValue(field: "archiveReport.outcome", offset: offset - 1, value: Int(code), allowed: "1 … 3")
+        }
+        try reserved8(bytes, "archiveReport.reserved")
+        return ArchiveReport(key: key, stage: stage, outcome: outcome)
     }
 }

@@ -26,6 +26,8 @@ package enum StageFrame: Hashable, Sendable {
     case statisticsRequest
     /// The stage's counters.
     case statistics(StageStatistics)
+    /// What became of a stage's part of a sequence on disk.
+    case archiveReport(ArchiveReport)
 
     /// Decodes the body that belongs to a checked header. Verify the checksum first (`FrameHeader.verify`).
     ///
@@ -47,6 +49,7 @@ package enum StageFrame: Hashable, Sendable {
         case .pong: frame = .pong(try reader.u64(body, "pong.token"))
         case .statisticsRequest: frame = .statisticsRequest
         case .statistics: frame = .statistics(try reader.statistics(body))
+        case .archiveReport: frame = .archiveReport(try reader.archiveReport(body))
         case .hello, .welcome, .refuse, .generate, .cancelRequest, .event, .reportRequest, .report:
             throw .unexpectedKind(header.kind, expected: "a frame between stages")
         }

@@ -29,8 +29,7 @@ struct Skein: AsyncParsableCommand {
         version: NodeService.version,
         subcommands: [
             Serve.self, Join.self, Nodes.self, Status.self, Deploy.self, Undeploy.self, Ps.self, Drain.self,
-            Remove.self, Leave.self,
-            TokenCommand.self, KeyCommand.self, Plan.self, Verify.self, Bench.self, Simulate.self, GGUFCommand.self,
-            Devices.self, RunnerCommandLine.self,
+            Remove.self, Leave.self, TokenCommand.self, KeyCommand.self, PrefixCommand.self, Plan.self, Verify.self,
+            Bench.self, Simulate.self, GGUFCommand.self, Devices.self, RunnerCommandLine.self,
         ])
 }

@@ -140,4 +140,22 @@ import Wire
         diary.gate.signal()
         #expect(submit(1))
     }
+
+    @Test func `a stage without a disk passes over what is about disks, but cannot restore`() async throws {
+        let key = SequenceKey(of: [1])
+        for action in ArchiveOperation.Action.allCases {
+            let diary = EngineDiary()
+            let room = ComputeRoom(layers: Self.last, diary: diary)
+            let job = ComputeJob(
+                step: 5, operations: [.archive(ArchiveOperation(action, key: key)), .free(lane: Lane(2))],
+                work: .operationsOnly)
+            #expect(job.isShort == (action != .save && action != .restore))
+            switch try await room.outcome(of: job) {
+            case .sampled(let tokens): #expect(action != .restore && tokens.isEmpty)
+            case .failed: #expect(action == .restore)
+            case .forward: Issue.record("the last stage forwards")
+            }
+            #expect(diary.all == [.applied(.free(lane: Lane(2)))])
+        }
+    }
 }

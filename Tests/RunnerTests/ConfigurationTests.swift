@@ -30,10 +30,12 @@ enum Configurations {
         let costs = try #require(StepCosts([.init(rows: 1, nanoseconds: 5), .init(rows: 2, nanoseconds: 7.5)]))
         configuration.costs = costs
         let commands: [RunnerCommand] = [
-            .configure(configuration), .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil),
+            .configure(configuration),
+            .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil, archives: nil),
             .connect(
-                next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs]),
-            .report, .trust(try Self.pass),
+                next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs],
+                archives: true),
+            .report, .archive, .trust(try Self.pass),
         ]
         for command in commands {
             let line = try JSONEncoder().encode(command)

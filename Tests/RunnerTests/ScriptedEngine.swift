@@ -13,6 +13,8 @@ final class EngineDiary: Sendable {
     enum Entry: Hashable, Sendable {
         case applied(SequenceOperation)
         case executed([StageRow], activations: [Float])
+        case saved(Lane)
+        case restored(Lane, [UInt8])
     }
 
     private let entries = Mutex<[Entry]>([])
@@ -53,6 +55,17 @@ struct ScriptedEngine: StageEngine, ~Copyable {
     mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
         diary.write(.applied(operation))
         if case .free(Lane(9)) = operation { throw .invalidRow(field: "lane", value: 9, limit: 7) }
+    }
+
+    mutating func save(_ lane: Lane) throws(EngineError) -> [UInt8] {
+        diary.write(.saved(lane))
+        guard lane.index < 8 else { throw .invalidRow(field: "lane", value: Int(lane.index), limit: 7) }
+        return [UInt8(lane.index), 42]
+    }
+
+    mutating func restore(_ lane: Lane, from bytes: [UInt8]) throws(EngineError) {
+        diary.write(.restored(lane, bytes))
+        guard bytes.count == 2 else { throw .failed(operation: "restoring", code: 1, reason: "\(bytes.count) bytes") }
     }
 
     mutating func execute(

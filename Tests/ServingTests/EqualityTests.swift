@@ -113,4 +113,45 @@ import Vocabulary
         #expect(answers[0] != answers[1])
         #expect(try together(requests, .init(stageCount: 3)) == answers)
     }
+
+    /// One request by itself against the same one under everything at once: cut, batched with strangers, guessed ahead,
+    /// short of cells, with a prefix from memory or from disk. Log-probabilities are part of an answer.
+    @Test(arguments: 1...3, [0, 1, 4])
+    func `everything at once equals alone`(stageCount: Int, width: Int) throws {
+        var random = SeededRandom(seed: 77)
+        let requests = (1...8 as ClosedRange<UInt64>).map { id in
+            Requests.text(id, "prompt \(id % 3) of many", limit: nil, seed: random.next()) { request in
+                request.topLogprobs = 3
+                request.sampling.logitBias = [LogitBias(token: ReferenceTokenizer.end, bias: 1)]
+                if id % 2 == 0 { Requests.restrict(&request, to: "gh") }
+            }
+        }
+        let quiet = LocalPipeline.Options(cellCount: 80, window: 40)
+        let expected = try requests.map { try together([$0], quiet)[0] }
+        #expect(expected.allSatisfy { $0?.logprobs.first?.isEmpty == false })
+        var options = LocalPipeline.Options(stageCount: stageCount, cellCount: 80, window: 40, interleaving: 11)
+        (options.headroom, options.shelfCount, options.prefixReuse) = (2, 3, .beginnings)
+        (options.archives, options.speculation) = (true, .ngram)
+        options.policy = ForcedWindows(EvenBatchPolicy(), width: width)
+        var pipeline = LocalPipeline(options)
+        for request in requests { try pipeline.submit(request) }
+        pipeline.run()
+        #expect(requests.map { pipeline.answer($0.id) } == expected)
+        for _ in 0..<6 {
+            pipeline.wait(.seconds(2))
+            pipeline.run()
+        }
+        #expect(!pipeline.records.isEmpty)
+        let opened = pipeline.microbatches.flatMap(\.operations).count { if case .open = $0 { true } else { false } }
+        #expect(opened > requests.count)
+        // And once more after a restart, with what is on disk.
+        var restarted = pipeline.restarted()
+        for request in requests { try restarted.submit(request) }
+        restarted.run()
+        #expect(requests.map { restarted.answer($0.id) } == expected)
+        restarted.checkQuiescence()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil && restarted.violation == nil)
+        #expect(width == 0 || pipeline.core.acceptedTokens > 0)
+    }
 }

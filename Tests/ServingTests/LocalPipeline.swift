@@ -30,6 +30,8 @@ struct LocalPipeline {
         var speculation = Speculation.off
         /// A mistake on purpose: stages do not forget what they are told to.
         var ignoresTrims = false
+        /// Stages have disks.
+        var archives = false
         /// Seed of the order in which things happen; nil takes the first thing that can.
         var interleaving: UInt64?
     }
@@ -39,11 +41,30 @@ struct LocalPipeline {
     private var spoiled: [SpoiledLanes]
     private var inboxes: [[Parcel]]
     /// Reports of stage 0, and answers of the last stage and failures: two connections, each in order.
-    private var reports: [[EngineCore.Input]] = [[], []]
+    private var reports: [[EngineCore.Input]] = [[], [], []]
+    /// Parts of sequences on each stage's disk, and those read into memory; disks outlive their stages.
+    var disks: [Disk]
+    /// What the entry's disk says all stages have, by key.
+    private(set) var records: [SequenceKey: ArchivedSequence] = [:]
+    /// The order of `records`.
+    private(set) var recordOrder: [SequenceKey] = []
+    /// Told after `archiveAll`.
+    private(set) var hasArchived = false
+
+    struct Disk {
+        var parts: [SequenceKey: [UInt8]] = [:]
+        var fetched: [SequenceKey: [UInt8]] = [:]
+        /// Writes fail.
+        var isFull = false
+        /// Reads and writes are not answered any more.
+        var isStuck = false
+    }
     private(set) var now = Instant(nanoseconds: 0)
     private var random: SeededRandom?
     private let options: Options
 
+    /// When requests came.
+    private(set) var submissions: [RequestID: Instant] = [:]
     private(set) var events: [RequestID: [GenerationEvent]] = [:]
     private(set) var microbatches: [Microbatch] = []
     private(set) var wakeAt: Instant?
@@ -61,6 +82,7 @@ struct LocalPipeline {
         stages = Self.makeStages(options)
         spoiled = stages.map { _ in SpoiledLanes() }
         inboxes = Array(repeating: [], count: options.stageCount)
+        disks = stages.map { _ in Disk() }
         random = options.interleaving.map { SeededRandom(seed: $0) }
         var settings = EngineSettings(
             shapes: stages.map(\.shape), window: options.window, seed: 99, shelfCount: options.shelfCount,
@@ -73,7 +95,18 @@ struct LocalPipeline {
         if let reservation = options.reservation { settings.outputReservation = reservation }
         if let policy = options.policy { settings.policy = policy }
         adjust(&settings)
+        if options.archives { (settings.smallestArchived, settings.smallestFetch) = (8, 8) }
         core = EngineCore(settings: settings, tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
+        if options.archives { handle(.archiveOpened([])) }
+    }
+
+    /// The same placement started again: only what is on disks is left.
+    func restarted(adjust: (inout EngineSettings) -> Void = { _ in }) -> LocalPipeline {
+        var next = LocalPipeline(options, adjust: adjust)
+        next.disks = disks.map { Disk(parts: $0.parts, isFull: $0.isFull) }
+        (next.records, next.recordOrder) = (records, recordOrder)
+        next.handle(.archiveOpened(recordOrder.compactMap { records[$0] }))
+        return next
     }
 
     private static func makeStages(_ options: Options) -> [ReferenceStage] {
@@ -92,10 +125,16 @@ struct LocalPipeline {
     mutating func submit(_ request: GenerationRequest, stop: [String] = []) throws {
         var prepared = try ReferenceRenderer().prepare(request)
         prepared.stop = stop
+        submissions[request.id] = now
         handle(.submit(request: request, prepared: prepared))
     }
 
-    mutating func cancel(_ id: RequestID) { handle(.cancel(id)) }
+    /// A client leaves: its request ends at once, whatever it was doing.
+    mutating func cancel(_ id: RequestID) {
+        let isUnderWay = events[id]?.last?.isTerminal == false
+        handle(.cancel(id))
+        if isUnderWay, events[id]?.last?.isTerminal != true { note("request \(id) goes on after its client left") }
+    }
 
     mutating func wait(_ duration: Duration) {
         now = now.advanced(by: duration)
@@ -107,7 +146,7 @@ struct LocalPipeline {
     /// A stage dies: what is in flight is gone, and the stage comes back empty.
     mutating func lose(stage: Int) {
         for index in inboxes.indices { inboxes[index] = [] }
-        reports = [[], []]
+        reports = [[], [], []]
         stages[stage] = Self.makeStages(options)[stage]
         spoiled[stage] = SpoiledLanes()
         handle(.stageLost(stage: stage, reason: "killed"))
@@ -121,11 +160,24 @@ struct LocalPipeline {
             switch effect {
             case .run(let microbatch):
                 microbatches.append(microbatch)
+                follow(microbatch)
                 inboxes[0].append(Parcel(microbatch: microbatch, activations: []))
                 if microbatch.rows.count > options.rowLimit { note("\(microbatch.rows.count) rows in one microbatch") }
             case .emit(let id, let event):
                 check(event, after: events[id] ?? [], of: id)
                 events[id, default: []].append(event)
+            case .commit(let sequence):
+                for (index, disk) in disks.enumerated() where disk.parts[sequence.key] == nil {
+                    note("stage \(index) lacks its part of what is told to be on disk")
+                }
+                if records.updateValue(sequence, forKey: sequence.key) != nil { note("\(sequence.key) is told twice") }
+                recordOrder.append(sequence.key)
+            case .retract(let key):
+                records[key] = nil
+                recordOrder.removeAll { $0 == key }
+            case .archived:
+                if hasArchived { note("the end of writing is told twice") }
+                hasArchived = true
             case .wakeAt(let instant):
                 wakeAt = instant
                 wakeCount += 1
@@ -165,16 +217,21 @@ struct LocalPipeline {
         let isLast = index + 1 == stages.count
         var output = StageOutput()
         var next = parcel.microbatch
+        var refused: EngineError?
         do {
             for operation in parcel.microbatch.operations {
                 spoiled[index].follow(operation)
                 if options.ignoresTrims, case .trim = operation { continue }
-                try stages[index].apply(operation)
+                if case .archive(let archive) = operation {
+                    if !carryOut(archive, index) { refused = .failed(operation: "restore", code: 0, reason: "no part") }
+                } else {
+                    try stages[index].apply(operation)
+                }
             }
         } catch {
             note("stage \(index): \(error)")
         }
-        var planned = fault(index, parcel.microbatch)
+        var planned = refused ?? fault(index, parcel.microbatch)
         do throws(EngineError) {
             do throws(EngineError) {
                 try spoiled[index].admit(parcel.microbatch.rows)
@@ -196,6 +253,54 @@ struct LocalPipeline {
             reports[1].append(.sampled(parcel.microbatch.id, output.samples))
         } else {
             inboxes[index + 1].append(Parcel(microbatch: next, activations: output.activations))
+        }
+    }
+
+    /// What a runner does about a sequence on disk; false when it could not be put into its lane.
+    private mutating func carryOut(_ operation: ArchiveOperation, _ index: Int) -> Bool {
+        let key = operation.key
+        var outcome: ArchiveReport.Outcome?
+        switch operation.action {
+        case .save:
+            let bytes = disks[index].isFull ? nil : try? stages[index].save(operation.lane)
+            disks[index].parts[key] = bytes
+            outcome = bytes == nil ? .failed : .stored
+        case .fetch:
+            disks[index].fetched = [:]
+            disks[index].fetched[key] = disks[index].parts[key]
+            outcome = disks[index].parts[key] == nil ? .failed : .fetched
+        case .restore:
+            guard let bytes = disks[index].fetched.removeValue(forKey: key) else { return false }
+            do { try stages[index].restore(operation.lane, from: bytes) } catch { return false }
+        case .release: disks[index].fetched[key] = nil
+        case .forget:
+            if records[key] != nil { note("a part is deleted while it is told to be on disk") }
+            disks[index].fetched[key] = nil
+            disks[index].parts[key] = nil
+        }
+        if let outcome, !disks[index].isStuck {
+            reports[2].append(.archiveReport(ArchiveReport(key: key, stage: index, outcome: outcome)))
+        }
+        return true
+    }
+
+    /// Lanes that hold something on the stages once what was sent has arrived.
+    private var heldLanes: Set<Lane> = []
+
+    /// Every microbatch brings all lanes back that nobody owns and nothing is kept in: so a lane is free within one
+    /// step of its request's end.
+    private mutating func follow(_ microbatch: Microbatch) {
+        for operation in microbatch.operations {
+            switch operation {
+            case .open(let lane, _): heldLanes.insert(lane)
+            case .archive(let archive) where archive.action == .restore: heldLanes.insert(archive.lane)
+            case .free(let lane): heldLanes.remove(lane)
+            case .copy, .trim, .archive: break
+            }
+        }
+        let (owned, kept) = (core.ownedLaneCount, core.keptSequences)
+        if heldLanes.count != owned + kept {
+            note("\(heldLanes.count) lanes hold something on the stages, \(owned) are owned and \(kept) kept")
         }
     }
 

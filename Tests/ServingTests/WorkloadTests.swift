@@ -23,6 +23,7 @@ import Vocabulary
         }
         options.prefixReuse = [.off, .beginnings, .beginnings, .whole][random.below(4)]
         options.shelfCount = random.below(4)
+        options.archives = random.below(2) == 0
         if random.below(3) > 0 {
             options.speculation = .ngram
             if random.below(2) == 0 {
@@ -54,6 +55,17 @@ import Vocabulary
                 pipeline.lose(stage: random.below(options.stageCount))
                 for _ in 0..<random.below(3) { _ = pipeline.step() }
                 pipeline.stagesReady()
+            case 8 where random.below(3) == 0:
+                let disk = random.below(options.stageCount)
+                pipeline.disks[disk].isFull.toggle()
+                if random.below(2) == 0 { pipeline.disks[disk].parts = [:] }
+            case 9 where options.archives:
+                // Time for writing between requests.
+                pipeline.run()
+                for _ in 0..<4 {
+                    pipeline.wait(.seconds(2))
+                    pipeline.run()
+                }
             case 8:
                 pipeline.wait(.seconds(random.below(70)))
             default:
@@ -75,6 +87,7 @@ import Vocabulary
         quiet.queueLimit = nil
         quiet.interleaving = nil
         quiet.prefixReuse = .off
+        quiet.archives = false
         quiet.speculation = .off
         var alone = LocalPipeline(quiet)
         guard (try? alone.submit(request)) != nil else { return "request \(request.id) cannot be prepared" }

@@ -174,6 +174,7 @@ extension FrameWriter {
         case .pong(let token): try pong(token)
         case .statisticsRequest: try statisticsRequest()
         case .statistics(let statistics): try self.statistics(statistics)
+        case .archiveReport(let report): try archiveReport(report)
         }
     }
 

@@ -35,6 +35,10 @@ enum GoldenFrames {
         version: 1, capabilities: [.f16, .bf16], epoch: Epoch(term: 3, number: 9),
         place: StagePlace(index: 1, layers: LayerRange(first: 3, end: 8)), frameByteLimit: 1 << 20)
 
+    static var sequenceKey: SequenceKey {
+        SequenceKey(bytes: (0..<32).map { UInt8($0) }) ?? SequenceKey(of: [])
+    }
+
     static let rows = [
         StageRow(lane: Lane(2), position: 17, token: 421, samples: false),
         StageRow(lane: Lane(2), position: 18, token: 7, samples: true),
@@ -187,6 +191,15 @@ enum GoldenFrames {
                 00000000070000000000000008000000000000000900000000000000
                 """
         ) { writer throws(WireError) in try writer.statistics(statistics) },
+        GoldenFrame(
+            kind: .archiveReport,
+            hex: """
+                240000001c0001000000000015194991
+                000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f01000100
+                """
+        ) { writer throws(WireError) in
+            try writer.archiveReport(ArchiveReport(key: sequenceKey, stage: 1, outcome: .stored))
+        },
         GoldenFrame(
             kind: .generate, hex: "0a0000004000010000000000bd05dddd4d000000000000007b7d"
         ) { writer throws(WireError) in

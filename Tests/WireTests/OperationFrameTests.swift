@@ -10,6 +10,23 @@ import Wire
         #expect(try FrameBytes.stageFrame(bytes) == .operations(GoldenFrames.operations, before: 12))
     }
 
+    @Test func `operations about sequences on disk come back with lane and key`() throws {
+        let operations = ArchiveOperation.Action.allCases.map { action in
+            let lane = Lane(action == .save || action == .restore ? 3 : 0)
+            return SequenceOperation.archive(
+                ArchiveOperation(action, lane: lane, key: SequenceKey(of: [1, -2, Int32(action.rawValue)])))
+        }
+        let bytes = try FrameBytes.write { writer throws(WireError) in
+            try writer.operations(operations + [.free(lane: Lane(1))], before: 3)
+        }
+        #expect(try FrameBytes.stageFrame(bytes) == .operations(operations + [.free(lane: Lane(1))], before: 3))
+        var short = Array(bytes.dropLast(5))
+        FrameBytes.replace(&short, at: 0, UInt32(short.count - 16))
+        FrameBytes.seal(&short)
+        let frame = short
+        #expect(throws: WireError.self) { try FrameBytes.stageFrame(frame) }
+    }
+
     @Test func `every field of a lane's sampling travels, whatever the receiver's defaults`() throws {
         var random = SeededRandom(seed: 21)
         for round in 0..<200 {
@@ -137,10 +154,10 @@ import Wire
         var frame = try FrameBytes.write { writer throws(WireError) in
             try writer.operations([.free(lane: Lane(0))], before: 0)
         }
-        frame[20] = 9
+        frame[20] = 10
         FrameBytes.seal(&frame)
         let changed = frame
-        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 9, allowed: "1 … 4")) {
+        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 10, allowed: "1 … 9")) {
             try FrameBytes.stageFrame(changed)
         }
     }

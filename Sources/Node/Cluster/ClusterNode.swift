@@ -118,7 +118,7 @@ struct ClusterNode: Sendable {
         let hosting = StageHosting(
             executable: around.executable, folder: around.socketFolder, cluster: "\(credentials.cluster)",
             address: settings.host, threads: settings.threads, devices: around.chosenDevices,
-            pass: { security.pass }, library: library,
+            archive: settings.archive, pass: { security.pass }, library: library,
             deployment: { await service.effectiveState.deployments[$0] },
             usableBytes: { measurement.reading().usableBytes }, logger: around.logger)
         let server = PeerServer(

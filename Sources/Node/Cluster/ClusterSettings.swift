@@ -3,6 +3,7 @@ package import Etcd
 package import Fabric
 package import Identity
 import NIOCore
+package import Runner
 import Vocabulary
 
 #if canImport(Glibc)
@@ -35,6 +36,8 @@ package struct ClusterSettings: Sendable {
     package var part = JoinPart.member
     /// Compute threads of a stage that runs here for the cluster; nil takes all cores.
     package var threads: Int?
+    /// Where stages that run here for the cluster keep sequences on disk; nil keeps none there.
+    package var archive: ArchiveSettings?
     /// Tags of what it can do, beside those of its devices.
     package var tags: [String] = []
     /// Whether the first request for a model that the cluster has and does not serve deploys it.

@@ -25,6 +25,8 @@ struct StagePost: Sendable, Codable {
     var port: Int
     /// What the stage's steps cost; nil when they could not be timed.
     var costs: StepCosts?
+    /// Whether the stage keeps sequences on disk; nil is no, also from releases that cannot.
+    var archives: Bool?
 
     /// The hello of a node to the stage's runner; nil when digest, stage or wire format are none.
     var hello: Hello? {

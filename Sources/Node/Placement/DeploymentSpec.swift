@@ -1,4 +1,5 @@
 package import LlamaEngine
+package import Runner
 package import Serving
 package import Transport
 package import Wire
@@ -25,6 +26,8 @@ package struct DeploymentSpec: Sendable {
     package var laneCount = 4
     /// Sequences of ended requests that are kept beside the running ones; 0 keeps none.
     package var keptSequences = 8
+    /// Where sequences of ended requests are kept on disk, and at most how many bytes; nil keeps none there.
+    package var archive: ArchiveSettings?
     /// How tokens are guessed ahead.
     package var speculation = Speculation.auto
     /// Compute threads per stage; nil shares the machine's cores evenly.

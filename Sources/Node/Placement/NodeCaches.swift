@@ -9,6 +9,9 @@ package struct NodeCaches: Sendable {
     /// Costs of steps.
     package let costs: StepCostCache
 
+    /// Where sequences of ended requests are kept on disk below the cache folder `folder`.
+    package static func prefixFolder(of folder: String) -> String { "\(folder)/prefixes" }
+
     /// The caches below `folder`.
     package init(folder: String) {
         stages = StageFileCache(folder: "\(folder)/stages")

@@ -52,6 +52,7 @@ actor PlacementSupervisor {
     private var activeCommands: [AsyncStream<RunnerCommand>.Continuation] = []
     private var times: [Int: StageTimes] = [:]
     private var timesWaiter: CheckedContinuation<Void, Never>?
+    private var archiveWaiter: CheckedContinuation<Void, Never>?
 
     init(plan: DeploymentPlan, executable: String, folder: String, eventLoop: any EventLoop, logger: Logger) {
         self.plan = plan
@@ -126,6 +127,23 @@ actor PlacementSupervisor {
         timesWaiter = nil
     }
 
+    /// Has the entry stage write what it keeps to disk, and waits until nothing is left or `endArchiveWait`. Nothing
+    /// may be running any more.
+    func archive() async {
+        guard case .ready = state, plan.spec.archive != nil, archiveWaiter == nil, let entry = activeCommands.first
+        else { return }
+        await withCheckedContinuation { continuation in
+            archiveWaiter = continuation
+            entry.yield(.archive)
+        }
+    }
+
+    /// Ends the wait of `archive`.
+    func endArchiveWait() {
+        archiveWaiter?.resume()
+        archiveWaiter = nil
+    }
+
     private func change(to new: State) {
         state = new
         let resumed = waiters
@@ -175,6 +193,7 @@ actor PlacementSupervisor {
             }
             activeCommands = []
             endTimesWait()
+            endArchiveWait()
             group.cancelAll()
             for continuation in commands { continuation.finish() }
             return loss
@@ -203,6 +222,7 @@ actor PlacementSupervisor {
             case .report(let index, .times(let stage)):
                 times[index] = stage
                 if times.count == configurations.count { endTimesWait() }
+            case .report(_, .archived): endArchiveWait()
             case .exit(let index, let exit):
                 guard let reason = detached[index] else {
                     return await lose(Loss(stage: index, reason: lastWords[index] ?? exit.description))
@@ -219,11 +239,12 @@ actor PlacementSupervisor {
                 // A stage listens after it has reported what it loaded.
                 let stages = configurations.indices.map { loaded[$0]?.costs }
                 let costs = stages.contains(nil) ? nil : stages.compactMap { $0 }
+                let archives = configurations.indices.allSatisfy { loaded[$0]?.archives == true }
                 for (index, continuation) in commands.enumerated() {
                     continuation.yield(
                         .connect(
                             next: addresses[index + 1].map { LinkTarget($0) },
-                            entry: addresses[0].map { LinkTarget($0) }, costs: costs))
+                            entry: addresses[0].map { LinkTarget($0) }, costs: costs, archives: archives))
                 }
             }
             if case .report(_, .ready) = notice, readyStages == configurations.count, let entry = addresses[0],

@@ -42,6 +42,11 @@ struct RunnerPlan: Sendable {
             throw .setting(
                 name: "kept-prefixes", value: "\(spec.keptSequences)", limit: "0 … \(laneLimit) are allowed")
         }
+        if let bytes = spec.archive?.byteLimit, !(ArchiveLimits.smallest...ArchiveLimits.largest).contains(bytes) {
+            throw .setting(
+                name: "prefix-disk", value: "\(bytes)",
+                limit: "0, or \(ArchiveLimits.smallest) … \(ArchiveLimits.largest) bytes are allowed")
+        }
     }
 
     init(
@@ -75,6 +80,7 @@ struct RunnerPlan: Sendable {
         let room = isRecurrent ? spec.laneCount : Self.laneLimit
         configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
         configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
+        configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
         // A recurrent state exists for the newest position only, so wrong guesses could not be taken back.
         configuration.speculation = isRecurrent ? .off : spec.speculation
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)

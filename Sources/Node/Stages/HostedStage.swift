@@ -38,6 +38,7 @@ actor HostedStage {
     private var width = 0
     private var isEncoder = false
     private var costs: StepCosts?
+    private var archives = false
     private var port: Int?
     private var isListening = false
     private var lastWords: String?
@@ -131,6 +132,7 @@ actor HostedStage {
         if placement.lanes > 0 { spec.laneCount = Int(clamping: placement.lanes) }
         spec.threads = host.threads
         spec.devices = host.devices
+        spec.archive = host.archive
         let plan: RunnerPlan
         let cutter = try model.cutter()
         do {
@@ -162,6 +164,7 @@ actor HostedStage {
             width = stage.shape.width
             isEncoder = stage.isEncoder
             costs = stage.costs
+            archives = stage.archives ?? false
             if let measured = stage.costs { plan?.remember(measured, of: configuration) }
         case .listening(_, let remotePort):
             port = remotePort
@@ -173,7 +176,7 @@ actor HostedStage {
         case .detached(let reason):
             lastWords = reason
             isDetached = true
-        case .times: break
+        case .times, .archived: break
         }
     }
 
@@ -208,7 +211,7 @@ actor HostedStage {
         return StagePost(
             cluster: host.cluster, placement: "\(placement.replica)", epoch: epoch, stage: index,
             stages: plan.stages, card: plan.card, width: width, wire: plan.spec.wire.description, port: port,
-            costs: costs)
+            costs: costs, archives: archives)
     }
 
     /// Where the runner listens for its own node.
@@ -217,14 +220,16 @@ actor HostedStage {
     /// Opens the runner's links, and waits until they are open.
     ///
     /// **Throws:** when the runner ends before.
-    func connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?) async throws {
+    func connect(
+        next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool = false
+    ) async throws {
         guard isListening, !hasEnded else {
             throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
         }
         guard !isReady else { return }
         // Whom the links lead to may have become a member since.
         renewTrust()
-        command.yield(.connect(next: next, entry: entry, costs: costs))
+        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives))
         while !isReady {
             guard !hasEnded else {
                 throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")

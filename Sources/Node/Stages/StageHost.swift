@@ -3,6 +3,7 @@ import Fabric
 import HTTPTypes
 import Identity
 import Logging
+import Runner
 import Serving
 import Transport
 import Vocabulary
@@ -21,6 +22,8 @@ struct StageHosting: Sendable {
     var threads: Int?
     /// Devices stages may use; nil leaves it to the engine.
     var devices: [String]?
+    /// Where stages keep sequences on disk; nil keeps none there.
+    var archive: ArchiveSettings?
     /// What runners show other machines, and whom they believe.
     var pass: @Sendable () -> LinkPass
     /// The models.
@@ -153,9 +156,12 @@ struct StageChain: Sendable {
         }
         let known = [try await entry.post().costs] + others.indices.map { posts[$0]?.costs }
         let costs = known.contains { $0 == nil } ? nil : known.compactMap { $0 }
+        // A release that does not know the operations never gets to see one.
+        let archives =
+            try await entry.post().archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
         let next = try await others.first.asyncMap { try await peers.target(of: $0, epoch: epoch) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await entry.connect(next: next, entry: nil, costs: costs) }
+            group.addTask { try await entry.connect(next: next, entry: nil, costs: costs, archives: archives) }
             for (index, other) in others.enumerated() {
                 let wish = StageConnect(
                     next: index + 1 < others.count ? others[index + 1].value : nil, entry: node.value, costs: costs)

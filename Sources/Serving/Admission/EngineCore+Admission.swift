@@ -163,9 +163,11 @@ extension EngineCore {
         }
     }
 
-    /// Asks to be woken when the first waiting request has waited too long.
+    /// Asks to be woken when the first waiting request has waited too long, also for the disk, and when there is time
+    /// to write to it.
     mutating func wakeForWaiting() {
-        let deadline = queue.first?.submittedAt.advanced(by: settings.waitLimit)
+        let waits = queue.first?.submittedAt.advanced(by: settings.waitLimit)
+        let deadline = [waits, archive.wake].compactMap { $0 }.min()
         if let deadline, deadline != wake { effects.list.append(.wakeAt(deadline)) }
         wake = deadline
     }
@@ -192,6 +194,7 @@ extension EngineCore {
                     head.id, .failed(.engineFailed(reason: "the KV cache has room for \(cellLimit) tokens only")))
                 continue
             }
+            guard !awaitsArchive(now: now) else { return }
             start(queue.removeFirst(), now: now)
             queueChanged = true
         }

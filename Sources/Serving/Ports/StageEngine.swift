@@ -68,6 +68,25 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     mutating func execute(
         _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
     ) throws(EngineError)
+
+    /// The state of a lane's sequence in this stage's layers, with what the last stage's sampler knows of it.
+    ///
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for an empty lane, for more bytes than
+    /// `Limits.sequenceBytes`, and when the library refuses.
+    mutating func save(_ lane: Lane) throws(EngineError) -> [UInt8]
+
+    /// Puts a saved state into a lane, which MUST be empty; free it when this throws.
+    ///
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for bytes that are none of `save`'s under the
+    /// same model, cut, cache types and library, and when there is no room.
+    mutating func restore(_ lane: Lane, from bytes: [UInt8]) throws(EngineError)
+}
+
+extension EngineError {
+    /// An engine was given an operation about sequences on disk, which its runner has to carry out.
+    package static var archiveIsTheRunners: EngineError {
+        .failed(operation: "an operation about a sequence on disk", code: -1, reason: "engines have no disk")
+    }
 }
 
 /// Why an engine could not do its work.

@@ -9,6 +9,8 @@ struct PrefixShelf {
         let tokens: [Token]
         /// Grows with every use: lower was used longer ago.
         var lastUse: UInt64
+        /// It is on disk, or will not be.
+        var isArchived = false
     }
 
     private(set) var residents: [Resident?]
@@ -23,6 +25,18 @@ struct PrefixShelf {
     mutating func put(_ tokens: [Token], on lane: Lane) {
         useCount += 1
         residents[Int(lane.index)] = Resident(tokens: tokens, lastUse: useCount)
+    }
+
+    mutating func markArchived(_ lane: Lane) { residents[Int(lane.index)]?.isArchived = true }
+
+    /// The one used last among those that are not on disk and long enough for it.
+    func newestUnarchived(ofAtLeast length: Int) -> Lane? {
+        var newest: (lane: Lane, use: UInt64)?
+        for (index, resident) in residents.enumerated() {
+            guard let resident, !resident.isArchived, resident.tokens.count >= length else { continue }
+            if resident.lastUse >= newest?.use ?? 0 { newest = (Lane(UInt16(index)), resident.lastUse) }
+        }
+        return newest?.lane
     }
 
     mutating func remove(_ lane: Lane) { residents[Int(lane.index)] = nil }

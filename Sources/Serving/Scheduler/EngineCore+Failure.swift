@@ -7,6 +7,7 @@ extension EngineCore {
         let step = steps.remove(at: index)
         if stageZeroStep == id { stageZeroStep = nil }
         for passenger in step.passengers { lanes.land(passenger.lane) }
+        if archive.fetch?.step == id { return restoreFailed() }
 
         var isWorthRepeating = false
         switch error {
@@ -44,6 +45,7 @@ extension EngineCore {
         operations = []
         lanes.clear()
         shelf = PrefixShelf(laneCount: settings.slotCount)
+        archive.stageLost()
         cells = CellLedger(laneCount: settings.slotCount)
     }
 

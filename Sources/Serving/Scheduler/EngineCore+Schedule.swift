@@ -14,13 +14,16 @@ extension EngineCore {
         let id = StepID(stepCount + 1)
         var rows: [StageRow] = []
         var passengers: [StepInFlight.Passenger] = []
-        for boarding in chooseLanes() {
+        // A restore that fails must not take rows along.
+        let restores = archive.awaitsRestore
+        for boarding in restores ? [] : chooseLanes() {
             guard let owner = lanes[boarding.lane].owner else { continue }
             board(owner, boarding, step: id, rows: &rows, passengers: &passengers)
         }
         guard !rows.isEmpty || hasUrgentOperations else { return }
         stepCount += 1
         stageZeroStep = id
+        if restores { archive.fetch?.step = id }
         steps.append(
             StepInFlight(
                 id: id, passengers: passengers, rowCount: rows.count, startedAt: now, wasAlone: steps.isEmpty))

@@ -7,6 +7,7 @@ extension EngineCore {
         let step = steps.remove(at: index)
         // The direct return may overtake stage 0's own report.
         if stageZeroStep == id { stageZeroStep = nil }
+        if archive.fetch?.step == id { restored() }
         if step.wasAlone, step.rowCount > 0, let expected = settings.policy.expectedNanoseconds(rows: step.rowCount) {
             hops.record(now.since(step.startedAt).inSeconds * 1e9 - expected)
         }

@@ -40,12 +40,15 @@ struct LaneTable {
 
     /// Gives the lowest available lane that is not in use otherwise to the owner.
     mutating func take(for owner: Owner, unless isUsed: (Lane) -> Bool) -> Lane? {
-        let index = slots.indices.first {
-            slots[$0].owner == nil && slots[$0].inFlight == 0 && !isUsed(Lane(UInt16($0)))
-        }
-        guard let index else { return nil }
-        slots[index].owner = owner
-        return Lane(UInt16(index))
+        guard let lane = spare(unless: isUsed) else { return nil }
+        slots[Int(lane.index)].owner = owner
+        return lane
+    }
+
+    /// A lane nobody owns or carries and that is not in use otherwise.
+    func spare(unless isUsed: (Lane) -> Bool) -> Lane? {
+        slots.indices.first { slots[$0].owner == nil && slots[$0].inFlight == 0 && !isUsed(Lane(UInt16($0))) }
+            .map { Lane(UInt16($0)) }
     }
 
     mutating func release(_ lane: Lane) { slots[Int(lane.index)].owner = nil }

@@ -65,6 +65,8 @@ struct RequestState {
     var cachedTokens = 0
     /// Failed steps so far.
     var failedSteps = 0
+    /// What is on disk for it was read, or cannot be had.
+    var hasAskedArchive = false
     /// The position last announced while it waited.
     var announcedPosition = 0
 

@@ -20,6 +20,7 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var cutting: CuttingOptions
     @OptionGroup var engine: EngineOptions
     @OptionGroup var devices: DeviceOptions
+    @OptionGroup var disk: PrefixDiskOptions
 
     @Option(help: "Where the API listens, HOST:PORT.")
     var listen = "127.0.0.1:7534"
@@ -39,6 +40,7 @@ struct Serve: AsyncParsableCommand {
         var spec = DeploymentSpec(name: name ?? defaultName, path: path)
         cutting.apply(to: &spec)
         try engine.apply(to: &spec)
+        spec.archive = disk.settings
         var configuration = NodeConfiguration(deployments: [spec])
         configuration.host = host
         configuration.port = port
@@ -47,6 +49,7 @@ struct Serve: AsyncParsableCommand {
         if !alone {
             var settings = try cluster.settings
             settings.threads = try EngineOptions.checked(threads: engine.threads)
+            settings.archive = disk.settings
             configuration.cluster = settings
         }
         let node = NodeService(configuration, executable: try ThisProgram.path, logger: try logging.logger)

@@ -25,6 +25,7 @@ struct Join: AsyncParsableCommand {
     var threads: Int?
 
     @OptionGroup var devices: DeviceOptions
+    @OptionGroup var disk: PrefixDiskOptions
     @OptionGroup var exposure: ExposureOptions
     @OptionGroup var cluster: ClusterOptions
     @OptionGroup var logging: LoggingOptions
@@ -37,6 +38,7 @@ struct Join: AsyncParsableCommand {
         configuration.devices = devices.names
         var settings = try cluster.settings
         settings.threads = try EngineOptions.checked(threads: threads)
+        settings.archive = disk.settings
         settings.part = worker ? .worker : .member
         if let ticket {
             do throws(JoinTicketError) {
