@@ -1,7 +1,7 @@
 import FoundationEssentials
 import NIOCore
 import NIOPosix
-import Serving
+package import Serving
 import Transport
 import Vocabulary
 import Wire
@@ -26,6 +26,7 @@ actor EntryDriver {
     private let identity: RunnerIdentity
     private let room: any Computing
     private let tools: EntryTools
+    private let draft: (any Drafting)?
     private let preparation = NIOThreadPool(numberOfThreads: 1)
     private var preparing: [RequestID: FrameLink] = [:]
     private var links: LinkTable
@@ -53,11 +54,12 @@ actor EntryDriver {
 
     init(
         identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: any Computing,
-        eventLoop: any EventLoop, lost: @escaping @Sendable (String) -> Void
+        draft: (any Drafting)? = nil, eventLoop: any EventLoop, lost: @escaping @Sendable (String) -> Void
     ) {
         self.identity = identity
         self.room = room
         self.tools = tools
+        self.draft = draft
         self.eventLoop = eventLoop
         self.lost = lost
         links = LinkTable(identity)
@@ -145,8 +147,7 @@ actor EntryDriver {
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight, draftedTokens: brain.draftedTokens,
-            acceptedTokens: brain.acceptedTokens)
+            stepsInFlight: brain.stepsInFlight, speculated: brain.speculated)
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
         link.send(&writer)
@@ -202,12 +203,24 @@ actor EntryDriver {
         for effect in brain.handle(input, now: now).list {
             switch effect {
             case .run(let microbatch): next = microbatch
+            case .draft(let work): guess(work)
             case .emit(let id, let event): emit(id, event)
             case .wakeAt(let instant): wake(at: instant)
             }
         }
         // Last, because this loop may compute it: whoever waits for an event has it by then.
         if let next { run(next) }
+    }
+
+    private func guess(_ work: DraftWork) {
+        draft?.submit(work, on: eventLoop) { [self] outcome in
+            assumeIsolated { driver in
+                switch outcome {
+                case .success(let lanes): driver.feed(.drafted(work.id, lanes))
+                case .failure(let error): driver.feed(.draftFailed(work.id, error))
+                }
+            }
+        }
     }
 
     private func run(_ microbatch: Microbatch) {
@@ -308,8 +321,11 @@ package struct EntryReport: Sendable, Codable {
     package var cells: Int
     /// Microbatches under way.
     package var stepsInFlight: Int
-    /// Guessed tokens that were computed since the runner started.
-    package var draftedTokens: Int
+    /// What guesses brought since the runner started, by their source.
+    package var speculated: [GuessSource: SpeculationCounts]
+
+    /// Guessed tokens that were computed.
+    package var draftedTokens: Int { speculated.values.reduce(0) { $0 + $1.drafted } }
     /// Those of them that were right.
-    package var acceptedTokens: Int
+    package var acceptedTokens: Int { speculated.values.reduce(0) { $0 + $1.accepted } }
 }

@@ -30,6 +30,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var prefixReuse: PrefixReuse
     /// How tokens are guessed ahead; off for models whose caches cannot forget the newest positions.
     package var speculation: Speculation
+    /// The draft model's file, on the entry stage; nil without one.
+    package var draftPath: String?
     /// KV cells shared by the lanes.
     package var cellCount: Int
     /// Tokens one request may span.
@@ -189,4 +191,6 @@ package struct LoadedStage: Sendable, Codable {
     package var loadSeconds: Double
     /// What its steps cost; nil when they could not be timed.
     package var costs: StepCosts?
+    /// Bytes of the draft model beside it; nil without one.
+    package var draftMemory: StageMemory?
 }

@@ -123,22 +123,38 @@ extension RunnerMain {
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
         let model = engine.model
+        let draft = try loadDraft(configuration, beside: model, context, options)
         report(
             .loaded(
                 LoadedStage(
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
-                    loadSeconds: loadSeconds, costs: costs)))
+                    loadSeconds: loadSeconds, costs: costs, draftMemory: draft?.memory)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model)) : nil
-        return try await serve(configuration, engine, shape, tools)
+        return try await serve(configuration, engine, shape, tools, draft?.loaded)
+    }
+
+    /// Loads and times the draft model of an entry stage; nil without one.
+    private static func loadDraft(
+        _ configuration: RunnerConfiguration, beside model: SharedModel, _ context: ContextOptions,
+        _ options: ModelOptions
+    ) throws -> (loaded: LoadedDraft, memory: StageMemory)? {
+        guard configuration.isEntry, configuration.speculation.usesModel, let path = configuration.draftPath else {
+            return nil
+        }
+        var engine = try LlamaStageEngine.draft(
+            path: path, beside: model, options: context, model: options, abort: AbortFlag())
+        let memory = engine.memory
+        let facts = DraftFacts(costs: CostMeasurement.costs(of: &engine))
+        return (LoadedDraft(room: DraftRoom(engine), facts: facts), memory)
     }
 
     /// Listens, and makes the stage's driver over a loaded engine.
     private static func serve<Engine: StageEngine & ~Copyable>(
         _ configuration: RunnerConfiguration, _ engine: consuming sending Engine, _ shape: StageShape,
-        _ tools: EntryTools?
+        _ tools: EntryTools?, _ draft: LoadedDraft?
     ) async throws -> RunningStage {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
@@ -166,8 +182,10 @@ extension RunnerMain {
                 prefixReuse: configuration.prefixReuse)
             settings.speculation = configuration.speculation
             settings.canTrim = configuration.speculation != .off
+            settings.draft = draft?.facts
             let driver = EntryDriver(
-                identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
+                identity: identity, settings: settings, tools: tools, room: room, draft: draft?.room,
+                eventLoop: eventLoop, lost: lost)
             try await listen(eventLoop, configuration) { driver }
             return RunningStage(
                 connect: { next, _, costs in

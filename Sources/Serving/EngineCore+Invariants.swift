@@ -79,7 +79,7 @@ extension EngineCore {
 
     /// Work exists, nothing is in flight and nothing was sent: nobody would ever call again.
     private var stall: String? {
-        guard loss == nil, steps.isEmpty else { return nil }
+        guard loss == nil, steps.isEmpty, mirror.inFlight == nil else { return nil }
         if !operations.isEmpty { return "\(operations.count) operations were not sent" }
         if active.isEmpty, queue.isEmpty { return nil }
         return "\(active.count) running and \(queue.count) waiting requests stall"

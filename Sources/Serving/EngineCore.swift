@@ -32,7 +32,7 @@ package struct EngineCore {
     }
 
     /// Bounds and facts.
-    package private(set) var settings: EngineSettings
+    package internal(set) var settings: EngineSettings
     let tokenizer: any Tokenizer
     let renderer: any PromptRenderer
 
@@ -59,10 +59,10 @@ package struct EngineCore {
     /// Decode rows sent since prefill rows were last sent.
     var decodedSincePrefill = 0
     var hops = HopEstimator()
-    /// Guesses that went through all stages.
-    package internal(set) var draftedTokens = 0
-    /// Guesses that were right.
-    package internal(set) var acceptedTokens = 0
+    /// What the draft model's lanes hold.
+    var mirror: DraftMirror
+    /// What guesses brought.
+    package internal(set) var speculated: [GuessSource: SpeculationCounts] = [:]
     var arrivalCount: UInt64 = 0
     var random: SeededRandom
     var estimator = WaitEstimator()
@@ -78,6 +78,7 @@ package struct EngineCore {
         lanes = LaneTable(count: settings.slotCount, permits: settings.laneCount)
         shelf = PrefixShelf(laneCount: settings.slotCount)
         cells = CellLedger(laneCount: settings.slotCount)
+        mirror = DraftMirror(laneCount: settings.slotCount)
         cellLimit = settings.cellCount
         random = SeededRandom(seed: settings.seed)
     }
@@ -92,6 +93,8 @@ package struct EngineCore {
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
+        case .drafted(let work, let lanes): drafted(work, lanes, now: now)
+        case .draftFailed(let work, let error): draftFailed(work, error)
         case .forgetPrefixes: forgetPrefixes()
         case .tick: wake = nil  // The wish was used up, perhaps a little early.
         }
@@ -99,6 +102,7 @@ package struct EngineCore {
         seat(now: now)
         makeRoom()
         announcePositions(now: now)
+        orderDrafts(now: now)
         schedule(now: now)
         wakeForWaiting()
         if settings.assertsInvariants { assert(brokenInvariant == nil, brokenInvariant ?? "") }
@@ -127,7 +131,14 @@ package struct EngineCore {
     /// Sequences of ended requests that are kept.
     package var keptSequences: Int { shelf.count }
     /// Nothing waits, runs, is in flight or has yet to be sent.
-    package var isQuiescent: Bool { queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty }
+    package var isQuiescent: Bool {
+        queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty && mirror.inFlight == nil
+            && (mirror.operations.isEmpty || !settings.usesModel)
+    }
+    /// Guesses that went through all stages.
+    package var draftedTokens: Int { speculated.values.reduce(0) { $0 + $1.drafted } }
+    /// Guesses that were right.
+    package var acceptedTokens: Int { speculated.values.reduce(0) { $0 + $1.accepted } }
 
     var promisedCells: Int { active.reduce(0) { $0 + $1.promisedCells } }
 }

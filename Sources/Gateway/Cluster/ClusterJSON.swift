@@ -285,6 +285,7 @@ enum ClusterJSON {
         writer.field("context_tokens", deployment.contextTokens)
         writer.field("lanes", deployment.lanes)
         writer.field("stages", deployment.stages)
+        if !deployment.draft.isEmpty { writer.field("draft", deployment.draft) }
         writer.field("state", view.state.rawValue)
         if !view.reason.isEmpty { writer.field("reason", view.reason) }
         writer.field("progress_per_mille", view.progress.map { UInt64($0) })

@@ -8,9 +8,12 @@ package struct NodeCaches: Sendable {
     package let digests: DigestCache
     /// Costs of steps.
     package let costs: StepCostCache
+    /// Where all of it is.
+    let folder: String
 
     /// The caches below `folder`.
     package init(folder: String) {
+        self.folder = folder
         stages = StageFileCache(folder: "\(folder)/stages")
         digests = DigestCache(folder: "\(folder)/digests")
         costs = StepCostCache(folder: "\(folder)/costs")

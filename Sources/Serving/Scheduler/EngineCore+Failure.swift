@@ -45,6 +45,7 @@ extension EngineCore {
         lanes.clear()
         shelf = PrefixShelf(laneCount: settings.slotCount)
         cells = CellLedger(laneCount: settings.slotCount)
+        if settings.usesModel { mirror.clear() }
     }
 
     /// Stages that survived still hold the old sequences, so every lane is freed before it is used again.
