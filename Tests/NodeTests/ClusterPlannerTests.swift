@@ -67,9 +67,14 @@ import Vocabulary
         let (model, small) = (try Self.model(), try Self.model(layers: 1))
         let planner = ClusterPlanner(model: { _ in model }, draft: { _ in small })
         let whole = try await Self.whole()
-        let stages = try Self.stages(try await planner.plan(Self.question([Self.candidate(1, usable: 1 << 40)])))
+        let stages = try Self.stages(await planner.plan(Self.question([Self.candidate(1, usable: 1 << 40)])))
         #expect(try #require(stages.first).bytes.bytes > whole)
-        let answer = try await planner.plan(Self.question([Self.candidate(1, usable: whole + whole / 50)]))
+        // A node that has just room for the model.
+        var usable = whole
+        while case .refused = try await Self.planner().plan(Self.question([Self.candidate(1, usable: usable)])) {
+            usable += whole / 50
+        }
+        let answer = await planner.plan(Self.question([Self.candidate(1, usable: usable)]))
         guard case .refused(let reason) = answer else {
             Issue.record("\(answer)")
             return
