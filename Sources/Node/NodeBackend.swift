@@ -1,5 +1,6 @@
 import Gateway
 import Runner
+import Serving
 import Synchronization
 import Vocabulary
 
@@ -150,7 +151,7 @@ final class NodeBackend: Generating {
             reports.append(report)
         }
         func sum(_ value: (EntryReport) -> Int) -> Double { Double(reports.reduce(0) { $0 + value($1) }) }
-        return [
+        return Self.speculation(reports) + [
             MetricSample(
                 name: "skein_cells_in_use", help: "KV cells that running requests use.", kind: .gauge,
                 value: sum(\.cells)),
@@ -170,12 +171,32 @@ final class NodeBackend: Generating {
             MetricSample(
                 name: "skein_requests_total", help: "Requests taken.", kind: .counter,
                 value: Double(requests.load(ordering: .relaxed))),
-            MetricSample(
-                name: "skein_speculation_accepted_total", help: "Guessed tokens that were right.", kind: .counter,
-                value: sum(\.acceptedTokens)),
-            MetricSample(
-                name: "skein_speculation_drafted_total", help: "Guessed tokens that were computed.", kind: .counter,
-                value: sum(\.draftedTokens)),
         ]
+    }
+
+    /// What guesses brought, together and by their source.
+    private static func speculation(_ reports: [EntryReport]) -> [MetricSample] {
+        var samples: [MetricSample] = []
+        func count(_ name: String, _ help: String, _ value: Int) {
+            samples.append(
+                MetricSample(name: "skein_speculation_\(name)", help: help, kind: .counter, value: Double(value)))
+        }
+        count(
+            "accepted_total", "Guessed tokens that were right.", reports.reduce(0) { $0 + $1.acceptedTokens })
+        count(
+            "drafted_total", "Guessed tokens that were computed.", reports.reduce(0) { $0 + $1.draftedTokens })
+        for source in GuessSource.allCases {
+            let counts = reports.reduce(SpeculationCounts()) { $0 + ($1.speculated[source] ?? SpeculationCounts()) }
+            let origin = source == .draft ? "by a draft model" : "by the text so far"
+            count("\(source.rawValue)_accepted_total", "Tokens guessed \(origin) that were right.", counts.accepted)
+            count("\(source.rawValue)_drafted_total", "Tokens guessed \(origin) that were computed.", counts.drafted)
+            guard let gain = counts.gain else { continue }
+            samples.append(
+                MetricSample(
+                    name: "skein_speculation_\(source.rawValue)_gain",
+                    help: "Tokens per time of steps with tokens guessed \(origin), over that of steps without.",
+                    kind: .gauge, value: gain))
+        }
+        return samples
     }
 }

@@ -1,4 +1,3 @@
-import CBuiltinModel
 import Gateway
 import LlamaEngine
 package import Logging
@@ -193,20 +192,6 @@ package struct NodeService: Sendable {
             logger.error("responses are not stored", metadata: ["error": "\(error)"])
             return nil
         }
-    }
-
-    /// Name of the built-in model.
-    package static let builtinModelName = "skein-tiny"
-
-    /// The built-in model as a file in the cache, written when it is not there yet.
-    ///
-    /// **Throws:** `StoreError.unwritable`.
-    package static func builtinModelPath(cacheFolder: String) throws -> String {
-        let size = builtin_model_size()
-        let path = "\(cacheFolder)/builtin/skein-tiny-q8_0.gguf"
-        let bytes = UnsafeRawBufferPointer(start: builtin_model_bytes(), count: size)
-        try StoreFiles.write(bytes, to: path)
-        return path
     }
 
     /// Calls `body` with a short folder for sockets that lives as long as the call.

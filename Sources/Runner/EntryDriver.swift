@@ -1,7 +1,7 @@
 import FoundationEssentials
 import NIOCore
 import NIOPosix
-import Serving
+package import Serving
 import Transport
 import Vocabulary
 import Wire
@@ -30,6 +30,7 @@ actor EntryDriver {
     private let identity: RunnerIdentity
     private let room: any Computing
     private let tools: EntryTools
+    private let draft: (any Drafting)?
     private let preparation = NIOThreadPool(numberOfThreads: 1)
     private var preparing: [RequestID: FrameLink] = [:]
     private var links: LinkTable
@@ -59,11 +60,12 @@ actor EntryDriver {
 
     init(
         identity: RunnerIdentity, settings: EngineSettings, tools: EntryTools, room: any Computing,
-        eventLoop: any EventLoop, lost: @escaping @Sendable (StageLoss) -> Void
+        draft: (any Drafting)? = nil, eventLoop: any EventLoop, lost: @escaping @Sendable (StageLoss) -> Void
     ) {
         self.identity = identity
         self.room = room
         self.tools = tools
+        self.draft = draft
         self.eventLoop = eventLoop
         self.lost = lost
         links = LinkTable(identity)
@@ -171,8 +173,7 @@ actor EntryDriver {
     private func report(to link: FrameLink) throws(WireError) {
         let report = EntryReport(
             queued: brain.queuedCount, active: brain.activeCount, lanes: brain.ownedLaneCount, cells: brain.heldCells,
-            stepsInFlight: brain.stepsInFlight, draftedTokens: brain.draftedTokens,
-            acceptedTokens: brain.acceptedTokens,
+            stepsInFlight: brain.stepsInFlight, speculated: brain.speculated,
             idleMilliseconds: clients.isEmpty ? UInt64(max(0, now.since(lastUse) / .milliseconds(1))) : nil)
         let body = (try? JSONEncoder().encode(report)).map { Array($0) } ?? []
         try writer.report(body.span.bytes)
@@ -236,6 +237,7 @@ actor EntryDriver {
         for effect in brain.handle(input, now: now).list {
             switch effect {
             case .run(let microbatch): next = microbatch
+            case .draft(let work): guess(work)
             case .emit(let id, let event): emit(id, event)
             case .commit(let sequence): files?.commit(sequence)
             case .retract(let key): files?.retract(key)
@@ -248,6 +250,17 @@ actor EntryDriver {
         }
         // Last, because this loop may compute it: whoever waits for an event has it by then.
         if let next { run(next) }
+    }
+
+    private func guess(_ work: DraftWork) {
+        draft?.submit(work, on: eventLoop) { [self] outcome in
+            assumeIsolated { driver in
+                switch outcome {
+                case .success(let lanes): driver.feed(.drafted(work.id, lanes))
+                case .failure(let error): driver.feed(.draftFailed(work.id, error))
+                }
+            }
+        }
     }
 
     private func run(_ microbatch: Microbatch) {
@@ -350,10 +363,13 @@ package struct EntryReport: Sendable, Codable {
     package var cells: Int
     /// Microbatches under way.
     package var stepsInFlight: Int
-    /// Guessed tokens that were computed since the runner started.
-    package var draftedTokens: Int
+    /// What guesses brought since the runner started, by their source.
+    package var speculated: [GuessSource: SpeculationCounts]
+
+    /// Guessed tokens that were computed.
+    package var draftedTokens: Int { speculated.values.reduce(0) { $0 + $1.drafted } }
     /// Those of them that were right.
-    package var acceptedTokens: Int
+    package var acceptedTokens: Int { speculated.values.reduce(0) { $0 + $1.accepted } }
     /// Time since the last request; nil while there is one. **Units:** milliseconds.
     package var idleMilliseconds: UInt64?
 }

@@ -31,6 +31,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var prefixReuse: PrefixReuse
     /// How tokens are guessed ahead; off for models whose caches cannot forget the newest positions.
     package var speculation: Speculation
+    /// The draft model's file, on the entry stage; nil without one.
+    package var draftPath: String?
     /// KV cells shared by the lanes.
     package var cellCount: Int
     /// Tokens one request may span.
@@ -207,4 +209,6 @@ package struct LoadedStage: Sendable, Codable {
     package var isEncoder: Bool
     /// Whether it keeps sequences on disk; nil is no.
     package var archives: Bool?
+    /// Bytes of the draft model beside it; nil without one.
+    package var draftMemory: StageMemory?
 }

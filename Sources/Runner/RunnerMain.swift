@@ -140,24 +140,41 @@ extension RunnerMain {
             let identity = ArchiveIdentity(configuration, width: shape.width, engine: LlamaLibrary.version)
             return SequenceFiles(settings, identity: identity, stage: configuration.stageIndex)
         }
+        let draft = try loadDraft(configuration, beside: model, context, options)
         report(
             .loaded(
                 LoadedStage(
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
-                    loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder, archives: files != nil)))
+                    loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder, archives: files != nil,
+                    draftMemory: draft?.memory)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(
                 tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model), window: configuration.window,
                 isEncoder: model.model.isEncoder) : nil
-        return try await serve(configuration, engine, shape, tools, files)
+        return try await serve(configuration, engine, shape, tools, draft?.loaded, files)
+    }
+
+    /// Loads and times the draft model of an entry stage; nil without one.
+    private static func loadDraft(
+        _ configuration: RunnerConfiguration, beside model: SharedModel, _ context: ContextOptions,
+        _ options: ModelOptions
+    ) throws -> (loaded: LoadedDraft, memory: StageMemory)? {
+        guard configuration.isEntry, configuration.speculation.usesModel, let path = configuration.draftPath else {
+            return nil
+        }
+        var engine = try LlamaStageEngine.draft(
+            path: path, beside: model, options: context, model: options, abort: AbortFlag())
+        let memory = engine.memory
+        let facts = DraftFacts(costs: CostMeasurement.costs(of: &engine))
+        return (LoadedDraft(room: DraftRoom(engine), facts: facts), memory)
     }
 
     /// Listens, and makes the stage's driver over a loaded engine.
     private static func serve<Engine: StageEngine & ~Copyable>(
         _ configuration: RunnerConfiguration, _ engine: consuming sending Engine, _ shape: StageShape,
-        _ tools: EntryTools?, _ files: SequenceFiles?
+        _ tools: EntryTools?, _ draft: LoadedDraft?, _ files: SequenceFiles?
     ) async throws -> RunningStage {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
@@ -186,8 +203,10 @@ extension RunnerMain {
         if let tools {
             var settings = settings(configuration, shape)
             settings.runsWholePrompts = tools.isEncoder
+            settings.draft = draft?.facts
             let driver = EntryDriver(
-                identity: identity, settings: settings, tools: tools, room: room, eventLoop: eventLoop, lost: lost)
+                identity: identity, settings: settings, tools: tools, room: room, draft: draft?.room,
+                eventLoop: eventLoop, lost: lost)
             try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
                 connect: { next, _, costs, archives in

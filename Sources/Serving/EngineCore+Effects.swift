@@ -25,6 +25,9 @@ extension EngineCore {
     package enum Effect: Hashable, Sendable {
         /// Send the microbatch down the chain. At most one per input.
         case run(Microbatch)
+        /// Give the work to the draft model, which answers every one. At most one per input, and none before the answer
+        /// to the one before.
+        case draft(DraftWork)
         /// Hand the event to the request's client.
         case emit(RequestID, GenerationEvent)
         /// All stages have the sequence on disk: write the record that says so.

@@ -28,6 +28,10 @@ extension EngineCore {
         case sampled(StepID, [SampledToken])
         /// A stage could not run the microbatch's rows; its operations were applied and passed on all the same.
         case stepFailed(StepID, stage: Int, EngineError)
+        /// The draft model did the work with this number; one entry per wish.
+        case drafted(UInt64, [DraftedLane])
+        /// The draft model could not do the work with this number.
+        case draftFailed(UInt64, EngineError)
         /// A stage died or was cut off; nothing that was in flight comes back.
         case stageLost(stage: Int, reason: String)
         /// Every stage runs again, after `stageLost`.

@@ -80,7 +80,7 @@ extension EngineCore {
 
     /// Work exists, nothing is in flight and nothing was sent: nobody would ever call again.
     private var stall: String? {
-        guard loss == nil, steps.isEmpty else { return nil }
+        guard loss == nil, steps.isEmpty, mirror.inFlight == nil else { return nil }
         if !operations.isEmpty { return "\(operations.count) operations were not sent" }
         if active.isEmpty, queue.isEmpty { return nil }
         // The next one waits for its sequence to be read; reports or the timer come.

@@ -32,7 +32,7 @@ package struct EngineCore {
     }
 
     /// Bounds and facts.
-    package private(set) var settings: EngineSettings
+    package internal(set) var settings: EngineSettings
     let tokenizer: any Tokenizer
     let renderer: any PromptRenderer
 
@@ -61,10 +61,10 @@ package struct EngineCore {
     /// Decode rows sent since prefill rows were last sent.
     var decodedSincePrefill = 0
     var hops = HopEstimator()
-    /// Guesses that went through all stages.
-    package internal(set) var draftedTokens = 0
-    /// Guesses that were right.
-    package internal(set) var acceptedTokens = 0
+    /// What the draft model's lanes hold.
+    var mirror: DraftMirror
+    /// What guesses brought.
+    package internal(set) var speculated: [GuessSource: SpeculationCounts] = [:]
     var arrivalCount: UInt64 = 0
     var random: SeededRandom
     var estimator = WaitEstimator()
@@ -80,6 +80,7 @@ package struct EngineCore {
         lanes = LaneTable(count: settings.slotCount, permits: settings.laneCount)
         shelf = PrefixShelf(laneCount: settings.slotCount)
         cells = CellLedger(laneCount: settings.slotCount)
+        mirror = DraftMirror(laneCount: settings.slotCount)
         cellLimit = settings.cellCount
         random = SeededRandom(seed: settings.seed)
     }
@@ -94,6 +95,8 @@ package struct EngineCore {
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
+        case .drafted(let work, let lanes): drafted(work, lanes, now: now)
+        case .draftFailed(let work, let error): draftFailed(work, error)
         case .forgetPrefixes: forgetPrefixes()
         case .archiveOpened(let known): archive.open(known)
         case .archiveReport(let report): archiveReported(report, now: now)
@@ -105,6 +108,7 @@ package struct EngineCore {
         seat(now: now)
         makeRoom()
         announcePositions(now: now)
+        orderDrafts(now: now)
         archiveWhenIdle(now: now)
         schedule(now: now)
         wakeForWaiting()
@@ -136,7 +140,14 @@ package struct EngineCore {
     /// Sequences that stand on the disks of all stages.
     package var archivedSequences: Int { archive.entries.count }
     /// Nothing waits, runs, is in flight or has yet to be sent.
-    package var isQuiescent: Bool { queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty }
+    package var isQuiescent: Bool {
+        queue.isEmpty && active.isEmpty && steps.isEmpty && operations.isEmpty && mirror.inFlight == nil
+            && (mirror.operations.isEmpty || !settings.usesModel)
+    }
+    /// Guesses that went through all stages.
+    package var draftedTokens: Int { speculated.values.reduce(0) { $0 + $1.drafted } }
+    /// Guesses that were right.
+    package var acceptedTokens: Int { speculated.values.reduce(0) { $0 + $1.accepted } }
 
     var promisedCells: Int { active.reduce(0) { $0 + $1.promisedCells } }
 }

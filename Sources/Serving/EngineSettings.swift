@@ -25,6 +25,8 @@ package struct EngineSettings: Sendable {
     package var outputReservation = Limits.outputReservation
     /// How tokens are guessed ahead.
     package var speculation = Speculation.auto
+    /// The draft model; nil without one.
+    package var draft: DraftFacts?
     /// Whether the model's caches can forget the newest positions of a sequence: without that nothing is guessed.
     package var canTrim: Bool
     /// Whether every prompt goes in one microbatch: models that read a text in both directions keep nothing of it. The
@@ -69,4 +71,19 @@ package struct EngineSettings: Sendable {
 
     /// Whether tokens are guessed ahead at all.
     var speculates: Bool { speculation != .off && canTrim }
+
+    /// Whether a draft model is asked.
+    var usesModel: Bool {
+        guard speculates, speculation.usesModel, let draft else { return false }
+        return draft.costs != nil || !speculation.needsCosts
+    }
+}
+
+/// What the brain knows of a draft model, whose lanes are those of the stages.
+package struct DraftFacts: Hashable, Sendable {
+    /// What its steps take by their rows; nil when that is not known.
+    package var costs: StepCosts?
+
+    /// Makes facts.
+    package init(costs: StepCosts?) { self.costs = costs }
 }

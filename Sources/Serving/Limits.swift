@@ -44,6 +44,16 @@ package enum Limits {
     package static let draftHistory = 16384
     /// Places for groups of tokens that were followed by something, per choice. **Units:** 4 bytes.
     package static let draftSlots = 16384
+    /// How often a draft model's guesses are believed right before any was compared.
+    static let draftPrior = 0.6
+    /// Guesses that the estimate of how often a draft model is right looks back on, about.
+    static let draftMemory = 8.0
+    /// Tokens a draft model guesses to show whether it has become right.
+    static let draftProbe = 3
+    /// Tokens a draft model may have missed when it is asked: it takes them in first, and the lane waits.
+    static let draftCatchUp = 32
+    /// Prompt rows a draft model takes in beside guessing.
+    package static let draftFeed = 128
     /// Guesses that the estimate of how often they are right looks back on, about.
     static let acceptanceMemory = 32.0
     /// Steps that the measure of what windows bring looks back on, about.

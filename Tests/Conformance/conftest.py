@@ -24,7 +24,7 @@ def served(tmp_path_factory):
         if stages not in nodes:
             # One thread: more of them wait for each other by spinning, which a busy machine punishes.
             node = Node(tmp_path_factory.mktemp(f"stages{stages}"), "--stages", stages, "--threads", 1,
-                "--kept-prefixes", 0, "--speculation", "off")
+                "--kept-prefixes", 0, "--draft", "off")
             nodes[stages] = node.launch()
             node.wait_for_port().wait_until_ready()
         return nodes[stages]

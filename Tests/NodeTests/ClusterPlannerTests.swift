@@ -63,6 +63,25 @@ import Vocabulary
         return try #require(try stages(answer).first).bytes.bytes
     }
 
+    @Test func `a draft model takes its room beside the entry stage, or the answer says what it lacks`() async throws {
+        let (model, small) = (try Self.model(), try Self.model(layers: 1))
+        let planner = ClusterPlanner(model: { _ in model }, draft: { _ in small })
+        let whole = try await Self.whole()
+        let stages = try Self.stages(await planner.plan(Self.question([Self.candidate(1, usable: 1 << 40)])))
+        #expect(try #require(stages.first).bytes.bytes > whole)
+        // A node that has just room for the model.
+        var usable = whole
+        while case .refused = try await Self.planner().plan(Self.question([Self.candidate(1, usable: usable)])) {
+            usable += whole / 50
+        }
+        let answer = await planner.plan(Self.question([Self.candidate(1, usable: usable)]))
+        guard case .refused(let reason) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(reason.contains("draft"))
+    }
+
     @Test func `one node that holds the model runs it alone`() async throws {
         let stages = try Self.stages(
             try await Self.planner().plan(

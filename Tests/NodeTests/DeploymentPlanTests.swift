@@ -98,6 +98,51 @@ import Vocabulary
     }
 }
 
+@Suite struct `How a deployment guesses` {
+    private static func entry(
+        _ drafting: DeploymentSpec.Drafting, in folder: String
+    ) throws -> (entry: RunnerConfiguration, last: RunnerConfiguration) {
+        let plan = try Fixture.plan(in: folder) {
+            $0.cutting = .stages(2)
+            $0.drafting = drafting
+        }
+        let all = plan.runnerConfigurations(
+            cluster: "c", placement: "p", epoch: Epoch(term: 1, number: 1), folder: folder)
+        return (all[0], all[1])
+    }
+
+    @Test func `the built-in model brings its draft model, to the entry stage alone`() async throws {
+        try await Fixture.withFolder { folder in
+            let (entry, last) = try Self.entry(.auto, in: folder)
+            #expect(entry.speculation == .auto)
+            let path = try #require(entry.draftPath)
+            let shipped = Fixture.model.replacingOccurrences(of: "skein-tiny-q8_0", with: "skein-tiny-draft-q8_0")
+            #expect(FileManager.default.contentsEqual(atPath: path, andPath: shipped))
+            #expect(last.draftPath == nil)
+            for drafting in [DeploymentSpec.Drafting.ngram, .off] {
+                #expect(try Self.entry(drafting, in: folder).entry.draftPath == nil)
+            }
+            let named = try Self.entry(.model(path: path), in: folder).entry
+            #expect(named.speculation == .draft)
+            #expect(named.draftPath == path)
+        }
+    }
+
+    @Test func `a file that cannot guess is refused by name`() async throws {
+        try await Fixture.withFolder { folder in
+            let path = "\(folder)/no.gguf"
+            try Data("no model".utf8).write(to: URL(filePath: path))
+            do throws(DeploymentError) {
+                _ = try Fixture.plan(in: folder) { $0.drafting = .model(path: path) }
+                Issue.record("taken")
+            } catch {
+                #expect("\(error)".contains(path))
+                #expect("\(error)".contains("--draft"))
+            }
+        }
+    }
+}
+
 @Suite struct `Restart policy` {
     private static func second(_ second: Int64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
 

@@ -28,6 +28,8 @@ struct LocalPipeline {
         var prefixReuse = PrefixReuse.off
         /// How tokens are guessed ahead.
         var speculation = Speculation.off
+        /// Who guesses beside the text.
+        var draft: SimulatedDraft?
         /// A mistake on purpose: stages do not forget what they are told to.
         var ignoresTrims = false
         /// Stages have disks.
@@ -41,7 +43,11 @@ struct LocalPipeline {
     private var spoiled: [SpoiledLanes]
     private var inboxes: [[Parcel]]
     /// Reports of stage 0, and answers of the last stage and failures: two connections, each in order.
-    private var reports: [[EngineCore.Input]] = [[], [], []]
+    /// The third is of the disks, the fourth of the draft model.
+    private var reports: [[EngineCore.Input]] = [[], [], [], []]
+    private var draftInbox: [DraftWork] = []
+    private(set) var draftModel: DraftModel<ReferenceStage>?
+    private(set) var draftWorks: [DraftWork] = []
     /// Parts of sequences on each stage's disk, and those read into memory; disks outlive their stages.
     var disks: [Disk]
     /// What the entry's disk says all stages have, by key.
@@ -90,6 +96,10 @@ struct LocalPipeline {
         settings.assertsInvariants = false
         settings.speculation = options.speculation
         settings.canTrim = options.prefixReuse != .whole
+        if let draft = options.draft {
+            draftModel = DraftModel(draft.stage(options))
+            settings.draft = DraftFacts(costs: draft.costs)
+        }
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
         if let reservation = options.reservation { settings.outputReservation = reservation }
@@ -146,7 +156,7 @@ struct LocalPipeline {
     /// A stage dies: what is in flight is gone, and the stage comes back empty.
     mutating func lose(stage: Int) {
         for index in inboxes.indices { inboxes[index] = [] }
-        reports = [[], [], []]
+        reports = [[], [], [], reports[3]]
         stages[stage] = Self.makeStages(options)[stage]
         spoiled[stage] = SpoiledLanes()
         handle(.stageLost(stage: stage, reason: "killed"))
@@ -163,6 +173,10 @@ struct LocalPipeline {
                 follow(microbatch)
                 inboxes[0].append(Parcel(microbatch: microbatch, activations: []))
                 if microbatch.rows.count > options.rowLimit { note("\(microbatch.rows.count) rows in one microbatch") }
+            case .draft(let work):
+                if !draftInbox.isEmpty { note("two pieces of work for the draft model") }
+                draftWorks.append(work)
+                draftInbox.append(work)
             case .emit(let id, let event):
                 check(event, after: events[id] ?? [], of: id)
                 events[id, default: []].append(event)
@@ -191,12 +205,19 @@ struct LocalPipeline {
         var choices: [Int] = []
         for index in inboxes.indices where !inboxes[index].isEmpty { choices.append(index) }
         for index in reports.indices where !reports[index].isEmpty { choices.append(-1 - index) }
+        if !draftInbox.isEmpty { choices.append(Self.drafting) }
         guard let first = choices.first else { return false }
         actionCount += 1
         let draw = random?.below(choices.count)
         now = now.advanced(by: .microseconds(random?.below(1000) ?? 100))
         let choice = draw.map { choices[$0] } ?? first
-        if choice >= 0 { work(choice) } else { handle(reports[-1 - choice].removeFirst()) }
+        if choice == Self.drafting {
+            draft()
+        } else if choice >= 0 {
+            work(choice)
+        } else {
+            handle(reports[-1 - choice].removeFirst())
+        }
         return true
     }
 
@@ -210,6 +231,24 @@ struct LocalPipeline {
                 return
             }
         }
+    }
+
+    private static let drafting = Int.min
+
+    private mutating func draft() {
+        let work = draftInbox.removeFirst()
+        guard let simulated = options.draft, var model = draftModel else { return }
+        do throws(EngineError) {
+            let failure = simulated.fault(work)
+            if let failure { throw failure }
+            var lanes = try model.run(work)
+            simulated.distort(&lanes, work)
+            reports[3].append(.drafted(work.id, lanes))
+        } catch {
+            if simulated.fault(work) == nil, !simulated.mayFail { note("the draft model: \(error)") }
+            reports[3].append(.draftFailed(work.id, error))
+        }
+        draftModel = model
     }
 
     private mutating func work(_ index: Int) {
@@ -326,6 +365,11 @@ struct LocalPipeline {
         if !core.isQuiescent { note("the brain is not quiescent") }
         for (id, list) in events.sorted(by: { $0.key < $1.key }) where list.count(where: \.isTerminal) != 1 {
             note("request \(id) has \(list.count(where: \.isTerminal)) ends")
+        }
+        if core.settings.draft != nil, let draft = draftModel?.engine,
+            draft.openLaneCount != 0 || draft.freeCellCount != draft.shape.cellCount
+        {
+            note("the draft model keeps \(draft.openLaneCount) lanes")
         }
         for (index, stage) in stages.enumerated() {
             if stage.openLaneCount != 0 { note("stage \(index) keeps \(stage.openLaneCount) lanes") }

@@ -126,10 +126,10 @@ import Testing
         #expect(String(decoding: DeployWish(model: "m").body, as: UTF8.self) == #"{"model":"m"}"#)
         let wish = DeployWish(
             model: "a\"b", name: "n", replicas: 2, context: 4096, lanes: 3, pinned: ["a1"], excluded: ["b2", "c3"],
-            tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800)
+            tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800, draft: "ngram")
         #expect(
             String(decoding: wish.body, as: UTF8.self)
-                == #"{"model":"a\"b","name":"n","replicas":2,"context_tokens":4096,"lanes":3,"#
+                == #"{"model":"a\"b","name":"n","draft":"ngram","replicas":2,"context_tokens":4096,"lanes":3,"#
                 + #""keep_alive_seconds":1800,"pinned":["a1"],"excluded":["b2","c3"],"required_tags":["llama-cuda"],"#
                 + #""preferred_tags":["llama-metal"]}"#)
         #expect(PathPart.of("org/a b:Q4_0-x.~ü") == "org%2Fa%20b%3AQ4_0-x.~%C3%BC")
@@ -171,6 +171,7 @@ import Testing
 
     @Test(arguments: [
         ["deploy"], ["deploy", "m", "--wait=0"], ["deploy", "m", "--wait=601"], ["deploy", "m", "--wait=x"],
+        ["deploy", "m", "--draft", "mtp"], ["serve", "--draft", "mtp"], ["serve", "--draft", "/nowhere/m.gguf"],
         ["deploy", "m", "--wait", "5"], ["deploy", "m", "--replicas", "0"], ["deploy", "m", "--ctx", "-1"],
         ["deploy", "m", "--keep-alive", "5"], ["nodes", "--node", "ftp://x"], ["nodes", "--api-key", "a b"],
         ["drain"], ["remove"], ["undeploy"], ["token", "create", "--uses", "0"],

@@ -24,6 +24,9 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var keepAliveMilliseconds: UInt64?
     /// Made by a first request, not by a person.
     package var isAutomatic = false
+    /// How tokens are guessed ahead: `off`, `ngram`, the digest of a draft model, or empty for what the node that runs
+    /// the entry stage finds best.
+    package var draft: String = ""
     /// When this was said; the latest wins.
     package var stamp = Stamp.zero
     /// Tags the planner prefers nodes to have, sorted; others are taken when it does not fit there.
@@ -31,6 +34,12 @@ package struct Deployment: Hashable, Sendable, Recordable {
     /// When stages were last asked for: `stamp`, unless only the time it stays loaded changed since. Stages made for
     /// another wish are replaced.
     package var wish = Stamp.zero
+
+    /// What `draft` can be beside a digest.
+    package static let draftWords = ["off", "ngram"]
+
+    /// The digest of the draft model; nil when none is named.
+    package var draftDigest: String? { draft.isEmpty || Self.draftWords.contains(draft) ? nil : draft }
 
     /// Makes a wish for one replica without constraints.
     package init(name: String, model: String) {
@@ -51,6 +60,7 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(texts: requiredTags)
         writer.put(optional: keepAliveMilliseconds)
         writer.put(isAutomatic)
+        writer.put(draft)
         writer.put(stamp)
         writer.put(texts: preferredTags)
         writer.put(wish)
@@ -69,6 +79,7 @@ package struct Deployment: Hashable, Sendable, Recordable {
         requiredTags = try reader.texts("deployment.tags")
         keepAliveMilliseconds = try reader.optionalNumber("deployment.keepAlive")
         isAutomatic = try reader.bool("deployment.automatic")
+        draft = try reader.text("deployment.draft")
         stamp = try reader.record("deployment.stamp")
         // Older nodes know neither, and ask for new stages with everything they say.
         preferredTags = reader.isAtEnd ? [] : try reader.texts("deployment.preferred")

@@ -297,6 +297,7 @@ enum ClusterJSON {
         writer.field("keep_alive_seconds", deployment.keepAliveMilliseconds.map { $0 / 1000 })
         writer.key("automatic")
         writer.bool(deployment.isAutomatic)
+        if !deployment.draft.isEmpty { writer.field("draft", deployment.draft) }
         writer.field("state", view.state.rawValue)
         if !view.reason.isEmpty { writer.field("reason", view.reason) }
         writer.field("progress_per_mille", view.progress.map { UInt64($0) })

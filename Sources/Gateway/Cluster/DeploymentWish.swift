@@ -5,7 +5,7 @@ import Dialects
 enum DeploymentWish {
     private static let keys = [
         "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
-        "preferred_tags", "keep_alive_seconds",
+        "preferred_tags", "keep_alive_seconds", "draft",
     ]
 
     static func read(_ body: JSONNode) throws(ClusterRefusal) -> Deployment {
@@ -26,6 +26,12 @@ enum DeploymentWish {
         deployment.requiredTags = try texts("required_tags", body).sorted()
         deployment.preferredTags = try texts("preferred_tags", body).sorted()
         deployment.keepAliveMilliseconds = try number("keep_alive_seconds", body, 1...(1 << 32)).map { $0 * 1000 }
+        if let draft = try text("draft", body), draft != "auto" {
+            guard draft != "mtp" else {
+                throw invalid("'draft' is 'mtp', which is not possible; use auto, ngram, off or a draft model.")
+            }
+            deployment.draft = draft
+        }
         return deployment
     }
 

@@ -1,6 +1,5 @@
 import LlamaEngine
 import Runner
-import Serving
 import Transport
 import Vocabulary
 
@@ -14,13 +13,18 @@ package struct SpeculationBench: Sendable {
     var tokens: Int
     /// Added one-way delay per hop. **Units:** microseconds.
     var delayMicroseconds: Int
+    /// How tokens are guessed.
+    var drafting: DeploymentSpec.Drafting
 
     /// Makes the settings.
-    package init(stages: Int, streams: Int, tokens: Int, delayMicroseconds: Int) {
+    package init(
+        stages: Int, streams: Int, tokens: Int, delayMicroseconds: Int, drafting: DeploymentSpec.Drafting = .auto
+    ) {
         self.stages = stages
         self.streams = streams
         self.tokens = tokens
         self.delayMicroseconds = delayMicroseconds
+        self.drafting = drafting
     }
 }
 
@@ -30,6 +34,8 @@ enum GuessableText: String, CaseIterable {
     case edit
     /// The model goes on as it likes, always with the likeliest token.
     case free
+    /// A story, as the built-in model tells one: as long as it is, at most as many tokens as are asked for.
+    case chat
     /// Tokens drawn almost evenly: what comes is no matter of what came.
     case strange
 
@@ -47,6 +53,11 @@ enum GuessableText: String, CaseIterable {
         case .edit:
             let answer = lines.map { $0.replacing(",417,", with: ",902,") }.joined(separator: "\\n")
             request.responseFormat = .grammar("root ::= \"\(answer)\"")
+        case .chat:
+            let one = ["fox", "mouse", "goose", "cat", "owl"][random.below(5)]
+            let other = ["lamp", "key", "book", "hat", "boat"][random.below(5)]
+            let question = "Tell me a story about a \(one) and a \(other)."
+            request.prompt = .chat([Message(role: .user, text: question)])
         case .free: request.sampling.ignoreEndOfGeneration = true
         case .strange:
             request.sampling.ignoreEndOfGeneration = true
@@ -70,15 +81,15 @@ extension Benchmarks {
                 "threads": "1 per stage", "stages": "\(bench.stages)", "streams": "\(bench.streams)",
                 "decode": "\(bench.tokens)", "delay_us": "\(bench.delayMicroseconds)",
             ], engine: LlamaLibrary.version)
-        func placement(_ name: String, _ speculation: Speculation) -> DeploymentSpec {
+        func placement(_ name: String, _ drafting: DeploymentSpec.Drafting) -> DeploymentSpec {
             var spec = spec(model, name: name, stages: bench.stages, threads: 1, lanes: bench.streams)
             spec.window = (1024 + bench.tokens) * bench.streams
-            spec.speculation = speculation
+            spec.drafting = drafting
             spec.conditions.delayMicroseconds = bench.delayMicroseconds
             return spec
         }
         try await BenchPlacement.with(placement("off", .off), environment: environment) { off in
-            try await BenchPlacement.with(placement("auto", .auto), environment: environment) { auto in
+            try await BenchPlacement.with(placement("auto", bench.drafting), environment: environment) { auto in
                 for text in GuessableText.allCases {
                     var figures = SpeculationFigures()
                     // The first pair warms up.

@@ -83,6 +83,14 @@ package struct ClusterGate: ClusterViewing {
     package func revokeToken(_ id: String) async throws(TokenRefusal) { try await office.revoke(id) }
 
     private func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> {
+        var wish = wish
+        if let draft = wish.draftDigest {
+            do throws(LibraryError) {
+                wish.draft = try await library.resolve(draft).digest
+            } catch {
+                return .failure(CommandRefusal(.notFound, "The draft model: \(error.description)"))
+            }
+        }
         guard wish.digest.isEmpty else { return .success(wish) }
         var deployment = wish
         do throws(LibraryError) {

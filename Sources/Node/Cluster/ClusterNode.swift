@@ -98,7 +98,12 @@ struct ClusterNode: Sendable {
         told.isReturning = known == credentials.node
         told.seeds = seeds
         let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
-        let planner = ClusterPlanner { deployment in try await library.footprint(deployment.digest) }
+        let planner = ClusterPlanner(
+            model: { deployment in try await library.footprint(deployment.digest) },
+            draft: { deployment in
+                guard let digest = deployment.draftDigest else { return nil }
+                return try await library.footprint(digest)
+            })
         let shelf = HeldDigests()
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()

@@ -14,14 +14,18 @@ package struct ClusterPlanner: Sendable {
     private static let lanes: UInt64 = 4
 
     private let model: @Sendable (Deployment) async throws -> ModelFootprint
+    private let draft: @Sendable (Deployment) async throws -> ModelFootprint?
     private let policy: PlacementPolicy
 
-    /// Plans with what `model` knows of a deployment's model; what it throws becomes the reason of a refusal.
+    /// Plans with what `model` knows of a deployment's model and `draft` of its draft model, when it names one; what
+    /// they throw becomes the reason of a refusal.
     package init(
         policy: PlacementPolicy = PlacementPolicy(),
-        model: @escaping @Sendable (Deployment) async throws -> ModelFootprint
+        model: @escaping @Sendable (Deployment) async throws -> ModelFootprint,
+        draft: @escaping @Sendable (Deployment) async throws -> ModelFootprint? = { _ in nil }
     ) {
         self.policy = policy
+        self.draft = draft
         self.model = model
     }
 
@@ -29,13 +33,14 @@ package struct ClusterPlanner: Sendable {
     package func plan(_ question: PlanQuestion) async -> PlanAnswer {
         do {
             let footprint = try await model(question.deployment)
+            let draft = try await draft(question.deployment)
             func answer(_ question: PlanQuestion) throws -> PlanAnswer {
                 let inventory = Self.inventory(question, layerCount: footprint.layerCount)
-                return try self.answer(Planner(model: footprint, inventory: inventory, policy: policy), question)
+                let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
+                return try self.answer(planner, question, beside: draft)
             }
             if let favourites = Self.preferred(question),
-                case .placed(let stages, let context, let lanes) =
-                    try answer(favourites)
+                case .placed(let stages, let context, let lanes) = try answer(favourites)
             {
                 return .placed(stages, contextTokens: context, lanes: lanes)
             }
@@ -54,7 +59,9 @@ package struct ClusterPlanner: Sendable {
         return few.candidates.isEmpty || few.candidates.count == question.candidates.count ? nil : few
     }
 
-    private func answer(_ planner: Planner, _ question: PlanQuestion) throws -> PlanAnswer {
+    private func answer(
+        _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?
+    ) throws -> PlanAnswer {
         var request = PlacementRequest(
             context: question.deployment.contextTokens.map { Int(clamping: $0) },
             lanes: Int(clamping: question.deployment.lanes ?? Self.lanes))
@@ -65,7 +72,7 @@ package struct ClusterPlanner: Sendable {
         if case .placed(let plan) = free, Self.isSpread(plan),
             asked == nil ? plan.stages.count >= width : plan.stages.count == width
         {
-            return Self.placed(plan, request)
+            return Self.placed(plan, request, planner, draft)
         }
         // A node refused for memory, so more stages share the model; or two stages fell on one node.
         let most = min(planner.model.layerCount, question.candidates.count)
@@ -73,7 +80,7 @@ package struct ClusterPlanner: Sendable {
             for count in width...most {
                 request.stages = count
                 if case .placed(let plan) = try planner.plan(request), Self.isSpread(plan) {
-                    return Self.placed(plan, request)
+                    return Self.placed(plan, request, planner, draft)
                 }
             }
         }
@@ -99,10 +106,35 @@ package struct ClusterPlanner: Sendable {
         Set(plan.stages.map(\.node)).count == plan.stages.count
     }
 
-    private static func placed(_ plan: PlacementPlan, _ request: PlacementRequest) -> PlanAnswer {
-        let stages = plan.stages.compactMap { stage in
+    /// The plan as an answer; a draft model takes its room beside the entry stage.
+    private static func placed(
+        _ plan: PlacementPlan, _ request: PlacementRequest, _ planner: Planner, _ draft: ModelFootprint?
+    ) -> PlanAnswer {
+        var stages = plan.stages.compactMap { stage in
             UInt64(stage.node, radix: 16).map {
                 StageAssignment(node: NodeID($0), layers: stage.layers, bytes: stage.footprint.total)
+            }
+        }
+        if let draft {
+            switch planner.placeDraft(draft, beside: plan, request) {
+            case .besideEntry(let place):
+                guard !stages.isEmpty else { break }
+                stages[0].bytes = ByteCount(stages[0].bytes.bytes + place.footprint.total.bytes)
+            case .remote(let place):
+                return .refused(
+                    reason: clipped(
+                        "the draft model needs \(place.footprint.total) beside the entry stage, where there is less; "
+                            + "ask for less context, for more stages, or deploy with --draft auto."))
+            case .none(let required, let mostFree):
+                return .refused(
+                    reason: clipped(
+                        "the draft model needs \(required), and at most \(mostFree) are free; deploy with --draft auto."
+                    ))
+            case .vocabularyDiffers(let draft, let model):
+                return .refused(
+                    reason: clipped(
+                        "the draft model has \(draft) tokens and the model has \(model); name a draft model of "
+                            + "the same vocabulary."))
             }
         }
         return .placed(stages, contextTokens: UInt64(plan.context), lanes: UInt64(request.lanes))

@@ -1,4 +1,5 @@
 import GGUF
+import LlamaEngine
 import ModelStore
 import Placement
 import Runner
@@ -29,7 +30,8 @@ package struct DeploymentPlan: Sendable {
             let digest = try caches.digests.digest(ofFile: spec.path)
             let cutter = try file.cutter()
             let cut = try Self.cut(spec, cutter)
-            runners = try RunnerPlan(spec, of: file, cutter, digest: digest, stages: cut.stages, costs: caches.costs)
+            runners = try RunnerPlan(spec, of: file, cutter, digest: digest, stages: cut.stages, caches: caches)
+            try Self.checkDraft(of: spec)
             card = runners.card
             var files: [StageFile] = []
             for layers in cut.stages where cut.stageCount > 1 {
@@ -47,6 +49,20 @@ package struct DeploymentPlan: Sendable {
             throw error
         } catch {
             throw .store(reason: "\(error)")
+        }
+    }
+
+    /// A draft model that cannot guess for the model is refused before anything is started.
+    private static func checkDraft(of spec: DeploymentSpec) throws(DeploymentError) {
+        guard case .model(let path) = spec.drafting else { return }
+        do throws(EngineError) {
+            guard
+                let difference = try VocabularyDifference.between(draftPath: path, modelPath: spec.path)
+            else { return }
+            throw EngineError.loadFailed(path: path, reason: "\(difference)")
+        } catch {
+            if case .loadFailed(_, let reason) = error { throw .draft(path: path, reason: reason) }
+            throw .draft(path: path, reason: "\(error)")
         }
     }
 

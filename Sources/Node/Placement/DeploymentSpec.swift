@@ -1,6 +1,5 @@
 package import LlamaEngine
 package import Runner
-package import Serving
 package import Transport
 package import Wire
 
@@ -12,6 +11,19 @@ package struct DeploymentSpec: Sendable {
         case stages(Int)
         /// In front of these layers.
         case boundaries([Int])
+    }
+
+    /// How tokens are guessed ahead.
+    package enum Drafting: Sendable, Hashable {
+        /// By the model's own draft model, when one is shipped with it, and by the text so far; where that pays, for
+        /// requests without a seed.
+        case auto
+        /// Not at all.
+        case off
+        /// By the text so far, for every request.
+        case ngram
+        /// By the draft model in this file, and by the text so far where that promises more, for every request.
+        case model(path: String)
     }
 
     /// The name clients use.
@@ -29,7 +41,7 @@ package struct DeploymentSpec: Sendable {
     /// Where sequences of ended requests are kept on disk, and at most how many bytes; nil keeps none there.
     package var archive: ArchiveSettings?
     /// How tokens are guessed ahead.
-    package var speculation = Speculation.auto
+    package var drafting = Drafting.auto
     /// Compute threads per stage; nil shares the machine's cores evenly.
     package var threads: Int?
     /// Rows per microbatch.
@@ -66,6 +78,8 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
     case store(reason: String)
     /// A setting is outside its limits.
     case setting(name: String, value: String, limit: String)
+    /// A draft model cannot guess for the model.
+    case draft(path: String, reason: String)
     /// A stage could not be started.
     case stage(index: Int, reason: String)
     /// The chain of stages does not answer.
@@ -78,6 +92,8 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .store(let reason): reason
         case .setting(let name, let value, let limit): "\(name) is \(value); \(limit)."
+        case .draft(let path, let reason):
+            "The draft model \(path) cannot be used: \(reason). Name another one, or use --draft auto, ngram or off."
         case .stage(let index, let reason): "Stage \(index) did not start: \(reason)"
         case .canary(let reason): "The stages started but do not answer: \(reason)"
         case .timeout(let seconds, let waitingFor): "Not ready after \(seconds) s, still waiting for \(waitingFor)."

@@ -27,6 +27,8 @@ struct RunnerPlan: Sendable {
     let stages: [LayerRange]
     private let isRecurrent: Bool
     private let isEncoder: Bool
+    /// The file of the draft model; nil without one.
+    private let draftPath: String?
     private let costs: StepCostCache
     /// Sequences the engine library tells apart.
     private static let laneLimit = 256
@@ -51,7 +53,7 @@ struct RunnerPlan: Sendable {
 
     init(
         _ spec: DeploymentSpec, of file: ModelFile, _ cutter: ModelCutter, digest: String, stages: [LayerRange],
-        costs: StepCostCache
+        caches: NodeCaches
     ) throws(DeploymentError) {
         try Self.check(spec)
         isEncoder = file.isEncoder
@@ -62,9 +64,37 @@ struct RunnerPlan: Sendable {
         }
         self.spec = spec
         self.stages = stages
-        self.costs = costs
+        costs = caches.costs
         isRecurrent = cutter.layers(.recurrent).contains(true)
+        draftPath = try Self.draftPath(spec, digest: digest, isRecurrent: isRecurrent, caches)
         card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
+    }
+
+    private static func draftPath(
+        _ spec: DeploymentSpec, digest: String, isRecurrent: Bool, _ caches: NodeCaches
+    ) throws(DeploymentError) -> String? {
+        switch spec.drafting {
+        case .off, .ngram: return nil
+        case .auto:
+            // Guessing is never worth a refusal: without room for the file there are no guesses of a draft model.
+            return try? BuiltinModel.draftPath(forDigest: digest, cacheFolder: caches.folder)
+        case .model(let path):
+            if isRecurrent {
+                throw .draft(path: path, reason: "the model's own state cannot take back a wrong guess")
+            }
+            return path
+        }
+    }
+
+    private var speculation: Speculation {
+        switch spec.drafting {
+        // A recurrent state exists for the newest position only, so wrong guesses could not be taken back.
+        case _ where isRecurrent: .off
+        case .auto: .auto
+        case .off: .off
+        case .ngram: .ngram
+        case .model: .draft
+        }
     }
 
     /// What the runner of one stage is told; `sharing` runners share this machine's cores.
@@ -81,8 +111,8 @@ struct RunnerPlan: Sendable {
         configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
         configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
         configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
-        // A recurrent state exists for the newest position only, so wrong guesses could not be taken back.
-        configuration.speculation = isRecurrent ? .off : spec.speculation
+        configuration.speculation = speculation
+        configuration.draftPath = index == 0 ? draftPath : nil
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)
         if isEncoder {
             // It reads a whole text at once, and keeps nothing of it.

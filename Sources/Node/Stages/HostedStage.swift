@@ -133,12 +133,13 @@ actor HostedStage {
         spec.threads = host.threads
         spec.devices = host.devices
         spec.archive = host.archive
+        spec.drafting = try await drafting(deployment)
         let plan: RunnerPlan
         let cutter = try model.cutter()
         do {
             plan = try RunnerPlan(
                 spec, of: model, cutter, digest: deployment.digest, stages: placement.stages.map(\.layers),
-                costs: host.library.caches.costs)
+                caches: host.library.caches)
         } catch {
             throw StageObstacle(.crashed, "\(error)")
         }
@@ -152,6 +153,17 @@ actor HostedStage {
         self.pass = pass
         configuration.remote = RemoteListening(host: host.address, port: 0, pass: pass)
         return configuration
+    }
+
+    /// What the entry stage guesses with; the draft model's file is fetched like the stage's own.
+    private func drafting(_ deployment: Deployment) async throws -> DeploymentSpec.Drafting {
+        guard index == 0 else { return .off }
+        guard let digest = deployment.draftDigest else {
+            return deployment.draft == "ngram" ? .ngram : deployment.draft == "off" ? .off : .auto
+        }
+        let layers = try await host.library.header(digest).cutter().layerCount
+        let (file, _) = try await host.library.stage(digest, layers: LayerRange(first: 0, end: layers)) { _ in }
+        return .model(path: file.path)
     }
 
     private func heard(_ notice: RunnerReport, _ configuration: RunnerConfiguration) {

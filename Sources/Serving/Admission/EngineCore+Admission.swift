@@ -254,7 +254,7 @@ extension EngineCore {
         makeRoom()
     }
 
-    private func sampling(_ state: RequestState, choice: Int) -> LaneSampling {
+    func sampling(_ state: RequestState, choice: Int) -> LaneSampling {
         var parameters = state.sampling
         parameters.seed = state.seed &+ UInt64(choice)
         var sampling = LaneSampling(

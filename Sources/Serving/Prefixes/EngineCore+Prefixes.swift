@@ -47,7 +47,7 @@ extension EngineCore {
 
     /// Copies the matched beginning into the first lane of a request that was just seated.
     mutating func adopt(_ match: PrefixMatch, request: Int, choice: Int, lane: Lane) {
-        operations.append(.copy(from: match.lane, to: lane, length: Int32(match.length)))
+        change(.copy(from: match.lane, to: lane, length: Int32(match.length)))
         cells.share(from: match.lane, to: lane, length: match.length)
         active[request].choices[choice].sent = match.length
         active[request].choices[choice].landed = match.length
@@ -84,7 +84,7 @@ extension EngineCore {
     mutating func evict(_ lane: Lane) {
         shelf.remove(lane)
         cells.clear(lane)
-        operations.append(.free(lane: lane))
+        change(.free(lane: lane))
     }
 
     /// Forgets kept sequences, oldest use first, until what is promised has its room.

@@ -70,11 +70,18 @@ package protocol BatchPolicy: Sendable {
     /// How many guesses follow a decoding lane's newest token; 0 when they do not pay. The scheduler keeps it within
     /// the guesses there are and the room there is.
     func draftWidth(for load: DraftLoad) -> Int
+
+    /// The chance of all guesses so far to be right, below which a draft model's next guess is not worth its time when
+    /// about `width` are made.
+    func draftFloor(for load: DraftLoad, width: Int) -> Double
 }
 
 extension BatchPolicy {
     /// Unknown.
     package func expectedNanoseconds(rows: Int) -> Double? { nil }
+
+    /// A guess that is more likely wrong than right ends a draft.
+    package func draftFloor(for load: DraftLoad, width: Int) -> Double { 0.5 }
 
     /// A few guesses that are as likely right as wrong, all together: more rows cost something, nobody knows how much.
     package func draftWidth(for load: DraftLoad) -> Int {

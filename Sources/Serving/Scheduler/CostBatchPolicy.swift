@@ -62,22 +62,40 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// and the way through all stages and links limits that of few lanes: those leave stages idle, and their guesses
     /// cost little.
     package func draftWidth(for load: DraftLoad) -> Int {
-        let groups = Double(max(1, load.decodingLanes)) / Double(max(1, load.decodeLanes))
-        func rate(_ tokens: Double, rows: Int) -> Double {
-            let times = stages.map { $0.boundNanoseconds(rows: rows) }
-            let way = times.reduce(0, +) + (stages.count > 1 ? load.hopNanoseconds : 0)
-            return min(tokens / (times.max() ?? 1), max(1, groups) * tokens / way)
-        }
-        var best = (width: 0, rate: rate(load.tokens, rows: load.rows) * Self.draftGain)
+        var best = (width: 0, rate: rate(load, load.tokens, width: 0) * Self.draftGain)
         var (tokens, all) = (load.tokens, 1.0)
         for (index, chance) in load.chances.enumerated() {
             all *= chance
             tokens += all
-            let rate = rate(tokens, rows: load.rows + index + 1)
+            let rate = rate(load, tokens, width: index + 1)
             // A hundredth faster is worth no longer step.
             if rate > best.rate * (best.width == 0 ? 1 : 1.01) { best = (index + 1, rate) }
         }
         return best.width
+    }
+
+    /// A guess has to bring more of a token than the stages would in the time it takes: to be made, and as a row.
+    package func draftFloor(for load: DraftLoad, width: Int) -> Double {
+        let tokens = load.tokens + load.expectedTokens(width: width)
+        let row = (way(load, width: max(1, width)) - way(load, width: 0)) / Double(max(1, width))
+        return min(0.9, row * tokens / way(load, width: width))
+    }
+
+    /// Tokens per time with so many guesses of one lane. The draft model has the entry stage's machine.
+    private func rate(_ load: DraftLoad, _ tokens: Double, width: Int) -> Double {
+        let groups = Double(max(1, load.decodingLanes)) / Double(max(1, load.decodeLanes))
+        let guessing = load.guessNanoseconds * Double(width)
+        var pace = 0.0
+        for (index, stage) in stages.enumerated() {
+            pace = max(pace, stage.boundNanoseconds(rows: load.rows + width) + (index == 0 ? guessing : 0))
+        }
+        return min(tokens / max(1, pace), max(1, groups) * tokens / way(load, width: width))
+    }
+
+    /// A microbatch's way through all stages and links, the time to guess for it included.
+    private func way(_ load: DraftLoad, width: Int) -> Double {
+        let times = stages.reduce(0) { $0 + $1.boundNanoseconds(rows: load.rows + width) }
+        return max(1, times + (stages.count > 1 ? load.hopNanoseconds : 0) + load.guessNanoseconds * Double(width))
     }
 
     private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {

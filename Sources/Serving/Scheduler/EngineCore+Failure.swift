@@ -47,6 +47,7 @@ extension EngineCore {
         shelf = PrefixShelf(laneCount: settings.slotCount)
         archive.stageLost()
         cells = CellLedger(laneCount: settings.slotCount)
+        if settings.usesModel { mirror.clear() }
     }
 
     /// Stages that survived still hold the old sequences, so every lane is freed before it is used again.

@@ -53,7 +53,7 @@ extension EngineCore {
                 if !isDecoding { load.prefillRowsLeft += sendable }
                 // A prompt's chunks follow each other down the chain; a decoding lane has nothing to send until its
                 // token is back.
-                guard sendable > 0 else { continue }
+                guard sendable > 0, active[request].choices[choice].awaitedDraft == nil else { continue }
                 let candidate = Candidate(lane: lane, lastStep: active[request].choices[choice].lastStep)
                 if isDecoding { decodes.append(candidate) } else { prefills.append(candidate) }
             }
@@ -151,6 +151,17 @@ extension EngineCore {
                 end: first + count))
     }
 
+    /// An operation for all stages, which the draft model's lanes follow.
+    mutating func change(_ operation: SequenceOperation) {
+        operations.append(operation)
+        guard settings.usesModel else { return }
+        var sampling: LaneSampling?
+        if case .copy(_, let lane, _) = operation, let owner = lanes[lane].owner, active[owner.request].isGuessed {
+            sampling = draftSampling(owner.request, owner.choice)
+        }
+        mirror.follow(operation, sampling: sampling)
+    }
+
     // MARK: Cells
 
     /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
@@ -194,7 +205,7 @@ extension EngineCore {
     /// has run what is in flight by then.
     mutating func releaseLane(_ index: Int, choice: Int) {
         guard let lane = active[index].choices[choice].lane else { return }
-        operations.append(.free(lane: lane))
+        change(.free(lane: lane))
         cells.clear(lane)
         leaveLane(lane, index, choice: choice)
     }
@@ -204,6 +215,10 @@ extension EngineCore {
         lanes.release(lane)
         active[index].choices[choice].lane = nil
         active[index].choices[choice].drafts = []
+        active[index].choices[choice].awaitedDraft = nil
+        active[index].choices[choice].guesses = Guesses()
+        active[index].choices[choice].draftTime = 0
+        active[index].choices[choice].draftedFor = 0
         active[index].choices[choice].sent = 0
         active[index].choices[choice].landed = 0
         active[index].choices[choice].awaitsCopy = false

@@ -46,20 +46,35 @@ extension EngineCore {
     ) {
         let (request, choice) = (owner.request, owner.choice)
         let drafts = active[request].choices[choice].drafts
+        let source = active[request].choices[choice].draftSource
         active[request].choices[choice].drafts = []
-        draftedTokens += drafts.count
-        if let time, active[request].isGuessed {
-            let right = zip(drafts, tokens).prefix { $0.0 == $0.1.token }.count
-            active[request].choices[choice].gain.record(
-                tokens: min(right + 1, tokens.count), nanoseconds: time, isWindow: !drafts.isEmpty)
-        }
+        let right = zip(drafts, tokens).prefix { $0.0 == $0.1.token }.count
+        learn(request, choice, drafts: drafts.count, tokens: min(right + 1, tokens.count), tookNanoseconds: time)
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
-            if isGuessed { acceptedTokens += 1 }
+            if isGuessed { speculated[source, default: SpeculationCounts()].accepted += 1 }
             guard accept(sampled, for: owner, now: now) else { return }
             guard isGuessed else { break }
         }
         cutWindow(request, choice: choice)
+    }
+
+    /// What a step with guesses, or without, brought by the clock; the time the draft model took is part of it.
+    private mutating func learn(
+        _ request: Int, _ choice: Int, drafts: Int, tokens: Int, tookNanoseconds time: Double?
+    ) {
+        let guessing = active[request].choices[choice].draftTime
+        active[request].choices[choice].draftTime = 0
+        let source = drafts > 0 ? active[request].choices[choice].draftSource : .draft
+        if drafts > 0 { speculated[source, default: SpeculationCounts()].drafted += drafts }
+        guard let time, active[request].isGuessed else { return }
+        let isWindow = drafts > 0 || guessing > 0
+        if isWindow, let rate = active[request].choices[choice].gain.plainRate {
+            speculated[source, default: SpeculationCounts()].windowTokens += Double(tokens)
+            speculated[source, default: SpeculationCounts()].plainTokens += rate * (time + guessing)
+        }
+        active[request].choices[choice].gain.record(
+            tokens: tokens, nanoseconds: time + guessing, isWindow: isWindow)
     }
 
     /// When a request's first lane has computed what its choices share, the others copy it and all go on.
@@ -73,7 +88,7 @@ extension EngineCore {
         guard active[request].choices[owner.choice].sent == shared, lanes[lane].inFlight == 0 else { return }
         for choice in active[request].choices.indices where active[request].choices[choice].awaitsCopy {
             guard let copy = active[request].choices[choice].lane else { continue }
-            operations.append(.copy(from: lane, to: copy, length: Int32(shared)))
+            change(.copy(from: lane, to: copy, length: Int32(shared)))
             cells.share(from: lane, to: copy, length: shared)
             active[request].choices[choice].sent = shared
             active[request].choices[choice].landed = shared

@@ -9,8 +9,18 @@ struct Choice {
     var answer: [Token] = []
     /// Guesses in flight behind the answer's newest token.
     var drafts: [Token] = []
+    /// Where they came from.
+    var draftSource = GuessSource.ngram
     /// Guesses its tokens; nil until it decodes, or when nothing is guessed.
     var drafter: Drafter?
+    /// What it waits for from the draft model, and since when.
+    var awaitedDraft: (width: Int, floor: Double, since: Instant)?
+    /// What the draft model answered for the newest token.
+    var guesses = Guesses()
+    /// What that took. **Units:** nanoseconds.
+    var draftTime = 0.0
+    /// Tokens there were when it was last decided whether to ask the draft model.
+    var draftedFor = 0
     /// What guesses bring by the clock.
     var gain = WindowGain()
     /// Positions `0 ..< sent` went down the chain since the lane was opened.

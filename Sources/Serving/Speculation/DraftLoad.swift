@@ -14,11 +14,13 @@ package struct DraftLoad: Hashable, Sendable {
     package var chances: [Double]
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
     package var hopNanoseconds: Double
+    /// What it takes to make one more guess; 0 for guesses that are there. **Units:** nanoseconds.
+    package var guessNanoseconds: Double
 
     /// Makes a load.
     package init(
         stageCount: Int, decodingLanes: Int, decodeLanes: Int, rows: Int, tokens: Double, chances: [Double],
-        hopNanoseconds: Double = 0
+        hopNanoseconds: Double = 0, guessNanoseconds: Double = 0
     ) {
         self.stageCount = stageCount
         self.decodingLanes = decodingLanes
@@ -27,6 +29,7 @@ package struct DraftLoad: Hashable, Sendable {
         self.tokens = tokens
         self.chances = chances
         self.hopNanoseconds = hopNanoseconds
+        self.guessNanoseconds = guessNanoseconds
     }
 
     /// Tokens that the first `width` guesses are expected to add: each counts when it and all before it are right.

@@ -2,54 +2,80 @@ import Vocabulary
 
 /// Guesses one answer's tokens and learns how good the guesses are.
 ///
-/// It learns from guesses that were not sent, too: a draft is kept and compared with the tokens that come. So a request
-/// for which windows do not pay costs nothing, and begins to use them as soon as its guesses become right.
+/// Guessing by the text is free, so that guesses are made and compared whether they are sent or not. A draft model
+/// takes time for every guess: it is asked while that pays, and else now and then, to see whether it has become right.
 struct Drafter: Sendable {
-    private var source: any DraftSource
-    private var acceptance: AcceptanceEstimate
-    /// The draft of the token that comes next; empty when none was made.
-    private var newest = Draft()
-    /// The draft whose further guesses are being compared.
-    private var watched = Draft()
-    /// Guesses of it that were right.
-    private var matched = 0
+    private var source: (any DraftSource)?
+    private var text: GuessRecord
+    private var model = GuessRecord(priors: DraftedLane.priors)
+    /// How often any guess of the draft model is right.
+    private var overall = AcceptanceEstimate.Share(Limits.draftPrior)
+    /// Tokens until the draft model is asked again although it does not pay.
+    private var rest = 0
+    private var nextRest = Limits.windowPause
 
     /// Reads the newest tokens of the prompt.
-    init(_ source: any DraftSource, prompt: [Token]) {
+    init(_ source: (any DraftSource)?, prompt: [Token]) {
         self.source = source
-        acceptance = AcceptanceEstimate(evidenceCount: source.evidenceCount)
-        for token in prompt.suffix(Limits.draftHistory) { self.source.push(token) }
+        let count = source?.evidenceCount ?? 0
+        text = GuessRecord(priors: Array(repeating: 0.5, count: 2 * count))
+        guard source != nil else { return }
+        for token in prompt.suffix(Limits.draftHistory) { self.source?.push(token) }
     }
 
     /// Takes the answer's next token.
     mutating func push(_ token: Token) {
-        source.push(token)
-        if let guess = newest.tokens.first { acceptance.recordFirst(guess == token, evidence: newest.evidence) }
-        newest = Draft()
-        guard matched < watched.tokens.count else { return }
-        let isRight = watched.tokens[matched] == token
-        if matched > 0 { acceptance.recordLater(isRight, evidence: watched.evidence) }
-        if isRight { matched += 1 } else { (watched, matched) = (Draft(), 0) }
+        source?.push(token)
+        text.push(token)
+        var overall = overall
+        model.push(token) { overall.record($0, memory: Limits.draftMemory) }
+        self.overall = overall
+        rest = max(0, rest - 1)
     }
 
-    /// What may follow, without the tokens that would end the answer: what comes behind an end is nobody's guess.
-    func draft(tokenizer: any Tokenizer) -> Draft {
-        var draft = source.draft(width: Limits.draftWidth)
-        if let end = draft.tokens.firstIndex(where: tokenizer.endsGeneration) { draft.tokens.removeSubrange(end...) }
-        return draft
+    /// What may follow by the text, without the tokens that would end the answer.
+    func guess(tokenizer: any Tokenizer) -> Guesses {
+        guard let source else { return Guesses() }
+        let draft = source.draft(width: Limits.draftWidth)
+        // A draft's first guess and the others count apart: whether a text repeats itself at all is one question, how
+        // long it goes on once it does another.
+        var guesses = Guesses(
+            tokens: draft.tokens,
+            evidence: Array(repeating: draft.evidence + source.evidenceCount, count: draft.tokens.count))
+        if !guesses.evidence.isEmpty { guesses.evidence[0] = draft.evidence }
+        return guesses.before(tokenizer.endsGeneration)
     }
 
     /// The chance of each guess to be right when those before it were.
-    func chances(of draft: Draft) -> [Double] {
-        acceptance.chances(evidence: draft.evidence, count: draft.tokens.count)
+    func chances(of guesses: Guesses, _ source: GuessSource) -> [Double] {
+        switch source {
+        case .ngram: text.chances(of: guesses)
+        case .draft: model.chances(of: guesses)
+        }
     }
 
-    /// Compares a draft of the tokens that come next with them: its first guess always, the others when it was sent or
-    /// no other draft is being compared.
-    mutating func watch(_ draft: Draft, isSent: Bool) {
-        newest = draft
-        guard isSent || matched == watched.tokens.count else { return }
-        watched = draft
-        matched = 0
+    /// Compares guesses with the tokens that come next.
+    mutating func watch(_ guesses: Guesses, _ source: GuessSource, isSent: Bool) {
+        switch source {
+        case .ngram: text.watch(guesses, isSent: isSent)
+        case .draft: model.watch(guesses, isSent: isSent)
+        }
     }
+
+    // MARK: Asking the draft model
+
+    /// The chance of any guess of the draft model, before it is asked.
+    var modelChance: Double { overall.value }
+
+    /// Whether it is time to see if the draft model has become right.
+    var isTimeToProbe: Bool { rest == 0 }
+
+    /// The draft model is asked although it did not pay so far.
+    mutating func probe() {
+        rest = nextRest
+        nextRest = min(2 * nextRest, Limits.longestWindowPause)
+    }
+
+    /// The draft model is asked because it pays.
+    mutating func modelPays() { (rest, nextRest) = (0, Limits.windowPause) }
 }

@@ -25,34 +25,55 @@ extension EngineCore {
             stageCount: load.stageCount, decodingLanes: load.decodingLanes, decodeLanes: decodes, rows: rows,
             tokens: Double(decodes), chances: [], hopNanoseconds: load.hopNanoseconds)
         for index in boardings.indices.prefix(decodes) {
-            guard let owner = lanes[boardings[index].lane].owner, boardings[index].rows == 1 else { continue }
-            let draft = guess(owner.request, owner.choice)
-            guard !draft.tokens.isEmpty, let drafter = active[owner.request].choices[owner.choice].drafter else {
-                continue
-            }
-            draftLoad.chances = drafter.chances(of: draft)
-            let isAllowed = active[owner.request].choices[owner.choice].gain.allowsWindows
+            guard let owner = lanes[boardings[index].lane].owner, boardings[index].rows == 1,
+                active[owner.request].isGuessed
+            else { continue }
+            makeDrafter(owner.request, owner.choice)
             let room = draftRoom(owner, rows: load.rowLimit - draftLoad.rows, planned: planned[owner.request])
-            let width = !isAllowed ? 0 : min(settings.policy.draftWidth(for: draftLoad), room, draft.tokens.count)
-            let isSent = width > 0 && assureCells(boardings[index].lane, rows: width, planned: &planned)
-            active[owner.request].choices[owner.choice].drafter?.watch(draft, isSent: isSent)
+            guard let best = bestGuesses(owner, &draftLoad, room: room) else { continue }
+            let isSent = best.width > 0 && assureCells(boardings[index].lane, rows: best.width, planned: &planned)
+            active[owner.request].choices[owner.choice].drafter?.watch(best.guesses, best.source, isSent: isSent)
+            active[owner.request].choices[owner.choice].draftSource = best.source
             guard isSent else { continue }
-            boardings[index].drafts = Array(draft.tokens.prefix(width))
-            draftLoad.rows += width
-            draftLoad.tokens += draftLoad.expectedTokens(width: width)
+            boardings[index].drafts = Array(best.guesses.tokens.prefix(best.width))
+            draftLoad.rows += best.width
+            draftLoad.tokens += draftLoad.expectedTokens(width: best.width)
         }
     }
 
-    /// What may follow the tokens of a choice.
-    private mutating func guess(_ request: Int, _ choice: Int) -> Draft {
-        guard active[request].isGuessed else { return Draft() }
-        if active[request].choices[choice].drafter == nil {
-            guard let source = settings.speculation.makeSource() else { return Draft() }
-            var drafter = Drafter(source, prompt: active[request].prompt)
-            for token in active[request].choices[choice].answer { drafter.push(token) }
-            active[request].choices[choice].drafter = drafter
+    /// Of what the draft model and the text suggest, what is expected to bring more, and how much of it is sent; the
+    /// other is only compared with what comes. Leaves the chances of what it answers in `load`.
+    private mutating func bestGuesses(
+        _ owner: LaneTable.Owner, _ load: inout DraftLoad, room: Int
+    ) -> (guesses: Guesses, source: GuessSource, width: Int)? {
+        let choice = active[owner.request].choices[owner.choice]
+        guard let drafter = choice.drafter else { return nil }
+        active[owner.request].choices[owner.choice].guesses = Guesses()
+        var best: (guesses: Guesses, source: GuessSource, width: Int)?
+        var (chances, most) = ([Double](), -1.0)
+        for (guesses, source) in [
+            (choice.guesses, GuessSource.draft), (drafter.guess(tokenizer: tokenizer), .ngram),
+        ] where !guesses.tokens.isEmpty {
+            load.chances = drafter.chances(of: guesses, source)
+            let width =
+                choice.gain.allowsWindows
+                ? min(settings.policy.draftWidth(for: load), room, guesses.tokens.count) : 0
+            let expected = load.expectedTokens(width: width)
+            if let other = expected > most ? best : (guesses, source, width) {
+                active[owner.request].choices[owner.choice].drafter?.watch(other.guesses, other.source, isSent: false)
+            }
+            if expected > most { (best, chances, most) = ((guesses, source, width), load.chances, expected) }
         }
-        return active[request].choices[choice].drafter?.draft(tokenizer: tokenizer) ?? Draft()
+        load.chances = chances
+        return best
+    }
+
+    /// Makes what guesses a choice's tokens, when it is not there yet.
+    mutating func makeDrafter(_ request: Int, _ choice: Int) {
+        guard active[request].choices[choice].drafter == nil else { return }
+        var drafter = Drafter(settings.speculation.makeSource(), prompt: active[request].prompt)
+        for token in active[request].choices[choice].answer { drafter.push(token) }
+        active[request].choices[choice].drafter = drafter
     }
 
     /// Guesses a choice may send: so many that, all of them right, the answer is full; within the rows of the

@@ -30,6 +30,9 @@ struct WindowGain: Hashable, Sendable {
     /// windows that were slower there is a pause.
     var allowsWindows: Bool { plain.isKnown && pause == 0 }
 
+    /// Tokens per nanosecond without windows; nil while it is not known.
+    var plainRate: Double? { plain.isKnown ? plain.rate : nil }
+
     /// Takes a step that carried nothing but decoding lanes.
     mutating func record(tokens: Int, nanoseconds: Double, isWindow: Bool) {
         guard isWindow else {

@@ -15,12 +15,14 @@ struct DeployWish: Hashable, Sendable {
     var tags: [String] = []
     var preferredTags: [String] = []
     var keepAliveSeconds: Int64?
+    /// `auto`, `off`, `ngram` or a draft model.
+    var draft: String?
 
     /// The body of the request; what was not said is left to the cluster.
     var body: [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        for (key, value) in [("model", model as String?), ("name", name)] {
+        for (key, value) in [("model", model as String?), ("name", name), ("draft", draft)] {
             guard let value else { continue }
             writer.key(key)
             writer.string(value)

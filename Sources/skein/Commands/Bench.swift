@@ -181,17 +181,20 @@ struct BenchSpeculation: AsyncParsableCommand {
     @Option(help: "Added one-way delay per hop, in milliseconds.")
     var delay = 0.0
 
+    @OptionGroup var draft: DraftOptions
+
     func run() async throws {
         guard BenchLimits.decodeTokens.contains(decode), BenchLimits.streams.contains(streams) else {
             throw ValidationError("--decode \(decode) or --streams \(streams) is out of its range.")
         }
         var options = options
         if builtin { options.model = try NodeService.builtinModelPath(cacheFolder: Folders.cache) }
-        try await options.run { [stages, streams, decode, delay] model, environment in
+        try await options.run { [stages, streams, decode, delay, drafting = draft.draft] model, environment in
             try await Benchmarks.speculation(
                 model: model,
                 SpeculationBench(
-                    stages: stages, streams: streams, tokens: decode, delayMicroseconds: Int(delay * 1000)),
+                    stages: stages, streams: streams, tokens: decode, delayMicroseconds: Int(delay * 1000),
+                    drafting: drafting),
                 environment)
         }
     }

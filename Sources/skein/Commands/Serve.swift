@@ -173,12 +173,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Sequences of ended requests kept, so that a prompt that begins alike starts sooner; 0 keeps none.")
     var keptPrefixes = 8
 
-    @Option(
-        help: """
-            Guess tokens by what followed the same ones earlier: auto (where it pays, requests with a seed left out), \
-            ngram (every request) or off.
-            """)
-    var speculation = Speculation.auto
+    @OptionGroup var draft: DraftOptions
 
     @Option(help: "Compute threads per stage. Default: the machine's cores shared by the stages.")
     var threads: Int?
@@ -203,7 +198,7 @@ struct EngineOptions: ParsableArguments {
         spec.window = ctx
         spec.laneCount = lanes
         spec.keptSequences = keptPrefixes
-        spec.speculation = speculation
+        spec.drafting = draft.draft
         spec.threads = try Self.checked(threads: threads)
         spec.gpuLayers = Int32(clamping: gpuLayers)
         spec.keyType = cacheTypeK
@@ -212,5 +207,3 @@ struct EngineOptions: ParsableArguments {
 }
 
 extension CacheType: ExpressibleByArgument {}
-
-extension Speculation: ExpressibleByArgument {}

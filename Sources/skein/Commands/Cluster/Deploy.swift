@@ -57,6 +57,12 @@ struct Deploy: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Guess tokens ahead: auto, ngram, off, or a draft model with the same vocabulary; a name or a file.",
+            valueName: "auto|ngram|off|model"))
+    var draft: String?
+
+    @Option(
+        help: ArgumentHelp(
             """
             Wait until it is ready. Without '=SECONDS' \(ClientLimits.waitDefaultSeconds), at most \
             \(ClientLimits.waitSeconds).
@@ -71,6 +77,7 @@ struct Deploy: AsyncParsableCommand {
             guard let value, value < 1 else { continue }
             throw ValidationError("\(option) is \(value); it takes 1 or more.")
         }
+        if draft == "mtp" { throw ValidationError(DraftOptions.mtpRefusal) }
         if let wait, !(1...ClientLimits.waitSeconds).contains(wait) {
             throw ValidationError("--wait is \(wait); it takes 1 … \(ClientLimits.waitSeconds) seconds.")
         }
@@ -85,7 +92,8 @@ struct Deploy: AsyncParsableCommand {
                 model: file.model, name: name ?? file.name, replicas: replicas, context: ctx, lanes: lanes,
                 stages: stages,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
-                preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds)
+                preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds,
+                draft: draft.map { DraftOptions.words.contains($0) ? $0 : ModelName($0).model })
             try await deploy(wish, client)
         }
     }

@@ -1,0 +1,247 @@
+import ReferenceEngine
+import Testing
+import Vocabulary
+
+@testable import Serving
+
+@Suite struct `A draft model` {
+    private static let sizes = ReferenceModel.Sizes(layerCount: 4, width: 4, headCount: 1, hidden: 4)
+
+    private static func requests(_ random: inout SeededRandom) -> [GenerationRequest] {
+        (1...UInt64(2 + random.below(4))).map { id in
+            var request = Requests.random(id, &random, longestPrompt: 40)
+            if random.below(2) == 0 { Requests.restrict(&request, to: ["gh", "abc"][random.below(2)]) }
+            request.maxOutputTokens = 4 + random.below(24)
+            request.sampling.ignoreEndOfGeneration = random.below(2) == 0
+            return request
+        }
+    }
+
+    /// One world: the same requests with and without a draft model, with mishaps.
+    private static func problem(seed: UInt64) throws -> String? {
+        var random = SeededRandom(seed: seed)
+        var options = LocalPipeline.Options(
+            stageCount: 1 + random.below(3), laneCount: 3 + random.below(3), cellCount: 90 + random.below(200),
+            window: 80, rowLimit: 2 + random.below(14))
+        options.modelSeed = 1 + UInt64(random.below(2))
+        options.prefixReuse = [.off, .beginnings][random.below(2)]
+        options.shelfCount = random.below(3)
+        options.interleaving = random.next()
+        if random.below(3) == 0 { options.policy = Requests.costPolicy(&random, stageCount: options.stageCount) }
+        let requests = requests(&random)
+        let kind = random.below(4)
+        switch kind {
+        case 0: options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+        case 1: options.draft = SimulatedDraft(modelSeed: 3)
+        default: options.draft = .adversarial(seed: random.next())
+        }
+        options.draft?.rowLimit = 1 + random.below(12)
+        if random.below(3) == 0 { options.draft?.cellCount = 20 + random.below(60) }
+        if random.below(2) == 0 {
+            options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: 1 + random.below(6))
+        }
+        let faultSeed = random.next()
+        let usesFaults = random.below(2) == 0
+        if usesFaults {
+            options.draft?.fault = { work in
+                let draw = SeededRandom.uniform(seed: faultSeed, position: work.id)
+                return draw < 0.05 ? .failed(operation: "decode", code: -1, reason: "drawn") : nil
+            }
+        }
+        options.speculation = .draft
+        var pipeline = LocalPipeline(options)
+        if usesFaults {
+            pipeline.fault = { stage, microbatch in
+                let draw = SeededRandom.uniform(seed: faultSeed &+ 1 &+ UInt64(stage), position: microbatch.id.value)
+                return draw < 0.02 ? .cancelled : nil
+            }
+        }
+        for request in requests {
+            try pipeline.submit(request)
+            for _ in 0..<random.below(30) { _ = pipeline.step() }
+            if random.below(12) == 0 { pipeline.cancel(RequestID(1)) }
+            if usesFaults, random.below(8) == 0 {
+                pipeline.lose(stage: random.below(options.stageCount))
+                for _ in 0..<random.below(4) { _ = pipeline.step() }
+                pipeline.stagesReady()
+            }
+        }
+        pipeline.run()
+        pipeline.checkQuiescence()
+        return try pipeline.violation ?? difference(pipeline, requests, options)
+    }
+
+    private static func difference(
+        _ pipeline: LocalPipeline, _ requests: [GenerationRequest], _ options: LocalPipeline.Options
+    ) throws -> String? {
+        var quiet = options
+        (quiet.speculation, quiet.draft, quiet.interleaving) = (.off, nil, nil)
+        (quiet.stageCount, quiet.prefixReuse, quiet.shelfCount, quiet.cellCount) = (1, .off, 0, 600)
+        for request in requests where pipeline.answer(request.id) != nil {
+            var alone = LocalPipeline(quiet)
+            try alone.submit(request)
+            alone.run()
+            if pipeline.answer(request.id) != alone.answer(request.id) { return "request \(request.id) differs" }
+        }
+        return nil
+    }
+
+    @Test(arguments: 0..<4)
+    func `never changes an answer, however good, bad or broken it is`(part: Int) throws {
+        let seeds = Seeds.first(240)
+        for index in seeds.indices where index % 4 == part {
+            let problem = try Self.problem(seed: seeds[index])
+            #expect(problem == nil, "SEED=\(seeds[index])")
+        }
+    }
+
+    private func run(
+        _ requests: [GenerationRequest], _ options: LocalPipeline.Options
+    ) throws -> LocalPipeline {
+        var pipeline = LocalPipeline(options)
+        for request in requests { try pipeline.submit(request) }
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        return pipeline
+    }
+
+    private func strange(_ id: UInt64, temperature: Float = 0.9, limit: Int = 60) -> GenerationRequest {
+        Requests.text(id, "The quick brown fox.", limit: limit, temperature: temperature, seed: id) {
+            $0.sampling.ignoreEndOfGeneration = true
+        }
+    }
+
+    @Test(arguments: [0, 0.9] as [Float])
+    func `that is the target itself is always right, drawn tokens too`(temperature: Float) throws {
+        for stageCount in 1...2 {
+            var options = LocalPipeline.Options(stageCount: stageCount)
+            options.policy = ForcedWindows(width: 5)
+            let requests = (1...3 as ClosedRange<UInt64>).map { strange($0, temperature: temperature) }
+            let plain = try run(requests, options)
+            options.speculation = .draft
+            options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+            let windows = try run(requests, options)
+            #expect(requests.map { windows.answer($0.id) } == requests.map { plain.answer($0.id) })
+            let counts = try #require(windows.core.speculated[.draft])
+            #expect(counts.accepted == counts.drafted)
+            #expect(windows.microbatches.count < plain.microbatches.count * 3 / 4)
+        }
+    }
+
+    @Test func `guesses for all lanes that wait in one step per token`() throws {
+        var options = LocalPipeline.Options()
+        options.policy = ForcedWindows(width: 3)
+        options.speculation = .draft
+        options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+        let windows = try run((1...4 as ClosedRange<UInt64>).map { strange($0) }, options)
+        #expect(windows.draftWorks.contains { $0.wishes.count == 4 })
+    }
+
+    @Test func `takes in a prompt once for all choices`() throws {
+        var options = LocalPipeline.Options(rowLimit: 24)
+        options.policy = ForcedWindows(width: 3)
+        options.speculation = .draft
+        options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+        var request = strange(1)
+        request.choiceCount = 4
+        let windows = try run([request], options)
+        let prompt = "The quick brown fox.".utf8.count
+        let early = windows.draftWorks.reduce(0) { sum, work in
+            sum + work.rows.count { $0.position < prompt - 1 }
+        }
+        #expect(early < 2 * prompt)
+        #expect(windows.core.speculated[.draft]?.accepted ?? 0 > 100)
+    }
+
+    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
+        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
+    }
+
+    @Test func `is hardly asked when its guesses do not pay, and again when they do`() throws {
+        var options = LocalPipeline.Options(cellCount: 1200)
+        options.policy = CostBatchPolicy([try costs([1: 10, 16: 12])])
+        options.speculation = .draft
+        var bad = SimulatedDraft(modelSeed: 3)
+        bad.costs = try costs([1: 2, 16: 2.4])
+        options.draft = bad
+        let misled = try run([strange(1, limit: 200)], options)
+        let asked = misled.draftWorks.count { !$0.wishes.isEmpty }
+        #expect((1...16).contains(asked))
+
+        var good = SimulatedDraft(modelSeed: options.modelSeed)
+        good.costs = bad.costs
+        // Wrong at first, right from then on.
+        good.distort = { lanes, work in
+            guard work.rows.contains(where: { $0.samples && $0.position < 50 }) else { return }
+            for index in lanes.indices { lanes[index].tokens = lanes[index].tokens.map { ($0 + 1) % 250 } }
+        }
+        options.draft = good
+        let recovered = try run([strange(1, limit: 200)], options)
+        #expect(recovered.core.speculated[.draft]?.accepted ?? 0 > 0)
+    }
+
+    @Test func `that costs more than the target is never asked`() throws {
+        var options = LocalPipeline.Options(cellCount: 1200)
+        options.policy = CostBatchPolicy([try costs([1: 10, 2: 30, 16: 200])])
+        options.speculation = .draft
+        var slow = SimulatedDraft(modelSeed: options.modelSeed)
+        slow.costs = try costs([1: 20, 16: 40])
+        options.draft = slow
+        let windows = try run([strange(1)], options)
+        #expect(windows.core.draftedTokens == 0)
+    }
+
+    @Test func `leaves requests with a seed alone by default, and everybody until costs are known`() throws {
+        func asked(_ speculation: Speculation, seed: UInt64?, knowsCosts: Bool) throws -> Bool {
+            var options = LocalPipeline.Options()
+            options.speculation = speculation
+            var draft = SimulatedDraft(modelSeed: options.modelSeed)
+            if knowsCosts {
+                options.policy = CostBatchPolicy([try costs([1: 10, 16: 11])])
+                draft.costs = try costs([1: 1, 16: 2])
+            }
+            options.draft = draft
+            var request = strange(1)
+            request.sampling.seed = seed
+            return try run([request], options).draftWorks.contains { !$0.wishes.isEmpty }
+        }
+        #expect(try asked(.auto, seed: nil, knowsCosts: true))
+        #expect(try !asked(.auto, seed: 7, knowsCosts: true))
+        #expect(try !asked(.auto, seed: nil, knowsCosts: false))
+        #expect(try asked(.draft, seed: 7, knowsCosts: false))
+        #expect(try !asked(.ngram, seed: nil, knowsCosts: true))
+        #expect(try !asked(.off, seed: nil, knowsCosts: true))
+    }
+
+    @Test func `that fails again and again is given up, and answers go on`() throws {
+        var options = LocalPipeline.Options()
+        options.policy = ForcedWindows(width: 3)
+        options.speculation = .draft
+        var broken = SimulatedDraft(modelSeed: options.modelSeed)
+        broken.fault = { _ in .failed(operation: "decode", code: -1, reason: "always") }
+        options.draft = broken
+        let windows = try run([strange(1)], options)
+        #expect(windows.completion(RequestID(1)) != nil)
+        #expect(windows.draftWorks.count <= Limits.stepRetries + 2)
+    }
+
+    @Test func `survives cancellation at any moment`() throws {
+        var options = LocalPipeline.Options(stageCount: 2, laneCount: 2, interleaving: 3)
+        options.policy = ForcedWindows(width: 3)
+        options.speculation = .draft
+        options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+        let requests = (1...2 as ClosedRange<UInt64>).map { strange($0, limit: 12) }
+        let whole = try run(requests, options)
+        for moment in 0..<whole.actionCount {
+            var pipeline = LocalPipeline(options)
+            for request in requests { try pipeline.submit(request) }
+            for _ in 0..<moment { _ = pipeline.step() }
+            pipeline.cancel(RequestID(1))
+            pipeline.run()
+            pipeline.checkQuiescence()
+            #expect(pipeline.violation == nil, "moment \(moment)")
+            #expect(pipeline.answer(RequestID(2)) == whole.answer(RequestID(2)))
+        }
+    }
+}
