@@ -93,7 +93,7 @@ actor StageDriver {
             forward.send(&writer)
         } catch {
             writer.removeAll()
-            lost("\(error)")
+            lost(.own("\(error)"))
         }
     }
 

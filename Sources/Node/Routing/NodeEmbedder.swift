@@ -69,7 +69,7 @@ struct NodeEmbedder: Embedding {
         return await withTaskCancellationHandler {
             for await event in generation.events {
                 switch event {
-                case .queued: break
+                case .preparing, .queued: break
                 case .started(let tokens, _): vector.tokens = tokens
                 case .output(let delta): if !delta.vector.isEmpty { vector.numbers = Self.normalised(delta.vector) }
                 case .finished:
