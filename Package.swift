@@ -125,8 +125,8 @@ let shells: [Target] = [
         "Node",
         [
             "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd", "Discovery", "Multicast",
-            "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
+            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd", "Discovery",
+            "Multicast", "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -210,8 +210,8 @@ let shellTests: [Target] = [
     tests(
         "RunnerTests",
         [
-            "Runner", "Cluster", "Identity", "LlamaEngine", "Serving", "Transport", "Vocabulary", "Wire", nio("NIOCore"),
-            nio("NIOPosix"),
+            "Runner", "Cluster", "Identity", "LlamaEngine", "Serving", "Transport", "Vocabulary", "Wire",
+            nio("NIOCore"), nio("NIOPosix"),
         ]),
     tests(
         "TransportTests",

@@ -22,6 +22,8 @@ package protocol Generating: Sendable {
 
 extension Generating {
     /// Nothing can be unloaded unless the node says otherwise.
+    ///
+    /// **Throws:** `unsupported`, always.
     package func unload(_ model: String) async throws(GenerationError) {
         throw .unsupported(feature: "Unloading '\(model)'", remedy: "stop the node")
     }

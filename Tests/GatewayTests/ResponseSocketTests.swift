@@ -82,12 +82,12 @@ import Vocabulary
         }
         try await LoopbackServer.with(node) { server in
             let client = try await SocketClient.open(server)
-            client.create()
+            client.create(#""store":false"#)
             let first = try id(try await client.events())
-            client.create(#""stop":"x","previous_response_id":"\#(first)""#)
+            client.create(#""store":false,"stop":"x","previous_response_id":"\#(first)""#)
             #expect(try await types(client.events()).last == "error")
             #expect(try await types([client.event()]) == ["response.failed"])
-            client.create(#""previous_response_id":"\#(first)""#)
+            client.create(#""store":false,"previous_response_id":"\#(first)""#)
             #expect(try await code(client.event()) == "previous_response_not_found")
             client.close()
         }

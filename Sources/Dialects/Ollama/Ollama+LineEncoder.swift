@@ -30,8 +30,8 @@ extension Ollama {
     /// Turns the events of one request into newline-delimited JSON.
     ///
     /// The stream is: an empty piece with `status` for each step of loading the model, and with `queue_position` for
-    /// each place in the queue; pieces of text and thinking; one piece with all calls, because a call's arguments are an
-    /// object here; the object with `done` true, the token counts and the durations. A failure is sent as
+    /// each place in the queue; pieces of text and thinking; one piece with all calls, because a call's arguments are
+    /// an object here; the object with `done` true, the token counts and the durations. A failure is sent as
     /// `{"error":…}` and ends the stream. What comes after a terminal event is ignored.
     /// **Encoding:** every call appends whole lines.
     package struct LineEncoder: Sendable {

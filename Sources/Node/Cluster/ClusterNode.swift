@@ -69,13 +69,7 @@ struct ClusterNode: Sendable {
         let (trustChanges, trustChanged) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let peers = PeerClient(security: security) { await late.value?.member($0) }
         let stages = StageHost(node: credentials.node, peers: peers)
-        let library = ModelLibrary(
-            caches: around.caches, cacheFolder: around.cacheFolder, dataFolder: around.dataFolder, peers: peers,
-            logger: around.logger
-        ) { digest in
-            guard let view = await late.value?.view else { return [] }
-            return view.holders(of: digest)
-        }
+        let library = Self.library(around, peers, late)
         let reception = JoinReception(
             store: store, peers: peers, versions: JoinVersions(release: NodeService.version), service: late)
         let office = CertificateOffice(
@@ -88,22 +82,14 @@ struct ClusterNode: Sendable {
         let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
         member.dataPort = UInt32(dataPort)
         let boot = try BootNumber.next(in: around.dataFolder)
-        var fabric = FabricSettings(node: credentials.node, boot: boot, seed: .random(in: .min ... .max))
-        fabric.host = settings.host
-        fabric.port = try await FreePort.choose(settings.port, host: settings.host, mayMove: settings.mayMove)
-        fabric.security = Self.channelSecurity(security, reception, around.logger)
+        let fabric = try await Self.fabric(settings, security, reception, boot: boot, around.logger)
         member.addresses = hosts.map { "\(PeerAddress(host: $0, port: fabric.port))" }
         var told = ClusterServiceSettings(member: member, founds: founding.isUnderWay, fabric: fabric)
         told.foundedCluster = credentials.cluster.value
         told.isReturning = known == credentials.node
         told.seeds = seeds
         let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
-        let planner = ClusterPlanner(
-            model: { deployment in try await library.footprint(deployment.digest) },
-            draft: { deployment in
-                guard let digest = deployment.draftDigest else { return nil }
-                return try await library.footprint(digest)
-            })
+        let planner = Self.planner(library)
         let shelf = HeldDigests()
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
@@ -138,6 +124,37 @@ struct ClusterNode: Sendable {
             port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
             office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
             logger: around.logger)
+    }
+
+    private static func fabric(
+        _ settings: ClusterSettings, _ security: ClusterSecurity, _ reception: JoinReception, boot: UInt64,
+        _ logger: Logger
+    ) async throws -> FabricSettings {
+        let node = security.credentials.node
+        var fabric = FabricSettings(node: node, boot: boot, seed: .random(in: .min ... .max))
+        fabric.host = settings.host
+        fabric.port = try await FreePort.choose(settings.port, host: settings.host, mayMove: settings.mayMove)
+        fabric.security = channelSecurity(security, reception, logger)
+        return fabric
+    }
+
+    private static func library(_ around: Surroundings, _ peers: PeerClient, _ late: LateService) -> ModelLibrary {
+        ModelLibrary(
+            caches: around.caches, cacheFolder: around.cacheFolder, dataFolder: around.dataFolder, peers: peers,
+            logger: around.logger
+        ) { digest in
+            guard let view = await late.value?.view else { return [] }
+            return view.holders(of: digest)
+        }
+    }
+
+    private static func planner(_ library: ModelLibrary) -> ClusterPlanner {
+        ClusterPlanner(
+            model: { deployment in try await library.footprint(deployment.digest) },
+            draft: { deployment in
+                guard let digest = deployment.draftDigest else { return nil }
+                return try await library.footprint(digest)
+            })
     }
 
     private static func member(
