@@ -263,6 +263,7 @@ package struct ControlPlane: Sendable {
             membership.peers.update(at: index) { $0.hint = gossip.hint }
         }
         noteHint(gossip.hint, now: now)
+        noteEnd(gossip.hint, of: sender, now: now)
     }
 
     private mutating func peerDied(_ other: NodeID, now: Instant) {

@@ -215,13 +215,14 @@ package actor EtcdCoordinator: Coordinating {
     private func compact(
         _ tenure: UInt64, _ replacing: LogPlace, _ snapshot: CoordinatedSnapshot
     ) async throws(EtcdFailure) -> CoordinatorAnswer {
-        guard let named = try await write(snapshot, tenure) else { return .fenced }
-        var look = EtcdTransaction()
+        // First, so that a compaction that comes late leaves no pieces that nobody would name.
+        var look = demanding(tenure)
         look.read(keys.snapshot)
-        guard let known = try await commit(look).pair(0), let old = EtcdKeys.snapshot(known.text) else {
-            throw Self.damaged
-        }
+        let seen = try await commit(look)
+        guard seen.succeeded == true else { return .fenced }
+        guard let known = seen.pair(0), let old = EtcdKeys.snapshot(known.text) else { throw Self.damaged }
         guard old.place == replacing else { return .compacted(old.place) }
+        guard let named = try await write(snapshot, tenure) else { return .fenced }
         var transaction = demanding(tenure)
         // A compaction that comes late must not bring an older snapshot back.
         transaction.demand(keys.snapshot, value: known.text)

@@ -287,6 +287,14 @@ extension ControlPlane {
         electionAt = max(electionAt, now.advanced(by: electionDelay()))
     }
 
+    /// The leader says that it leads no more: a learner gets no heartbeats it could miss, and would wait for it as long
+    /// as it is there. No hint of a term is older than its leadership, because a tenure's term is new when it begins.
+    mutating func noteEnd(_ hint: LeaderHint, of other: NodeID, now: Instant) {
+        guard !isLedByVotes, leader == other, hint.leader != other, hint.term >= term else { return }
+        leader = nil
+        electionAt = max(electionAt, now.advanced(by: electionDelay()))
+    }
+
     /// Ends the tenure, so that somebody can lead at once.
     mutating func giveUpTenure(now: Instant) {
         guard let tenure = coordination?.tenure else { return }
