@@ -82,4 +82,19 @@ import Vocabulary
         for _ in 0..<300 where nodes.leaders.isEmpty { nodes.run(.milliseconds(10)) }
         #expect(nodes.serving?.epoch == whole.epoch, "nothing is decided in the first moment")
     }
+
+    @Test func `a plan that is only asked for looks at its own wish, whatever the name was used for`() {
+        var nodes = Nodes(1)
+        nodes.command(.deploy(Deployment(name: "taken", model: "m")), at: 0)
+        nodes.command(.deploy(Deployment(name: "gone", model: "m")), at: 0)
+        nodes.command(.undeploy("gone"), at: 0)
+        nodes.run(.seconds(1))
+        for name in ["taken", "gone", "new"] {
+            var wish = Deployment(name: name, model: "m")
+            wish.requiredTags = ["llama-cuda"]
+            let question = nodes.brains[0].planQuestion(for: wish, now: nodes.now)
+            #expect(question.deployment.requiredTags == ["llama-cuda"])
+            #expect(question.excluded.map(\.code) == ["tags"])
+        }
+    }
 }

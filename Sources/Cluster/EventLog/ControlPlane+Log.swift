@@ -14,7 +14,7 @@ extension ControlPlane {
     package var addressBook: OrderedTable<NodeID, Member> {
         var book = effectiveState.members
         guard log.last.index > state.index else { return book }
-        for entry in log.entries(from: state.index + 1) {
+        for entry in log.tail(after: state.index) {
             for member in entry.members where effectiveState.removedMembers[member.node] == nil {
                 book[member.node] = member
             }

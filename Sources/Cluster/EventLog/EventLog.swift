@@ -89,4 +89,14 @@ struct EventLog: Sendable {
         }
         return nil
     }
+
+    /// All entries behind `index`.
+    func tail(after index: UInt64) -> ArraySlice<LogEntry> {
+        entries.dropFirst(Int(min(max(index, base.index), last.index) - base.index))
+    }
+
+    /// Whether one of the entries behind `index` has this node among the voters.
+    func hasVoter(_ node: NodeID, after index: UInt64) -> Bool {
+        tail(after: index).contains { $0.voters?.contains(node) ?? false }
+    }
 }

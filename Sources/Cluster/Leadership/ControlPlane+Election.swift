@@ -26,7 +26,10 @@ extension ControlPlane {
 
     /// A leader that gave its own vote away may be the only one who knows; until that is committed it is needed to
     /// pass it on, so it may lead once more, by the votes of the others.
-    private var isVoter: Bool { voters.contains(node) || state.voters.contains(node) }
+    /// After a restart nothing is known to be committed, so every entry that made it a voter counts.
+    private var isVoter: Bool {
+        voters.contains(node) || state.voters.contains(node) || log.hasVoter(node, after: state.index)
+    }
 
     var electionWake: Instant? {
         guard coordination == nil else { return coordinationWake }

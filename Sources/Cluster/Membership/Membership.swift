@@ -149,9 +149,12 @@ struct Membership: Sendable {
     }
 
     private mutating func object(to update: StatusUpdate) {
-        guard update.status != .alive, update.incarnation >= incarnation else { return }
-        incarnation = update.incarnation + 1
-        worsen()
+        guard update.status != .alive else { return }
+        if update.incarnation >= incarnation {
+            incarnation = update.incarnation + 1
+            worsen()
+        }
+        // Who still believes an older accusation has not heard the objection to it.
         tell(StatusUpdate(node: node, status: .alive, incarnation: incarnation))
     }
 

@@ -94,7 +94,11 @@ extension ControlPlane {
     /// What a planner would be asked if this were wished for now; nothing is decided.
     package func planQuestion(for deployment: Deployment, now: Instant) -> PlanQuestion {
         var view = view(now: now)
-        view.state.apply(.deploymentSet(deployment))
+        // The latest of all, for what is older than the name's last wish or removal would change nothing.
+        var wish = deployment
+        wish.stamp = Stamp(milliseconds: .max, counter: .max, node: node)
+        wish.wish = wish.stamp
+        view.state.apply(.deploymentSet(wish))
         let key = ReplicaKey(deployment: deployment.name, index: 0)
         return ReplicaReconciler.question(0, key, view, credits: reconciler.credits)
             ?? PlanQuestion(id: 0, deployment: deployment, replica: key, width: 1, candidates: [], excluded: [])

@@ -13,6 +13,8 @@ final class Switchboard {
     private(set) var cluster: UInt64
     var lines: [NodeID: PeerLine] = [:]
     var seeds: [SeedLine] = []
+    /// Where members were seen last, by somebody's word.
+    private var sightings: [NodeID: [PeerAddress]] = [:]
     private var removed: Set<NodeID> = []
     private var memberCount = 0
     private var listener: (any Channel)?
@@ -198,6 +200,7 @@ final class Switchboard {
     private func line(of node: NodeID) -> PeerLine {
         if let line = lines[node] { return line }
         let line = PeerLine(node: node)
+        line.sighted = sightings[node] ?? []
         lines[node] = line
         return line
     }
@@ -263,12 +266,12 @@ final class Switchboard {
     /// Members were seen at addresses, by the word of anybody: these are tried besides those they gave. A node that
     /// knows no member yet calls there.
     func sighted(_ sightings: [NodeID: [PeerAddress]]) {
-        for line in lines.values {
-            line.sighted = Array((sightings[line.node] ?? []).prefix(FabricLimits.sightedAddresses))
-        }
+        // Kept for members that the log tells of later: what is seen may stay the same for good.
+        self.sightings = sightings.mapValues { Array($0.prefix(FabricLimits.sightedAddresses)) }
+        for line in lines.values { line.sighted = self.sightings[line.node] ?? [] }
         guard memberCount == 0 else { return }
         for node in sightings.keys.sorted() where node != settings.node && !removed.contains(node) {
-            call(Array((sightings[node] ?? []).prefix(FabricLimits.sightedAddresses)))
+            call(self.sightings[node] ?? [])
         }
     }
 
