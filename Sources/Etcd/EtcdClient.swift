@@ -44,15 +44,23 @@ actor EtcdClient {
     /// for all the same.
     func sayLast(_ path: String, _ body: some Encodable & Sendable) async {
         guard let bytes = try? JSONEncoder().encode(body) else { return }
+        _ = try? await post(address.endpoints[current], path, bytes, token).get()
+    }
+
+    /// Sends a question whole, in one turn of the event loop. The client's other way hands the body over in pieces from
+    /// a task; an answer that comes before the last of them, and a connection that closes then, end the process
+    /// (AsyncHTTPClient 1.37.0, a precondition in `http1ConnectionReleased`).
+    private func post(
+        _ endpoint: String, _ path: String, _ body: Data, _ token: String?
+    ) throws -> HTTPClient.Task<HTTPClient.Response> {
         var headers = HTTPHeaders([("Content-Type", "application/json")])
         if let token { headers.add(name: "Authorization", value: token) }
-        let url = "\(address.usesTLS ? "https" : "http")://\(address.endpoints[current])/v3/\(path)"
-        guard
-            let request = try? HTTPClient.Request(
-                url: url, method: .POST, headers: headers, body: .byteBuffer(ByteBuffer(bytes: bytes)))
-        else { return }
-        let deadline = NIODeadline.now() + .milliseconds(EtcdLimits.answerMilliseconds)
-        _ = try? await client.execute(request: request, deadline: deadline).get()
+        let request = try HTTPClient.Request(
+            url: "\(address.usesTLS ? "https" : "http")://\(endpoint)/v3/\(path)", method: .POST, headers: headers,
+            body: .byteBuffer(ByteBuffer(bytes: body)))
+        return client.execute(
+            request: request, delegate: ResponseAccumulator(request: request, maxBodySize: EtcdLimits.answerBytes),
+            deadline: .now() + .milliseconds(EtcdLimits.answerMilliseconds))
     }
 
     func call<Answer: Decodable & Sendable>(
@@ -112,18 +120,17 @@ actor EtcdClient {
     private func ask<Answer: Decodable & Sendable>(
         _ endpoint: String, _ path: String, _ body: Data, _ token: String?, as type: Answer.Type
     ) async throws(EtcdFailure) -> Answer {
-        var request = HTTPClientRequest(url: "\(address.usesTLS ? "https" : "http")://\(endpoint)/v3/\(path)")
-        request.method = .POST
-        request.headers.add(name: "Content-Type", value: "application/json")
-        if let token { request.headers.add(name: "Authorization", value: token) }
-        request.body = .bytes(ByteBuffer(bytes: body))
         let status: UInt
         let bytes: Data
         do {
-            let response = try await client.execute(request, timeout: .milliseconds(EtcdLimits.answerMilliseconds))
+            let call = try post(endpoint, path, body, token)
+            let response = try await withTaskCancellationHandler {
+                try await call.get()
+            } onCancel: {
+                call.cancel()
+            }
             status = UInt(response.status.code)
-            let limit = status == 200 ? EtcdLimits.answerBytes : EtcdLimits.refusalBytes
-            bytes = Data(try await response.body.collect(upTo: limit).readableBytesView)
+            bytes = response.body.map { Data($0.readableBytesView) } ?? Data()
         } catch {
             throw .unreachable(Self.reason(error))
         }

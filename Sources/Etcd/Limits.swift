@@ -6,8 +6,6 @@ package enum EtcdLimits {
     package static let addressBytes = 2048, prefixBytes = 128
     /// Largest answer: a page of the log, in base64. **Units:** bytes.
     static let answerBytes = 16 << 20
-    /// Largest refusal that is read. **Units:** bytes.
-    static let refusalBytes = 16 << 10
     /// Keys of the log in one answer; each is at most some 800 KiB.
     static let keysPerPage = 8
     /// Entries behind the snapshot that are read.
