@@ -70,7 +70,6 @@ extension World {
             let brain = other.brain
             let isNeeded = brain.currentVoters.contains(nodes[index].id) && brain.currentVoters.count < 3
             return !isNeeded && !brain.hasForgotten && brain.state.cluster != 0 && brain.currentVoters == voters
-                && !brain.state.members.values.contains(where: \.isDraining)
         }
     }
 

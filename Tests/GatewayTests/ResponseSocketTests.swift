@@ -80,7 +80,7 @@ import Vocabulary
         let node = ScriptedNode { request in
             request.stop.isEmpty ? .hello : [.started(promptTokens: 1, cachedTokens: 0), .failed(.cancelled)]
         }
-        try await LoopbackServer.with(node) { server in
+        try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
             let client = try await SocketClient.open(server)
             client.create(#""store":false"#)
             let first = try id(try await client.events())

@@ -127,9 +127,10 @@ extension ControlPlane {
 
     mutating func noteHint(_ hint: LeaderHint, now: Instant) {
         noteTerm(hint.term, now: now)
-        // A learner is told only what is new; when others know more, it asks.
+        // A learner is told only what is new; when others know more, it asks. One that started again so quickly that
+        // nobody noticed has all entries and was told nothing of them.
         guard hint.commit > commit, let other = hint.leader, other != node, leading == nil,
-            leaderHeardAt.map({ $0.advanced(by: timings.promise) <= now }) ?? true, state.cluster != 0
+            leaderHeardAt.map({ $0.advanced(by: timings.promise) <= now }) ?? true, log.last.index > 0
         else { return }
         leaderHeardAt = now
         effects.send(other, appendReply(false, log.last.index + 1, sentAt: 0))
