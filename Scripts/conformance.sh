@@ -21,7 +21,7 @@ python="$("$root/Scripts/sdks.sh")"
 
 began=$SECONDS
 status=0
-"$python" -B -m pytest -q -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" "${@:-$tests}" || status=$?
+"$python" -B -m pytest -q -p no:cacheprovider --rootdir "$tests" -c "$tests/pytest.ini" "$@" "$tests" || status=$?
 if [[ $status == 0 ]]; then
     say "all passed in $((SECONDS - began)) s ($SKEIN_BIN)"
 else
