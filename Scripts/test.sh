@@ -37,6 +37,13 @@ if [ -f Scripts/conformance.sh ]; then phases+=(conformance cluster); fi
 if [ $# -gt 0 ]; then phases=("$@"); fi
 if [ -n "${SETUP_ONLY:-}" ]; then phases=(setup); fi
 
+# The lines of a log that say what failed, told last so that nobody has to look for them: of swift test, of the
+# compiler and of pytest.
+failures() {
+    say "what failed, from the log in $1:"
+    grep -E '^✘|(^|[ :])error:|^(FAILED|ERROR) |^E  ' "$1" | awk '!seen[$0]++' | head -60 >&2 || true
+}
+
 table=""
 row() { table+=$(printf '  %-12s %5s s  %s' "$1" "$2" "$3")$'\n'; }
 finish() {
@@ -47,6 +54,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+mkdir -p .build/logs
 for phase in "${phases[@]}"; do
     if ! declare -F "phase_$phase" >/dev/null; then
         say "there is no phase '$phase'; the phases are setup lint core engine build tests conformance cluster"
@@ -56,11 +64,12 @@ for phase in "${phases[@]}"; do
     printf '\n== %s\n' "$phase"
     # Not inside a condition: there bash would ignore errors within the phase.
     set +e
-    (set -e; "phase_$phase")
+    (set -e; "phase_$phase") 2>&1 | tee ".build/logs/$phase.log"
     code=$?
     set -e
     if [ "$code" -ne 0 ]; then
         row "$phase" $((SECONDS - begin)) "FAILED (exit code $code)"
+        failures ".build/logs/$phase.log"
         say "$phase failed; again, alone: Scripts/test.sh $phase"
         exit 1
     fi

@@ -8,6 +8,12 @@ package struct ModelFile: Sendable {
     /// Its header.
     package let header: GGUFFile
 
+    /// What people call the model at a path when they say nothing else: the file's name without `.gguf`.
+    package static func name(ofPath path: String) -> String {
+        let file = path.split(separator: "/").last.map(String.init) ?? path
+        return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
+    }
+
     /// Reads and checks a header: nothing the C library must not see gets past here.
     ///
     /// **Throws:** `unreadable`, `malformed`, or `unsound` with the first finding that the library would not survive.

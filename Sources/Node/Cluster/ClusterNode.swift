@@ -300,7 +300,7 @@ struct ClusterNode: Sendable {
 
     private func serve() async {
         do {
-            try await server.application { _ in }.run()
+            try await server.application().run()
         } catch is CancellationError {
         } catch {
             logger.error(

@@ -118,14 +118,15 @@ actor ModelLibrary {
         let caches = caches
         let digest: String
         do throws(StoreError) {
-            digest = try await Self.digest(path, caches)
+            digest = try await Self.onDisk { () throws(StoreError) in
+                _ = try ModelFile(path: path)
+                return try caches.digests.digest(ofFile: path)
+            }
         } catch {
             books.removeAll { $0.path == path }
             throw .store(error)
         }
-        let file = path.split(separator: "/").last.map(String.init) ?? path
-        let book = Book(
-            name: name ?? (file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file), path: path, digest: digest)
+        let book = Book(name: name ?? ModelFile.name(ofPath: path), path: path, digest: digest)
         guard !books.contains(book) else { return book }
         books.removeAll { $0.path == path || $0.digest == digest }
         // What was used last is told first, and forgotten last.
@@ -133,14 +134,6 @@ actor ModelLibrary {
         if books.count > Self.bookLimit { books.removeFirst() }
         keep()
         return book
-    }
-
-    /// The digest of a model file, read on a thread that may wait for the disk; at once when the file is known.
-    private static func digest(_ path: String, _ caches: NodeCaches) async throws(StoreError) -> String {
-        try await onDisk { () throws(StoreError) in
-            _ = try ModelFile(path: path)
-            return try caches.digests.digest(ofFile: path)
-        }
     }
 
     /// Runs work that waits for the disk, or takes long, on a thread of its own: the threads of tasks are few.
@@ -185,8 +178,9 @@ actor ModelLibrary {
         guard let book = await current(digest) else {
             throw PeerRefusal(.notFound, "This node does not have the model \(digest.prefix(64)).")
         }
+        if let known = headers.first(where: { $0.digest == digest && $0.file.path == book.path }) { return known.file }
         do throws(StoreError) {
-            return try ModelFile(path: book.path)
+            return remember(try ModelFile(path: book.path), digest)
         } catch {
             throw PeerRefusal(.notFound, error.description)
         }
@@ -226,7 +220,9 @@ actor ModelLibrary {
     /// The file of this machine with a digest, when it still has it: files are replaced and deleted under our feet.
     private func current(_ digest: String) async -> Book? {
         guard let book = books.first(where: { $0.digest == digest }) else { return nil }
-        if (try? await Self.digest(book.path, caches)) == digest { return book }
+        let caches = caches
+        let now = try? await Self.onDisk { () throws(StoreError) in try caches.digests.digest(ofFile: book.path) }
+        if now == digest { return book }
         books.removeAll { $0 == book }
         headers.removeAll { $0.digest == digest }
         keep()
@@ -275,41 +271,37 @@ actor ModelLibrary {
         let model = try await header(digest)
         let cutter = try model.cutter()
         let isWhole = layers == LayerRange(first: 0, end: cutter.layerCount)
+        let plan = isWhole ? nil : try cutter.plan(layers)
         if let book = await current(digest) {
             let whole = StageFile(path: book.path, recipe: .whole(width: cutter.width), pin: nil)
-            return (isWhole ? whole : try await Self.cut(caches, cutter, layers, book.path, digest), model)
+            guard let plan else { return (whole, model) }
+            return (try await Self.cut(caches, plan, book.path, digest), model)
         }
         try await enter(digest)
         defer { leave(digest) }
-        if !isWhole {
-            let plan = try cutter.plan(layers)
-            if let pin = caches.stages.existing(plan, digest: digest) {
-                return (StageFile(path: pin.path, recipe: plan.recipe, pin: pin), model)
-            }
+        if let plan, let pin = caches.stages.existing(plan, digest: digest) {
+            return (StageFile(path: pin.path, recipe: plan.recipe, pin: pin), model)
         }
         let part = try await fetchedHeader(digest).part
-        let wanted: [Range<UInt64>] =
-            isWhole
-            ? [0..<part.byteCount]
-            : try cutter.plan(layers).segments.map { $0.sourceOffset..<$0.sourceOffset + $0.byteCount }
+        let wanted =
+            plan.map { $0.segments.map { $0.sourceOffset..<$0.sourceOffset + $0.byteCount } } ?? [0..<part.byteCount]
         try await fromHolders(digest) { [peers] node in
             try await Self.fetch(part, wanted, digest, from: node, peers, progress: progress)
         }
-        if isWhole {
+        guard let plan else {
             let path = try await Self.complete(part, digest, caches)
             try await add(path: path)
             return (StageFile(path: path, recipe: .whole(width: cutter.width), pin: nil), model)
         }
-        let file = try await Self.cut(caches, cutter, layers, part.path, digest)
+        let file = try await Self.cut(caches, plan, part.path, digest)
         // The header stays for the next question; the layers are in the stage's own file now.
         try part.keep(first: model.header.dataOffset)
         return (file, model)
     }
 
     private static func cut(
-        _ caches: NodeCaches, _ cutter: ModelCutter, _ layers: LayerRange, _ path: String, _ digest: String
+        _ caches: NodeCaches, _ plan: StageFilePlan, _ path: String, _ digest: String
     ) async throws -> StageFile {
-        let plan = try cutter.plan(layers)
         let pin = try await onDisk { () throws(StoreError) in
             try caches.stages.materialise(plan, of: path, digest: digest)
         }

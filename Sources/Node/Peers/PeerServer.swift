@@ -27,8 +27,8 @@ struct PeerServer: Sendable {
         self.logger = logger
     }
 
-    /// The server; `ready` gets the port it listens at.
-    func application(ready: @escaping @Sendable (Int) async -> Void) -> some ApplicationProtocol {
+    /// The server.
+    func application() -> some ApplicationProtocol {
         let router = Router(context: PeerContext.self)
         router.add(middleware: PeerErrors(logger: logger))
         router.add(middleware: PeerProof(security: security))
@@ -49,7 +49,6 @@ struct PeerServer: Sendable {
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), backlog: PeerLimits.backlog,
                 availableConnectionsDelegate: MaximumAvailableConnections(PeerLimits.connections)),
-            onServerRunning: { channel in await ready(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .singleton, logger: quiet)
     }
 }

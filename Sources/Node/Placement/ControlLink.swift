@@ -90,6 +90,12 @@ actor ControlLink {
         return stream
     }
 
+    /// Runs a request of which only its end matters; nil when its stream ended without one.
+    func end(of request: GenerationRequest) async -> GenerationEvent? {
+        for await event in generate(request) where event.isTerminal { return event }
+        return nil
+    }
+
     /// The entry's own report; nil when the link is gone.
     func report() async -> EntryReport? {
         guard isOpen, let link, reports.count < 64, (try? writer.reportRequest()) != nil else { return nil }

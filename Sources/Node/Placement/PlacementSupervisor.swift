@@ -19,8 +19,6 @@ import Wire
 actor PlacementSupervisor {
     /// How long starting may take. **Units:** seconds.
     static let startSeconds = 600
-    /// How long the canary token may take. **Units:** seconds.
-    static let canarySeconds = 60
     /// Requests that may wait for a placement that is starting.
     static let waiterLimit = 256
     /// How long the exits of a broken chain are gathered, to tell the stage that died from those that left because of
@@ -281,15 +279,12 @@ actor PlacementSupervisor {
             return Loss(stage: 0, reason: "\(error)")
         }
         let canary = GenerationRequest.canary(of: plan.spec.name, isEncoder: loaded[0]?.isEncoder ?? false)
-        for await event in await link.generate(canary) {
-            switch event {
-            case .failed(let error):
-                return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
-            case .finished: change(to: .ready(link))
-            case .preparing, .queued, .started, .output: break
-            }
+        switch await link.end(of: canary) {
+        case .finished: change(to: .ready(link))
+        case .failed(let error):
+            return Loss(stage: 0, reason: DeploymentError.canary(reason: "\(error)").description)
+        default: return Loss(stage: 0, reason: "the canary's stream ended without an end")
         }
-        guard case .ready = state else { return Loss(stage: 0, reason: "the canary's stream ended without an end") }
         logger.info("a deployment is ready", metadata: ["model": "\(plan.spec.name)", "cut": "\(plan.cut)"])
         return nil
     }

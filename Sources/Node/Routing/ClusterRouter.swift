@@ -311,8 +311,7 @@ actor ClusterRouter {
             target = await stage.target
         } else {
             post = try await peers.post(of: entry, epoch: epoch)
-            guard let host = await peers.lastHost(of: entry) else { throw PeerError.unknown(entry) }
-            target = LinkTarget(.tcp(host: host, port: post.port), serverName: peers.serverName(of: entry))
+            target = try await peers.target(of: entry, post)
         }
         guard let hello = post.hello else {
             throw PeerError.unreadable(entry, reason: "the description of its stage is damaged")

@@ -22,6 +22,8 @@ actor HostedStage {
     private static let lookMilliseconds = 100
     /// Time between looks at how long a stage was idle. **Units:** milliseconds.
     private static let idleLookMilliseconds = 1000
+    /// Reports of the runner that wait to be heard.
+    private static let noticeLimit = 1024
     /// Time between looks at whether the links are open. **Units:** milliseconds.
     private static let linkMilliseconds = 5
 
@@ -30,7 +32,7 @@ actor HostedStage {
     private let host: StageHosting
     private let report: @Sendable (StageReport) -> Void
     private let socket: String
-    private let (stops, stop) = AsyncStream.makeStream(of: Void.self)
+    private let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let (commands, command) = AsyncStream.makeStream(of: RunnerCommand.self)
     private var plan: RunnerPlan?
     /// What the runner was told last.
@@ -88,7 +90,8 @@ actor HostedStage {
         }
         tell(.loading)
         let process = RunnerProcess(executable: host.executable, configuration: configuration, logger: host.logger)
-        let (notices, notify) = AsyncStream.makeStream(of: RunnerReport.self, bufferingPolicy: .bufferingNewest(1024))
+        let (notices, notify) = AsyncStream.makeStream(
+            of: RunnerReport.self, bufferingPolicy: .bufferingNewest(Self.noticeLimit))
         let exit = await withTaskGroup(of: Void.self) { group in
             // What the runner said last is heard before its exit is told.
             group.addTask { for await notice in notices { await self.heard(notice, configuration) } }
@@ -293,14 +296,11 @@ actor HostedStage {
         let request = GenerationRequest.canary(of: placement.replica.deployment, isEncoder: isEncoder)
         let timer = link.eventLoop.scheduleTask(in: .seconds(Self.canarySeconds)) { link.cancelEarly(RequestID(0)) }
         defer { timer.cancel() }
-        for await event in await link.generate(request) {
-            switch event {
-            case .failed(let error): throw StageObstacle(.unproven, "the canary token did not come back: \(error)")
-            case .finished: return
-            case .preparing, .queued, .started, .output: break
-            }
+        switch await link.end(of: request) {
+        case .finished: return
+        case .failed(let error): throw StageObstacle(.unproven, "the canary token did not come back: \(error)")
+        default: throw StageObstacle(.unproven, "the canary token's stream ended without an end")
         }
-        throw StageObstacle(.unproven, "the canary token's stream ended without an end")
     }
 
     /// Takes requests from now on.
@@ -333,9 +333,6 @@ actor HostedStage {
         guard !hasEnded else { return }
         tell(.drained)
     }
-
-    /// What the entry stage's runner does now; nil elsewhere.
-    func load() async -> EntryReport? { await control?.report() }
 }
 
 /// Why a stage cannot be loaded or does not answer.

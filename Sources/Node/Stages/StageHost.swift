@@ -154,12 +154,12 @@ struct StageChain: Sendable {
             for try await (index, post) in group { posts[index] = post }
             return posts
         }
-        let known = [try await entry.post().costs] + others.indices.map { posts[$0]?.costs }
+        let own = try await entry.post()
+        let known = [own.costs] + others.indices.map { posts[$0]?.costs }
         let costs = known.contains { $0 == nil } ? nil : known.compactMap { $0 }
         // A release that does not know the operations never gets to see one.
-        let archives =
-            try await entry.post().archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
-        let next = try await others.first.asyncMap { try await peers.target(of: $0, epoch: epoch) }
+        let archives = own.archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
+        let next = try await posts[0].asyncMap { try await peers.target(of: others[0], $0) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await entry.connect(next: next, entry: nil, costs: costs, archives: archives) }
             for (index, other) in others.enumerated() {
@@ -184,7 +184,13 @@ extension PeerClient {
     ///
     /// **Throws:** `PeerError`.
     func target(of node: NodeID, epoch: Epoch) async throws(PeerError) -> LinkTarget {
-        let post = try await post(of: node, epoch: epoch)
+        try target(of: node, try await post(of: node, epoch: epoch))
+    }
+
+    /// Where the runner that a node has just described accepts links.
+    ///
+    /// **Throws:** `PeerError.unknown` when nothing was asked of the node before.
+    func target(of node: NodeID, _ post: StagePost) throws(PeerError) -> LinkTarget {
         guard let host = lastHost(of: node) else { throw .unknown(node) }
         return LinkTarget(.tcp(host: host, port: post.port), serverName: serverName(of: node))
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import LlamaEngine
 import Logging
+import ModelStore
 import Node
 import Serving
 import Wire
@@ -37,7 +38,8 @@ struct Serve: AsyncParsableCommand {
         let (host, port) = try Self.address(listen)
         let cacheFolder = Folders.cache
         let path = try model ?? NodeService.builtinModelPath(cacheFolder: cacheFolder)
-        var spec = DeploymentSpec(name: name ?? defaultName, path: path)
+        let ownName = model.map { ModelFile.name(ofPath: $0) } ?? NodeService.builtinModelName
+        var spec = DeploymentSpec(name: name ?? ownName, path: path)
         cutting.apply(to: &spec)
         try engine.apply(to: &spec)
         spec.archive = disk.settings
@@ -57,12 +59,6 @@ struct Serve: AsyncParsableCommand {
         try await NodeEnding.reported(listen: listen) {
             try await node.run { port in Output.line("skein serves \(served) at http://\(host):\(port)/v1") }
         }
-    }
-
-    private var defaultName: String {
-        guard let model else { return NodeService.builtinModelName }
-        let file = model.split(separator: "/").last.map(String.init) ?? model
-        return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
     }
 
     static func address(_ text: String, of option: String = "--listen") throws -> (host: String, port: Int) {
