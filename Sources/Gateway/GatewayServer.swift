@@ -62,6 +62,7 @@ package struct GatewayServer: Sendable {
     /// The routes of all dialects; each group adds its own.
     private func router(_ room: WaitingRoom, _ background: BackgroundResponses?) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: StreamPace())
         router.add(middleware: CrossOriginMiddleware(policy: gate.policy))
         router.add(
             middleware: ErrorShape(

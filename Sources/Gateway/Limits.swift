@@ -16,6 +16,9 @@ package enum Limits {
     /// Most bytes of responses a WebSocket remembers. **Units:** bytes.
     static let socketMemoryBytes = 64 << 20
 
+    /// Pieces of a stream that are queued before the event loop gets the time to look at its sockets.
+    static let piecesPerTurn = 64
+
     // MARK: Keys
 
     /// Most keys of a node, those taken back included.

@@ -33,7 +33,7 @@ enum PeerError: Error, Sendable, CustomStringConvertible {
 
 /// Asks other members over their data ports. What answers must show the certificate of the node that was meant.
 ///
-/// One HTTP client per member and address, since the name in the certificate is that of the node and not of its address.
+/// One HTTP client per member and address, since the name in the certificate is the node's and not its address's.
 actor PeerClient {
     private struct Line {
         var client: HTTPClient
