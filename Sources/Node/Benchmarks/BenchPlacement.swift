@@ -26,6 +26,25 @@ struct BenchPlacement: Sendable {
         }
     }
 
+    /// Runs `body` beside running placements of both, which have answered once.
+    ///
+    /// Each run of a bench starts its pair anew. Processes of one program with the same settings differ in speed for as
+    /// long as they live, by where the kernel put their memory and threads; one pair would carry its difference through
+    /// all runs, and no median would show it.
+    static func withPair(
+        _ first: DeploymentSpec, _ second: DeploymentSpec, environment: BenchEnvironment,
+        _ body: (_ first: BenchPlacement, _ second: BenchPlacement) async throws -> Void
+    ) async throws {
+        try await with(first, environment: environment) { first in
+            try await with(second, environment: environment) { second in
+                for placement in [first, second] {
+                    _ = try await placement.generate(promptTokens: 64, outputTokens: 8, seed: 0)
+                }
+                try await body(first, second)
+            }
+        }
+    }
+
     /// What one request took.
     struct Sample: Sendable {
         var prefillSeconds: Double

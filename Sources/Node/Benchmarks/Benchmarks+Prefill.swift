@@ -22,16 +22,12 @@ extension Benchmarks {
         splitSpec.conditions.delayMicroseconds = delayMicroseconds
         if let cut { splitSpec.cutting = .boundaries(cut) }
         var figures = PrefillFigures()
-        try await BenchPlacement.with(soloSpec, environment: environment) { solo in
-            try await BenchPlacement.with(splitSpec, environment: environment) { split in
-                _ = try await solo.generate(promptTokens: 64, outputTokens: 1, seed: 0)
-                _ = try await split.generate(promptTokens: 64, outputTokens: 1, seed: 0)
-                for run in 1...environment.runs {
-                    let alone = try await measure(solo, tokens: tokens, run: run)
-                    let together = try await measure(split, tokens: tokens, run: run)
-                    figures.add(alone, together, tokens: tokens)
-                    environment.progress("run \(run): \(figures.latest)")
-                }
+        for run in 1...environment.runs {
+            try await BenchPlacement.withPair(soloSpec, splitSpec, environment: environment) { solo, split in
+                let alone = try await measure(solo, tokens: tokens, run: run)
+                let together = try await measure(split, tokens: tokens, run: run)
+                figures.add(alone, together, tokens: tokens)
+                environment.progress("run \(run): \(figures.latest)")
             }
         }
         report.results = figures.results(stages: stages)

@@ -88,24 +88,24 @@ extension Benchmarks {
             spec.conditions.delayMicroseconds = bench.delayMicroseconds
             return spec
         }
-        try await BenchPlacement.with(placement("off", .off), environment: environment) { off in
-            try await BenchPlacement.with(placement("auto", bench.drafting), environment: environment) { auto in
+        var figures = [GuessableText: SpeculationFigures]()
+        for run in 1...environment.runs {
+            try await BenchPlacement.withPair(
+                placement("off", .off), placement("auto", bench.drafting), environment: environment
+            ) { off, auto in
                 for text in GuessableText.allCases {
-                    var figures = SpeculationFigures()
-                    // The first pair warms up.
-                    for run in 0...environment.runs {
-                        let before = try await auto.report()
-                        let first = try await rate(run % 2 == 0 ? off : auto, text, bench, run: run)
-                        let second = try await rate(run % 2 == 0 ? auto : off, text, bench, run: run)
-                        guard run > 0 else { continue }
-                        let (plain, guessed) = run % 2 == 0 ? (first, second) : (second, first)
-                        figures.add(plain, guessed, before, try await auto.report())
-                        environment.progress("\(text.rawValue) run \(run): \(figures.latest)")
-                    }
-                    report.results += figures.results(text.rawValue)
+                    let before = try await auto.report()
+                    let first = try await rate(run % 2 == 0 ? off : auto, text, bench, run: run)
+                    let second = try await rate(run % 2 == 0 ? auto : off, text, bench, run: run)
+                    let (plain, guessed) = run % 2 == 0 ? (first, second) : (second, first)
+                    var latest = figures[text] ?? SpeculationFigures()
+                    latest.add(plain, guessed, before, try await auto.report())
+                    figures[text] = latest
+                    environment.progress("\(text.rawValue) run \(run): \(latest.latest)")
                 }
             }
         }
+        for text in GuessableText.allCases { report.results += figures[text]?.results(text.rawValue) ?? [] }
         return report
     }
 

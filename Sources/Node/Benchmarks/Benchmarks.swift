@@ -100,18 +100,14 @@ package enum Benchmarks {
         splitSpec.conditions.delayMicroseconds = delayMicroseconds
         let soloSpec = spec(model, name: "solo", stages: 1, threads: 1, lanes: streams)
         var figures = SplitFigures()
-        try await BenchPlacement.with(soloSpec, environment: environment) { solo in
-            try await BenchPlacement.with(splitSpec, environment: environment) { split in
-                _ = try await solo.generate(promptTokens: 8, outputTokens: 8, seed: 0)
-                _ = try await split.generate(promptTokens: 8, outputTokens: 8, seed: 0)
-                for run in 0..<environment.runs {
-                    let soloBefore = await solo.stageTimes()
-                    let alone = try await rate(solo, streams: streams, run: run)
-                    figures.addSolo(soloBefore, await solo.stageTimes())
-                    let before = await split.stageTimes()
-                    let together = try await rate(split, streams: streams, run: run)
-                    figures.add(alone, together, before, await split.stageTimes())
-                }
+        for run in 0..<environment.runs {
+            try await BenchPlacement.withPair(soloSpec, splitSpec, environment: environment) { solo, split in
+                let soloBefore = await solo.stageTimes()
+                let alone = try await rate(solo, streams: streams, run: run)
+                figures.addSolo(soloBefore, await solo.stageTimes())
+                let before = await split.stageTimes()
+                let together = try await rate(split, streams: streams, run: run)
+                figures.add(alone, together, before, await split.stageTimes())
             }
         }
         report.results = figures.results(streams: streams, stages: stages)
