@@ -157,7 +157,8 @@ KINDS = [(short, 30), (story, 16), (tools, 10), (schema, 8), (conversation, 6), 
 
 
 class Soak:
-    def __init__(self, node, requests, deadline, seed):
+    def __init__(self, node, stages, requests, deadline, seed):
+        self.stages = stages
         self.node, self.total, self.deadline, self.seed = node, requests, deadline, seed
         self.lock = threading.Lock()
         self.begun = 0
@@ -218,6 +219,8 @@ class Soak:
 
     def measure(self, name):
         pids = [self.node.process.pid, *self.node.runners()]
+        if len(pids) != 1 + self.stages:
+            self.findings.append(f"{name}: {len(pids) - 1} of {self.stages} runners found")
         self.memory.append((name, [resident(pid) for pid in pids]))
 
     def report(self, seconds):
@@ -263,7 +266,7 @@ def main():
         began = time.monotonic()
         try:
             node.start()
-            soak = Soak(node, options.requests, began + 60 * options.minutes, options.seed)
+            soak = Soak(node, options.stages, options.requests, began + 60 * options.minutes, options.seed)
             soak.run()
             code = soak.report(time.monotonic() - began)
             node.stop()

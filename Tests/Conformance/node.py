@@ -40,7 +40,7 @@ class Process:
 
     @property
     def is_runner(self):
-        return re.search(r"skein\s+runner\b", self.command) is not None and self.state != "Z"
+        return re.search(r"skein\S*\s+runner\b", self.command) is not None and self.state != "Z"
 
 
 def processes():

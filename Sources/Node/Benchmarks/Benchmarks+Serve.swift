@@ -7,8 +7,8 @@ extension Benchmarks {
 
     /// `skein serve` against llama-server, through HTTP, as their clients see them.
     ///
-    /// Both servers are up at the same time with the same lanes, room and threads; only one is loaded at a time, and
-    /// who goes first changes from run to run.
+    /// Both servers are up at the same time with the same lanes, room and threads; only one is loaded at a time, who
+    /// goes first changes from run to run, and each run starts them anew.
     ///
     /// **Throws:** `BenchError` when a server does not run or answers something else, `DeploymentError.setting`.
     package static func serve(
@@ -36,27 +36,24 @@ extension Benchmarks {
     }
 
     private static func throughput(_ pair: ServePair, streams: Int) async throws -> [BenchReport.Result] {
-        try await pair.with(lanes: streams) { skein, peer in
-            var figures = ServeFigures()
-            for target in [skein] + (peer.map { [$0] } ?? []) {
-                _ = try await pair.round(target, streams: streams, run: 0, tokens: warmTokens)
-            }
-            for run in 1...pair.environment.runs {
-                let own: LoadFigures
-                var other: LoadFigures?
-                if run.isMultiple(of: 2) {
-                    if let peer { other = try await pair.round(peer, streams: streams, run: run) }
-                    own = try await pair.round(skein, streams: streams, run: run)
-                } else {
-                    own = try await pair.round(skein, streams: streams, run: run)
-                    if let peer { other = try await pair.round(peer, streams: streams, run: run) }
+        var figures = ServeFigures()
+        // Servers of its own for each run, as `BenchPlacement.withPair` says.
+        for run in 1...pair.environment.runs {
+            let (own, other) = try await pair.with(lanes: streams) { skein, peer in
+                for target in [skein] + (peer.map { [$0] } ?? []) {
+                    _ = try await pair.round(target, streams: streams, run: 0, tokens: warmTokens)
                 }
-                figures.add(own, other)
-                let beside = other.map { ", \(peer?.name ?? "") \($0)" } ?? ""
-                pair.environment.progress("\(streams) streams, run \(run): skein \(own)\(beside)")
+                var other: LoadFigures?
+                if let peer, run.isMultiple(of: 2) { other = try await pair.round(peer, streams: streams, run: run) }
+                let own = try await pair.round(skein, streams: streams, run: run)
+                if let peer, other == nil { other = try await pair.round(peer, streams: streams, run: run) }
+                return (own, other)
             }
-            return figures.results(streams: streams)
+            figures.add(own, other)
+            let beside = other.map { ", llama-server \($0)" } ?? ""
+            pair.environment.progress("\(streams) streams, run \(run): skein \(own)\(beside)")
         }
+        return figures.results(streams: streams)
     }
 
     private static func arrival(_ pair: ServePair, streams: Int, long: Int) async throws -> [BenchReport.Result] {
