@@ -7,6 +7,9 @@ struct PlacementFigures {
     /// How far tokens per second may be off the prediction, as a share of it.
     static let speedBound = 0.15
 
+    /// What rounding may add to a ratio.
+    private static let slack = 1e-9
+
     let label: String
     /// The plan's bytes of each stage.
     private let planned: [ByteCount]
@@ -71,13 +74,13 @@ struct PlacementFigures {
                 misses.append("\(label), stage \(index): the system does not tell what its process takes.")
                 continue
             }
-            guard abs(ratio - 1) > Self.memoryBound else { continue }
+            guard abs(ratio - 1) > Self.memoryBound + Self.slack else { continue }
             misses.append(
                 "\(label), stage \(index): \(BenchReport.rounded(ratio)) of the predicted bytes are resident, outside "
                     + "0.95 … 1.05.")
         }
         let ratio = Percentile.of(0.5, sorted: speedRatios.sorted())
-        if !(abs(ratio - 1) <= Self.speedBound) {
+        if !(abs(ratio - 1) <= Self.speedBound + Self.slack) {
             misses.append(
                 "\(label): \(BenchReport.rounded(ratio)) of the predicted tokens per second come, outside 0.85 … 1.15.")
         }
