@@ -64,7 +64,7 @@ import Testing
         first.run(seed: 5) { _ in }
         second.run(seed: 5) { _ in }
         #expect(first.rows == second.rows)
-        #expect(first.rows.allSatisfy(\.violations.isEmpty))
+        #expect(first.rows.allSatisfy { $0.violations.isEmpty })
         #expect(first.rows.allSatisfy { $0.election.count == 3 && $0.convergence.count == 3 })
     }
 }

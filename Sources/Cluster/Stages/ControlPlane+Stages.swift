@@ -44,7 +44,9 @@ extension ControlPlane {
         let (reading, size) = ownReading.bounded()
         readings[node] = reading
         if goesAround, size <= Limits.readingBytes {
-            nextRound = now.advanced(by: Membership.around(membership.readingPeriod, &random))
+            let period = membership.readingPeriod
+            let isSmall = period == timings.readingPeriod
+            nextRound = isSmall ? now : now.advanced(by: Membership.around(period, &random))
             membership.readingQueue.add(reading, about: node, size: size)
         }
         if let leader = currentLeader, leader != node { effects.send(leader, .report(reading)) }
