@@ -82,6 +82,8 @@ package struct ControlPlane: Sendable {
     var readings = OrderedTable<NodeID, NodeReading>()
     var ownReading: NodeReading
     var nextReading: Instant?
+    /// When the reading goes around among the members again without having changed in kind.
+    var nextRound: Instant?
     var readingChanged = true
     /// Whom this node has told its reading; another leader needs it at once.
     var toldLeader: NodeID?
@@ -234,7 +236,7 @@ package struct ControlPlane: Sendable {
         case .nack(let sequence): membership.nack(sender, sequence, now: now)
         case .sync(let updates, let isReply):
             for update in updates { membership.learn(update, from: sender, now: now) }
-            if !isReply { effects.send(sender, .sync(membership.everything(), isReply: true)) }
+            if !isReply { answerSync(of: sender, knowing: updates.count) }
         case .vote(let request): answer(request, from: sender, now: now)
         case .voteReply(let reply): count(reply, from: sender, now: now)
         case .append(let append): follow(append, from: sender, now: now)
@@ -250,8 +252,16 @@ package struct ControlPlane: Sendable {
         case .doneDegraded(let id): end(id, .doneDegraded)
         case .report(let reading):
             learn(reading)
-            leading?.heard.insert(sender)
+            if reading.node == sender { leading?.heard.insert(sender) }
         }
+    }
+
+    /// Tells everything that is known; the readings only to who has just started, as others have heard them.
+    private mutating func answerSync(of other: NodeID, knowing count: Int) {
+        effects.send(other, .sync(membership.everything(), isReply: true))
+        guard count < readings.count else { return }
+        let others = readings.elements.filter { $0.key != other }.prefix(Limits.syncReadings)
+        for row in others { effects.send(other, .report(row.value)) }
     }
 
     private mutating func hear(_ gossip: Gossip, from sender: NodeID, now: Instant) {

@@ -66,7 +66,8 @@ package enum Limits {
     package static let gossipBytes = 1024
     /// News waiting to be passed on.
     package static let gossipQueue = 8192
-    /// Times a piece of news is passed on is this times log2 of the member count.
+    /// Times news of who answers is passed on is this times log2 of the member count; readings, of which the next one
+    /// comes anyway, log2 times.
     package static let gossipFactor = 2
     /// Members asked to probe for us.
     package static let indirectProbes = 3
@@ -74,6 +75,8 @@ package enum Limits {
     package static let relayedProbes = 64
     /// Largest multiplier of a slow node's own timeouts.
     package static let localHealthLimit = 8
+    /// Readings told to a member that has just started.
+    package static let syncReadings = 512
     /// Members in a full exchange of membership.
     package static let syncCount = 4096
     /// Commands one pass of the reconcilers issues.

@@ -12,8 +12,8 @@ package struct Timings: Sendable {
     package var suspicionStretch = 3
     /// Dead members are tried again, one per this time.
     package var revivePeriod = Duration.seconds(1)
-    /// Everything is exchanged with one member per this time, for each member; at least every ten seconds.
-    package var syncPeriodPerMember = Duration.milliseconds(60)
+    /// Everything is exchanged with one member per this time, for each member; at most every ten seconds.
+    package var syncPeriodPerMember = Duration.milliseconds(200)
 
     /// Time between a leader's heartbeats to voters.
     package var heartbeat = Duration.milliseconds(200)
@@ -45,7 +45,8 @@ package struct Timings: Sendable {
     package var commandRetry = Duration.milliseconds(500)
     /// A command without an answer ends after this.
     package var commandDeadline = Duration.seconds(15)
-    /// A node tells the leader and the gossip what it measures, at most this often unless a stage changed.
+    /// A node tells the leader what it measures at most this often unless a stage changed, and the gossip in clusters
+    /// of up to ten; in larger ones less often, so that nobody hears more of it.
     package var readingPeriod = Duration.seconds(5)
     /// The reconcilers look again after this, when nothing happened.
     package var reconcilePeriod = Duration.seconds(1)

@@ -178,10 +178,13 @@ package struct StageTimes: Sendable, Codable {
     /// What the latest steps took from their start in the entry stage to the tokens of the last one, oldest first;
     /// empty but on the entry stage of several.
     package var chainTrace: [StepTime]
+    /// What the runner's process takes; nil where the system does not tell.
+    package var memory: ProcessMemory?
 
     init(_ statistics: StageStatistics, engineTrace: [StepTime], chainTrace: [StepTime]) {
         self.engineTrace = engineTrace
         self.chainTrace = chainTrace
+        memory = ProcessMemory.own
         steps = statistics.steps
         rows = statistics.rows
         computeNanoseconds = statistics.computeNanoseconds

@@ -6,6 +6,8 @@ struct Figures {
     var messages: UInt64 = 0
     var bytes: UInt64 = 0
     var countsBytes = false
+    /// What was sent before counts for nothing: a start of all nodes at once happens once. **Units:** nanoseconds.
+    var countsFrom: Int64 = 0
     var firstLeaderAt: Int64?
     var convergedAt: Int64?
     var calmAt: Int64 = 0
@@ -16,7 +18,8 @@ struct Figures {
     var isMeasuring = false
     private var lookedAt: Int64 = 0
 
-    mutating func sent(_ count: Int) {
+    mutating func sent(_ count: Int, at time: Int64) {
+        guard time >= countsFrom else { return }
         messages += 1
         bytes += UInt64(count)
     }
@@ -42,9 +45,9 @@ package struct Outcome: Hashable, Sendable {
     package var electionTime: Duration?
     /// From the end of all faults until everything was well; nil when it never was.
     package var convergenceTime: Duration?
-    /// Messages sent per node and second.
+    /// Messages sent per node and second, in a healthy world from its fifth second on.
     package var messagesPerNodePerSecond: Double
-    /// Bytes sent per node and second, without transport headers; 0 when they were not counted.
+    /// Bytes sent per node and second, without transport headers, counted as messages are; 0 when they were not.
     package var bytesPerNodePerSecond: Double
     /// Digest of everything that was agreed on, in its order.
     package var digest: UInt64
@@ -65,7 +68,7 @@ package struct Outcome: Hashable, Sendable {
 extension World {
     var outcome: Outcome {
         let electionStart = scenario.faultPeriod == nil ? figures.calmAt : 0
-        let seconds = max(1e-9, Double(time) / 1e9)
+        let seconds = max(1e-9, Double(time - figures.countsFrom) / 1e9)
         return Outcome(
             seed: scenario.seed, nodeCount: nodes.count, virtualTime: .nanoseconds(time),
             electionTime: figures.firstLeaderAt.map { .nanoseconds($0 - electionStart) },

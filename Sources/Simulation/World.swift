@@ -48,6 +48,7 @@ package struct World {
         let isSmall = scenario.faultPeriod != nil
         // Small worlds grow from their founder by joining; large ones start as if the power had come back.
         let stored = isSmall ? StoredCluster() : Self.restored(members)
+        if !isSmall { figures.countsFrom = 5_000_000_000 }
         for (index, member) in members.enumerated() {
             var settings = ControlPlaneSettings(
                 member: member, seed: random.next(), founds: isSmall && index == 0)

@@ -17,3 +17,37 @@ import Vocabulary
         }
     }
 }
+
+@Suite struct `Readings on the gossip` {
+    private func membership(of count: Int) -> Membership {
+        var membership = Membership(node: Nodes.id(0), timings: Timings())
+        membership.follow((0..<count).map(Nodes.id), now: Instant(nanoseconds: 0))
+        return membership
+    }
+
+    @Test func `go around so seldom in large clusters that nobody passes on more of them`() {
+        func load(_ count: Int) -> Double {
+            let membership = membership(of: count)
+            let seconds = Double(membership.readingPeriod.milliseconds) / 1000
+            return Double(count * membership.readingRetransmissions) / seconds
+        }
+        #expect(membership(of: 3).readingPeriod == .seconds(5))
+        #expect(membership(of: 10).readingPeriod == .seconds(5))
+        for count in [30, 100, 1000, 4096] { #expect(abs(load(count) / load(10) - 1) < 0.01, "\(count) members") }
+    }
+
+    @Test func `are told at once to a member that has just started`() {
+        var nodes = Nodes(3)
+        for index in 0..<3 {
+            var reading = NodeReading(node: Nodes.id(index))
+            reading.usableBytes = UInt64(100 + index)
+            nodes.give(.reading(reading), to: index)
+        }
+        nodes.run(.seconds(12))
+        nodes.restart(2)
+        #expect(nodes.brains[2].reading(of: Nodes.id(1)) == nil)
+        nodes.run(.milliseconds(50))
+        #expect(nodes.brains[2].reading(of: Nodes.id(0))?.usableBytes == 100)
+        #expect(nodes.brains[2].reading(of: Nodes.id(1))?.usableBytes == 101)
+    }
+}

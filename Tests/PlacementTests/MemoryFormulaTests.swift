@@ -145,6 +145,32 @@ import Vocabulary
         #expect(device.weights.bytes - host.weights.bytes == 512 * (64 / 32 * 34))
     }
 
+    @Test func `counts what the library reserves and nothing touches as no memory, save on a device`() throws {
+        let model = try Models.footprint(try #require(ModelShape.named("qwen3-0.6b")))
+        let settings = MemorySettings(cells: 2048)
+        let stage = model.stage(model.whole, settings)
+        // Logits of 512 rows are reserved, and four are computed: what is left is the widest layer.
+        let widest = UInt64(4 * 1024 + 3 * 3072) * 4 * 512
+        #expect(stage.compute.bytes > 300_000_000)
+        #expect(stage.compute.bytes - stage.untouched.bytes == widest + 2 * 2048 * 512 + 64 * 512)
+        let parts = [stage.weights, stage.cache, stage.compute, stage.output, stage.overhead].map(\.bytes)
+        #expect(stage.total.bytes == parts.reduce(0, +) - stage.untouched.bytes)
+        var offloaded = settings
+        offloaded.isOffloaded = true
+        #expect(model.stage(model.whole, offloaded).untouched.bytes == 0)
+    }
+
+    /// Resident bytes (VmRSS) of runners after prompts that filled their steps: 0.6B in q8_0, 2,048 tokens, four lanes,
+    /// whole with 512 rows and cut 16 + 12 with 64.
+    @Test(arguments: [(0, 28, 512, 973_520), (0, 16, 64, 695_100), (16, 28, 64, 559_652)])
+    func `is what runners were seen to take`(first: Int, end: Int, rows: Int, kibibytes: Int) throws {
+        var shape = try #require(ModelShape.named("qwen3-0.6b"))
+        shape.tensorType = .q8_0
+        let stage = try Models.footprint(shape).stage(
+            LayerRange(first: first, end: end), MemorySettings(cells: 2048, rows: rows))
+        #expect(abs(Double(kibibytes * 1024) / Double(stage.total.bytes) - 1) < 0.05)
+    }
+
     @Test func `logits are kept for every row in front of the last stage and per lane in it`() throws {
         let model = try Models.even(layers: 3) { $0.vocabularySize = 1000 }
         let settings = MemorySettings(cells: 4096, lanes: 4, rows: 256)

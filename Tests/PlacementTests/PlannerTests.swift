@@ -226,6 +226,23 @@ import Vocabulary
         }
     }
 
+    @Test func `attention that computes longer than it reads counts with its computing`() throws {
+        let model = try Models.even(layers: 4)
+        func time(_ operations: Double?) throws -> Double {
+            var node = NodeInventory.simple("a", memory: 8 << 30)
+            node.devices[0].speed.attentionOperationsPerSecond = operations
+            return try plan(model, .meshed([node]), PlacementRequest(context: 4096)).tokenTime.milliseconds
+        }
+        let reading = try time(nil)
+        #expect(try time(1e15) == reading)
+        // 640 tokens deep, queries and answers of 512 values each: 2 × 640 × 1024 operations in each of four layers.
+        let policy = PlacementPolicy()
+        let depth = Double(policy.promptTokens + policy.answerTokens / 2)
+        let computing = 4 * 2 * depth * 1024 / 1e9 * 1000
+        let cache = 4 * depth * 512 / 20e9 * 1000
+        #expect(abs(try time(1e9) - (reading - cache + computing)) < 1e-9)
+    }
+
     @Test func `measured rows count more than rates`() throws {
         let model = try Models.even(layers: 4)
         var node = NodeInventory.simple("a", memory: 8 << 30)

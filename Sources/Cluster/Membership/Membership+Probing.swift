@@ -36,7 +36,7 @@ extension Membership {
                 out.send(alive[random.below(alive.count)].key, .sync(everything(), isReply: false))
             }
             let period = max(Duration.seconds(10), timings.syncPeriodPerMember.times(count))
-            nextSync = now.advanced(by: period)
+            nextSync = now.advanced(by: Self.around(period, &random))
         }
     }
 
@@ -106,9 +106,8 @@ extension Membership {
         var gossip = Gossip()
         gossip.hint = hint
         var budget = Limits.gossipBytes
-        let times = retransmissions
-        gossip.updates = statusQueue.take(budget: &budget, times: times)
-        gossip.readings = readingQueue.take(budget: &budget, times: times)
+        gossip.updates = statusQueue.take(budget: &budget, times: retransmissions)
+        gossip.readings = readingQueue.take(budget: &budget, times: readingRetransmissions)
         return gossip
     }
 

@@ -78,7 +78,22 @@ struct Membership: Sendable {
     func isPresent(_ other: NodeID) -> Bool { status(of: other).map { $0 <= .suspect } ?? false }
 
     /// Times a piece of news is passed on: enough to reach everybody with high probability.
-    var retransmissions: Int { Limits.gossipFactor * max(2, Int.bitWidth - count.leadingZeroBitCount) }
+    var retransmissions: Int { Limits.gossipFactor * readingRetransmissions }
+
+    /// Times a reading is passed on: it reaches nearly everybody, and the next one mends the rest.
+    var readingRetransmissions: Int { max(2, Int.bitWidth - count.leadingZeroBitCount) }
+
+    /// Time between a node's readings on the gossip. What a node passes on grows with members × times over this period,
+    /// so that it stays what it is with ten members.
+    var readingPeriod: Duration {
+        let (members, times) = (10, 4)
+        return timings.readingPeriod * max(count * readingRetransmissions, members * times) / (members * times)
+    }
+
+    /// A time of `period` on the average, so that members that started together do not stay in step.
+    static func around(_ period: Duration, _ random: inout SeededRandom) -> Duration {
+        period / 2 + .milliseconds(random.below(Int(clamping: max(1, period.milliseconds))))
+    }
 
     private var logCount: Int {
         // Rounded up, as the timeout grows with the time that news takes: 1 up to 10 members, 2 up to 100, …

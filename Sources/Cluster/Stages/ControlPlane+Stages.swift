@@ -36,13 +36,31 @@ extension ControlPlane {
         }
         toldLeader = currentLeader
         nextReading = now.advanced(by: timings.readingPeriod)
+        // What only drifts, as free memory does, goes around the less often the more members there are.
+        let goesAround = isRoundDue(now: now)
         readingChanged = false
         ownReading.stages = agent.reports
         ownReading.stamp = clock.next(now: now)
         let (reading, size) = ownReading.bounded()
         readings[node] = reading
-        if size <= Limits.readingBytes { membership.readingQueue.add(reading, about: node, size: size) }
+        if goesAround, size <= Limits.readingBytes {
+            let period = membership.readingPeriod
+            let isSmall = period == timings.readingPeriod
+            nextRound = isSmall ? now : now.advanced(by: Membership.around(period, &random))
+            membership.readingQueue.add(reading, about: node, size: size)
+        }
         if let leader = currentLeader, leader != node { effects.send(leader, .report(reading)) }
+    }
+
+    /// Whether the reading goes around now. Of many members that start together, each begins at a time of its own.
+    private mutating func isRoundDue(now: Instant) -> Bool {
+        guard let due = nextRound else {
+            let period = membership.readingPeriod
+            guard period > timings.readingPeriod else { return true }
+            nextRound = now.advanced(by: .milliseconds(random.below(Int(clamping: period.milliseconds))))
+            return false
+        }
+        return readingChanged || due <= now
     }
 
     /// Takes a reading when it is newer than what is known; whether it was.

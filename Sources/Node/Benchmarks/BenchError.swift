@@ -12,6 +12,8 @@ package enum BenchError: Error, Sendable, CustomStringConvertible {
     case cut(name: String, pieces: Int, reason: String)
     /// An answer has another length than was asked for.
     case tokens(name: String, expected: Int, actual: Int?)
+    /// Events did not arrive where they had to.
+    case events(expected: Int, actual: Int)
     /// A signal asked the bench to stop.
     case interrupted
 
@@ -31,6 +33,8 @@ package enum BenchError: Error, Sendable, CustomStringConvertible {
         case .tokens(let name, let expected, let actual):
             "\(name) counts \(actual.map { "\($0)" } ?? "no") tokens in an answer of \(expected); the figures would "
                 + "not compare, so choose a model whose answers both servers continue."
+        case .events(let expected, let actual):
+            "\(actual) of \(expected) events were applied; run again and report it if it happens twice."
         case .interrupted: "The bench was interrupted; its servers were ended."
         }
     }

@@ -8,6 +8,8 @@ import Vocabulary
 struct BenchPlacement: Sendable {
     private let supervisor: PlacementSupervisor
     let name: String
+    /// Where the model is cut.
+    let cut: Cut
 
     /// Runs `body` beside a running placement of `spec`.
     static func with<Value: Sendable>(
@@ -20,7 +22,7 @@ struct BenchPlacement: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await supervisor.run() }
             defer { group.cancelAll() }
-            let placement = BenchPlacement(supervisor: supervisor, name: spec.name)
+            let placement = BenchPlacement(supervisor: supervisor, name: spec.name, cut: plan.cut)
             _ = try await supervisor.ready()
             return try await body(placement)
         }

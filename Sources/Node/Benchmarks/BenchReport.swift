@@ -12,6 +12,10 @@ package struct BenchReport: Sendable, Codable {
     package struct Result: Sendable, Codable {
         /// The figure's name; scripts rely on it.
         package var metric: String
+        /// Of which case it is, where a bench has several.
+        package var `case`: String?
+        /// Of which stage it is, where it is of one.
+        package var stage: Int?
         /// Its unit.
         package var unit: String
         /// The median over all runs.
@@ -25,8 +29,10 @@ package struct BenchReport: Sendable, Codable {
         /// Every run's figure, in order.
         package var samples: [Double]
 
-        init(_ metric: String, unit: String, _ samples: [Double]) {
+        init(_ metric: String, of name: String? = nil, stage: Int? = nil, unit: String, _ samples: [Double]) {
             let sorted = samples.sorted()
+            self.case = name
+            self.stage = stage
             self.metric = metric
             self.unit = unit
             self.samples = samples
@@ -59,6 +65,8 @@ package struct BenchReport: Sendable, Codable {
     package var results: [Result]
     /// The machine.
     package var machine: Machine
+    /// What is outside its bound, one sentence each; nil for benches without bounds.
+    package var misses: [String]?
 
     init(_ name: String, model: String, settings: [String: String], engine: String) {
         self.name = name

@@ -110,15 +110,19 @@ package struct DeviceSpeed: Sendable, Hashable, Codable {
     package var weightReadBytesPerSecond: Double?
     /// Rate of a long prefill. **Units:** floating-point operations per second.
     package var prefillOperationsPerSecond: Double?
+    /// Rate of a single row's attention over its cache. **Units:** floating-point operations per second.
+    package var attentionOperationsPerSecond: Double?
     /// Measured steps; they count more than the two rates above.
     package var rowCosts: [RowCost]
 
     /// Makes figures; by default nothing is known.
     package init(
-        weightReadBytesPerSecond: Double? = nil, prefillOperationsPerSecond: Double? = nil, rowCosts: [RowCost] = []
+        weightReadBytesPerSecond: Double? = nil, prefillOperationsPerSecond: Double? = nil,
+        attentionOperationsPerSecond: Double? = nil, rowCosts: [RowCost] = []
     ) {
         self.weightReadBytesPerSecond = weightReadBytesPerSecond
         self.prefillOperationsPerSecond = prefillOperationsPerSecond
+        self.attentionOperationsPerSecond = attentionOperationsPerSecond
         self.rowCosts = rowCosts
     }
 }
@@ -179,6 +183,7 @@ extension Inventory {
             let field = "nodes.\(node.name).\(device.name)"
             try positive(device.speed.weightReadBytesPerSecond, "\(field).weight_read", allowsZero: false)
             try positive(device.speed.prefillOperationsPerSecond, "\(field).prefill", allowsZero: false)
+            try positive(device.speed.attentionOperationsPerSecond, "\(field).attention", allowsZero: false)
             for memory in [device.usableMemory, device.totalMemory] {
                 guard let memory, memory.bytes > PlacementLimits.memoryMax else { continue }
                 throw .invalid(field: "\(field).memory", value: "\(memory)", limit: "at most 1 PiB is taken")

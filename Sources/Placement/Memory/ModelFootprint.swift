@@ -79,6 +79,12 @@ package struct ModelFootprint: Sendable {
         return bytes.map { max(1, Int($0 / sum * 1e6)) }
     }
 
+    /// Types of the weights a row reads, in order of their numbers.
+    package var weightTypes: [TensorType] {
+        let types = Set((streams + [headStream]).flatMap { $0.parts.map(\.type) })
+        return types.sorted { $0.rawValue < $1.rawValue }
+    }
+
     /// Whether `layers` can be a stage.
     package func isLegal(_ layers: LayerRange) -> Bool {
         layers.end <= layerCount && legal[layers.first][layers.end]
@@ -114,10 +120,15 @@ package struct ModelFootprint: Sendable {
         let tensors = shared.sizes(layers, isOffloaded: settings.isOffloaded)
         let vocabulary = work.vocabularySize(of: layers)
         let compute = work.computeByteCount(extent, vocabularySize: vocabulary, settings, window: window)
+        // The engine asks for logits of the rows that sample, where the library reserves them for every row.
+        let heads = layers.end == layerCount ? min(UInt64(max(1, settings.lanes)), settings.stepRows) : 0
+        let touched = work.computeByteCount(
+            extent, vocabularySize: vocabulary, settings, window: window, headRows: heads)
         return StageFootprint(
             layers: layers,
             weights: ByteCount(weightsBefore[layers.end] - weightsBefore[layers.first] + tensors.loaded),
             cache: ByteCount(cache), compute: ByteCount(compute),
+            untouched: ByteCount(settings.isOffloaded ? 0 : compute - min(compute, touched)),
             output: ByteCount(work.outputByteCount(layers, settings)),
             overhead: ByteCount(RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings)),
             fetched: ByteCount(fetchedBefore[layers.end] - fetchedBefore[layers.first] + tensors.fetched))

@@ -93,12 +93,14 @@ struct ModelWork: Sendable {
         return isMiddle && !hasFullMiddleVocabulary ? 1 : vocabularySize
     }
 
-    /// Bytes of the graph's buffers: what lives at the same time at its widest place, within a layer or at the head.
+    /// Bytes of the graph's buffers: what lives at the same time at its widest place, within a layer or at the head,
+    /// which is computed for `headRows` rows; nil is all, as the library reserves it.
     ///
     /// The allocator never frees inputs before their last reader and splits free room by best fit, so some places cost
     /// a row or two more than what lives there; the whole multiples of `width` below contain that.
     func computeByteCount(
-        _ extent: WorkExtent, vocabularySize: UInt64, _ settings: MemorySettings, window: UInt64
+        _ extent: WorkExtent, vocabularySize: UInt64, _ settings: MemorySettings, window: UInt64,
+        headRows: UInt64? = nil
     ) -> UInt64 {
         let row = 4 * settings.stepRows
         var cells: UInt64 = 0
@@ -108,7 +110,8 @@ struct ModelWork: Sendable {
         // The states of all lanes are gathered before a recurrent layer and stand beside the ones it writes.
         let gathered = 2 * UInt64(max(1, settings.lanes)) * extent.state
         let body = masks + row * extent.widest + gathered
-        return max(body, row * (3 * width + vocabularySize)) + Self.smallInputs * settings.stepRows
+        let head = 4 * (headRows ?? settings.stepRows) * (3 * width + vocabularySize)
+        return max(body, head) + Self.smallInputs * settings.stepRows
     }
 
     /// Tokens, positions, cells and output rows. **Units:** bytes per row.
@@ -153,10 +156,11 @@ enum RunnerOverhead {
         processByteCount + vocabularySize * bytesPerToken + rowBuffers * 4 * width * settings.stepRows
     }
 
-    /// A runner before it loads anything, mostly the program itself. **Units:** bytes.
-    private static let processByteCount: UInt64 = 36 << 20
-    /// The tokenizer's tables. **Units:** bytes per token.
-    private static let bytesPerToken: UInt64 = 200
+    /// A runner beside its model: the pages of the program and its libraries that it touches, 41 MB, and what it keeps
+    /// for itself. **Units:** bytes.
+    private static let processByteCount: UInt64 = 53 << 20
+    /// The tokenizer's tables, and the candidates of the sampler. **Units:** bytes per token.
+    private static let bytesPerToken: UInt64 = 250
     /// Copies of a step's rows outside the graph: as they arrive, as they leave, and the frame they travel in.
     private static let rowBuffers: UInt64 = 3
 }

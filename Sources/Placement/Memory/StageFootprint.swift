@@ -10,6 +10,8 @@ package struct StageFootprint: Hashable, Sendable, Codable {
     package var cache: ByteCount
     /// Buffers of the compute graph, as the library reserves them.
     package var compute: ByteCount
+    /// What of `compute` no step ever writes to, which ordinary memory therefore never holds; 0 in a device's memory.
+    package var untouched: ByteCount
     /// The buffer that takes logits out of the graph.
     package var output: ByteCount
     /// Everything else a runner takes: the process, its tokenizer and its working buffers.
@@ -17,9 +19,9 @@ package struct StageFootprint: Hashable, Sendable, Codable {
     /// Bytes of `weights` that come from the model, which a node without them must fetch.
     package var fetched: ByteCount
 
-    /// All of it.
+    /// What becomes resident, all of it.
     package var total: ByteCount {
-        ByteCount(weights.bytes + cache.bytes + compute.bytes + output.bytes + overhead.bytes)
+        ByteCount(weights.bytes + cache.bytes + compute.bytes - untouched.bytes + output.bytes + overhead.bytes)
     }
 
     /// All of it but the cache, which is what context does not change (but for a mask in `compute`).

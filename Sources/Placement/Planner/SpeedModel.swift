@@ -19,13 +19,19 @@ struct SpeedModel {
         return time
     }
 
-    /// Time of reading the cache of the layers for one row, at the middle of a typical answer.
+    /// Time of one row's attention over the cache of a layer, in the middle of a typical answer: what takes longer,
+    /// reading it or computing with it.
     func cacheTime(_ layer: Int, on speed: DeviceSpeed) -> PredictedTime {
         let settings = request.settings(cells: 1, isOffloaded: false)
         let depth = Double(policy.promptTokens + policy.answerTokens / 2)
         let bytes = depth * Double(model.caches[layer].byteCountPerToken(settings))
         let rate = speed.weightReadBytesPerSecond ?? policy.assumedReadBytesPerSecond
-        return PredictedTime(milliseconds: bytes / rate * 1000, isMeasured: speed.weightReadBytesPerSecond != nil)
+        var seconds = bytes / rate
+        if bytes > 0, let operations = speed.attentionOperationsPerSecond {
+            let work = model.work.layers[layer]
+            seconds = max(seconds, depth * 2 * Double(work.queries + work.answers) / operations)
+        }
+        return PredictedTime(milliseconds: seconds * 1000, isMeasured: speed.weightReadBytesPerSecond != nil)
     }
 
     private func time(

@@ -9,7 +9,7 @@ struct Bench: AsyncParsableCommand {
         abstract: "Measure this machine: medians over runs, ratios within one run.",
         subcommands: [
             BenchSolo.self, BenchSplit.self, BenchPrefill.self, BenchPrefix.self, BenchSpeculation.self,
-            BenchServe.self, BenchGateway.self,
+            BenchServe.self, BenchGateway.self, BenchPlan.self, BenchPlacementRun.self, BenchEvents.self,
         ])
 }
 
@@ -49,7 +49,13 @@ struct BenchOptions: ParsableArguments {
     /// Prints the report of a bench, which ends, children and all, when a signal asks for it.
     func report(_ body: @escaping @Sendable () async throws -> BenchReport) async throws {
         do {
-            try show(try await Interruption.watch(body))
+            let report = try await Interruption.watch(body)
+            try show(report)
+            guard let misses = report.misses, !misses.isEmpty else { return }
+            for miss in misses { Output.error(miss) }
+            throw ExitCode(1)
+        } catch let code as ExitCode {
+            throw code
         } catch {
             Output.error("\(error)")
             throw ExitCode(1)
@@ -68,7 +74,9 @@ struct BenchOptions: ParsableArguments {
                 result.samples.count > 16
                 ? "p95 \(Self.rounded(result.p95)), p99 \(Self.rounded(result.p99)) of \(result.samples.count)"
                 : "runs: \(Self.listed(result.samples))"
-            Output.line("  \(result.metric) \(Self.rounded(result.p50)) \(result.unit)  (\(spread))")
+            let place = [result.case, result.stage.map { "stage \($0)" }].compactMap { $0 }.joined(separator: ", ")
+            let name = place.isEmpty ? result.metric : "\(place): \(result.metric)"
+            Output.line("  \(name) \(Self.rounded(result.p50)) \(result.unit)  (\(spread))")
         }
     }
 

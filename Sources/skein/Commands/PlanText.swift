@@ -18,7 +18,7 @@ enum PlanText {
                 let footprint = stage.footprint
                 return [
                     "\(stage.index)", "\(stage.layers)", "\(stage.node)/\(stage.device)", "\(footprint.weights)",
-                    "\(footprint.cache)", "\(footprint.compute)",
+                    "\(footprint.cache)", "\(ByteCount(footprint.compute.bytes - footprint.untouched.bytes))",
                     "\(ByteCount(footprint.output.bytes + footprint.overhead.bytes))", "\(stage.reserve)",
                     "\(stage.freeBefore)", "\(stage.freeAfter)", "\(stage.missing)",
                     time(stage.tokenTime) + (stage.hopTime.map { " + hop \(time($0))" } ?? ""),

@@ -10,8 +10,10 @@ struct Simulate: ParsableCommand {
         discussion: """
             With --nodes, a healthy cluster of that size loses its leader; printed is how long the others need to \
             elect another one and to agree, and what they send. Without, the seed draws a small cluster and every \
-            kind of fault. The same seed gives the same run. Exits with 1 when something happened that must never \
-            happen.
+            kind of fault. The same seed gives the same run. With --scale, healthy clusters of several sizes and \
+            seeds are held against each other: bytes per node must stay the same, agreeing may grow with the logarithm \
+            of the size, and a leader must be followed by another within two seconds. Exits with 1 when something \
+            happened that must never happen, or a bound is missed.
             """)
 
     @Option(help: "Number of nodes of a healthy cluster, 1 … 4096.")
@@ -26,10 +28,20 @@ struct Simulate: ParsableCommand {
     @Flag(help: "Let a coordinator outside give the leadership and hold the log.")
     var coordinated = false
 
+    @Flag(help: "Compare healthy clusters of 10, 30, 100, 300 and 1000 nodes.")
+    var scale = false
+
+    @Option(help: "With --scale: other numbers of nodes, a,b,…")
+    var sizes: String?
+
+    @Option(help: "With --scale: runs with 10 nodes, 3 … 10000; of larger clusters as many fewer as they are larger.")
+    var runs = 100
+
     @Flag(help: "Print as JSON.")
     var json = false
 
     func validate() throws {
+        try validateScale()
         if let nodes, !(1...4096).contains(nodes) {
             throw ValidationError("--nodes is \(nodes); it takes 1 … 4096.")
         }
@@ -40,6 +52,7 @@ struct Simulate: ParsableCommand {
     }
 
     func run() throws {
+        if scale { return try runScale() }
         var scenario = nodes.map { Scenario(seed: seed, nodeCount: $0) } ?? Scenario(seed: seed)
         scenario.mutation = mutation.flatMap(Mutation.init)
         scenario.isCoordinated = coordinated || scenario.mutation == .unfencedCoordinator

@@ -1,0 +1,99 @@
+import ArgumentParser
+import FoundationEssentials
+import Simulation
+
+extension Simulate {
+    /// The sizes asked for; nil when they cannot be.
+    private var sizeList: [Int]? {
+        guard let sizes else { return ScaleSeries.usualSizes }
+        let numbers = sizes.split(separator: ",").map { Int($0) }
+        guard !numbers.isEmpty, numbers.allSatisfy({ $0.map { (3...4096).contains($0) } ?? false }) else { return nil }
+        return numbers.compactMap { $0 }
+    }
+
+    func validateScale() throws {
+        guard scale else {
+            if sizes != nil { throw ValidationError("--sizes is for --scale.") }
+            return
+        }
+        guard nodes == nil, mutation == nil, !coordinated else {
+            throw ValidationError("--scale is for healthy clusters of several sizes; leave --nodes and faults out.")
+        }
+        guard sizeList != nil else {
+            throw ValidationError("--sizes is '\(sizes ?? "")'; it takes numbers from 3 to 4096 with commas.")
+        }
+        guard (3...10_000).contains(runs) else { throw ValidationError("--runs is \(runs); it takes 3 … 10000.") }
+    }
+
+    func runScale() throws {
+        var series = ScaleSeries(sizes: sizeList ?? [], runs: runs)
+        series.run(seed: seed) { row in Output.error("\(row.nodeCount) nodes: \(row.bytes.count) runs") }
+        if json { try printScaleJSON(series) } else { printScale(series) }
+        for miss in series.misses { Output.error(miss) }
+        if !series.misses.isEmpty { throw ExitCode(1) }
+    }
+
+    private func printScale(_ series: ScaleSeries) {
+        func whole(_ fraction: Double, _ figures: [Double]) -> String {
+            ScaleSeries.quantile(fraction, of: figures).map { "\(Int($0.rounded()))" } ?? "never"
+        }
+        let rows = series.rows.map { row in
+            [
+                "\(row.nodeCount)", "\(row.bytes.count)", whole(0.5, row.election), whole(0.99, row.election),
+                whole(0.5, row.convergence), whole(0.99, row.convergence), whole(0.5, row.bytes),
+                whole(0.5, row.messages),
+            ]
+        }
+        let titles = [
+            "NODES", "RUNS", "FAILOVER MS", "P99", "AGREED MS", "P99", "BYTES/NODE/S", "MESSAGES/NODE/S",
+        ]
+        for line in TextTable(titles: titles, rows: rows).lines { Output.line(line) }
+        if let bytes = series.bytesGrowth, let agreed = series.convergenceOverLogarithm {
+            Output.line(
+                "from the smallest to the largest: bytes × \(Self.rounded(bytes)), time to agree over log2 of the size "
+                    + "× \(Self.rounded(agreed))")
+        }
+    }
+
+    private func printScaleJSON(_ series: ScaleSeries) throws {
+        struct Figure: Encodable {
+            var p50: Double?
+            var p99: Double?
+
+            init(_ figures: [Double]) {
+                p50 = ScaleSeries.quantile(0.5, of: figures)
+                p99 = ScaleSeries.quantile(0.99, of: figures)
+            }
+        }
+        struct Row: Encodable {
+            var nodes: Int
+            var runs: Int
+            var election_ms: Figure
+            var convergence_ms: Figure
+            var bytes_per_node_per_s: Figure
+            var messages_per_node_per_s: Figure
+            var violations: [String]
+        }
+        struct Report: Encodable {
+            var seed: UInt64
+            var rows: [Row]
+            var bytes_growth: Double?
+            var convergence_over_log: Double?
+            var misses: [String]
+        }
+        let rows = series.rows.map { row in
+            Row(
+                nodes: row.nodeCount, runs: row.bytes.count, election_ms: Figure(row.election),
+                convergence_ms: Figure(row.convergence), bytes_per_node_per_s: Figure(row.bytes),
+                messages_per_node_per_s: Figure(row.messages), violations: row.violations)
+        }
+        let report = Report(
+            seed: seed, rows: rows, bytes_growth: series.bytesGrowth,
+            convergence_over_log: series.convergenceOverLogarithm, misses: series.misses)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        Output.line(String(decoding: try encoder.encode(report), as: UTF8.self))
+    }
+
+    private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+}
