@@ -252,7 +252,8 @@ private let digest = String(repeating: "a1", count: 32)
         let openAI = applied(
             try OpenAI.ChatCompletion.decode(
                 bytes(
-                    #"{"model":"mine","messages":[{"role":"developer","content":"Shout."},{"role":"user","content":"x"}],"#
+                    #"{"model":"mine","messages":[{"role":"developer","content":"Shout."},"#
+                        + #"{"role":"user","content":"x"}],"#
                         + #""temperature":1,"max_completion_tokens":7,"stop":"STOP","repetition_penalty":1,"seed":1,"#
                         + #""typ_p":1}"#), id: id
             ).request)

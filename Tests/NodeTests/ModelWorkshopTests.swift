@@ -121,7 +121,8 @@ private final class ScriptedPremises: ModelPremises {
             try await bench.create(
                 #""model":"a","from":"tiny:latest","system":"S","parameters":{"top_k":1,"seed":2},"license":"L""#)
             try await bench.create(
-                #""model":"b","from":"a","parameters":{"seed":3},"messages":[{"role":"user","content":"x"}],"template":"T""#
+                #""model":"b","from":"a","parameters":{"seed":3},"template":"T","#
+                    + #""messages":[{"role":"user","content":"x"}]"#
             )
             let made = try #require(bench.variants.find("b"))
             #expect(made.base == "tiny" && made.system == "S" && made.license == "L" && made.digest == nil)

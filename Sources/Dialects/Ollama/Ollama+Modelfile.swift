@@ -21,7 +21,8 @@ extension Ollama {
 
         private init(_ text: String, field: String) {
             self.field = field
-            lines = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
+            // The two characters of a line's end on other systems are one to Swift.
+            lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }[...]
         }
 
         /// Reads the text.
@@ -42,7 +43,7 @@ extension Ollama {
         private mutating func nextLine() -> Substring? {
             guard let line = lines.popFirst() else { return nil }
             number += 1
-            return line.last == "\r" ? line.dropLast() : line
+            return line
         }
 
         private mutating func instruct(_ content: Substring) throws(DialectError) {
@@ -105,6 +106,11 @@ extension Ollama {
             return String(plain.dropFirst().dropLast())
         }
 
+        /// Of more than three quotes the last ones close: those before them are the text's own.
+        private static func closes(_ rest: Substring) -> Bool {
+            rest.hasPrefix(quotes) && rest.dropFirst(quotes.count).first != "\""
+        }
+
         private static let quotes = "\"\"\""
 
         private mutating func quotedLines(
@@ -112,7 +118,7 @@ extension Ollama {
         ) throws(DialectError) -> String {
             var (body, part) = ("", opening)
             while true {
-                if let end = part.indices.first(where: { part[$0...].hasPrefix(Self.quotes) }) {
+                if let end = part.indices.first(where: { Self.closes(part[$0...]) }) {
                     guard part[end...].dropFirst(Self.quotes.count).allSatisfy(Self.isSpace) else {
                         throw fault(number, "text behind the closing quotes", "the next instruction on a new line")
                     }

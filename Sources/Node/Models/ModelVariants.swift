@@ -14,8 +14,8 @@ import Vocabulary
 
 /// The models that were made on this node, in `variants` of the data folder: names with a base and defaults.
 ///
-/// **Encoding:** a line with the release of the form and the SHA-256 of the rest, then JSON; replaced as a whole. A file
-/// that is damaged is set aside.
+/// **Encoding:** a line with the release of the form and the SHA-256 of the rest, then JSON; replaced as a whole. A
+/// file that is damaged is set aside.
 final class ModelVariants: Sendable {
     /// Most variants.
     static let limit = 256
