@@ -124,8 +124,8 @@ let shells: [Target] = [
     shell(
         "Node",
         [
-            "Vocabulary", "GGUF", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore", "Runner",
-            "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd", "Discovery",
+            "Vocabulary", "GGUF", "Dialects", "Placement", "Serving", "Wire", "Transport", "LlamaEngine", "ModelStore",
+            "Runner", "Gateway", "ResponseStore", "Cluster", "ClusterStore", "Fabric", "Identity", "Etcd", "Discovery",
             "Multicast", "CBuiltinModel", nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -186,8 +186,8 @@ let shellTests: [Target] = [
     tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Fabric", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement", "Runner",
-            "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Node", "Cluster", "Dialects", "Fabric", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement",
+            "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
         ]),
     tests(

@@ -84,6 +84,27 @@ package enum Limits {
     /// Most dimensions that can be asked for.
     package static let embeddingDimensions = 65_536
 
+    // MARK: Models made here
+
+    /// Longest Modelfile. **Units:** bytes.
+    package static let modelfileBytes = 1 << 20
+    /// Longest default of one option. **Units:** bytes of JSON.
+    package static let parameterBytes = 64 << 10
+    /// Longest system message, or message in front of conversations, of a variant. **Units:** bytes.
+    package static let variantTextBytes = 256 << 10
+    /// Most messages in front of conversations.
+    package static let variantMessages = 256
+    /// Longest template that is compared with the model's own. **Units:** bytes.
+    package static let templateBytes = 1 << 20
+    /// Most licences, and their bytes together.
+    package static let licenses = 64
+    /// Longest licence. **Units:** bytes.
+    package static let licenseBytes = 256 << 10
+    /// Most files named in one request.
+    package static let files = 64
+    /// Longest name of a file. **Units:** bytes.
+    package static let fileNameBytes = 4096
+
     // MARK: Responses
 
     /// Most pairs of a response's metadata.

@@ -12,6 +12,7 @@ package struct GatewayServer: Sendable {
     private let store: (any ResponseStoring)?
     private let embedder: (any Embedding)?
     private let cluster: (any ClusterViewing)?
+    private let keeper: (any ModelKeeping)?
     private let host: String
     private let port: Int
     private let fingerprint: String
@@ -23,14 +24,16 @@ package struct GatewayServer: Sendable {
 
     /// Serves `backend` at `host:port`; port 0 lets the system choose. `fingerprint` names the build that answers;
     /// without a `store` no responses are kept; without an `embedder` there are no embeddings; without a `cluster` its
-    /// routes do not exist; without `keys` nobody has one.
+    /// routes do not exist; without a `keeper` no models are made; without `keys` nobody has one.
     package init(
         backend: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil,
-        cluster: (any ClusterViewing)? = nil, host: String, port: Int, fingerprint: String,
+        cluster: (any ClusterViewing)? = nil, keeper: (any ModelKeeping)? = nil, host: String, port: Int,
+        fingerprint: String,
         access: AccessPolicy = AccessPolicy(), keys: (any KeyProviding)? = nil,
         connections: ConnectionLimits = ConnectionLimits(), logger: Logger, clock: GatewayClock = .system
     ) {
         self.cluster = cluster
+        self.keeper = keeper
         self.fingerprint = fingerprint
         self.clock = clock
         self.backend = backend
@@ -70,7 +73,7 @@ package struct GatewayServer: Sendable {
         router.add(middleware: AccessMiddleware(gate: gate))
         OpenAIRoutes(backend: backend, room: room, fingerprint: fingerprint).add(to: router)
         AnthropicRoutes(backend: backend, room: room).add(to: router)
-        OllamaRoutes(backend: backend, room: room, server: fingerprint, clock: clock).add(to: router)
+        OllamaRoutes(backend: backend, keeper: keeper, room: room, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend, errors: errors).add(to: router)
         EmbeddingRoutes(backend: backend, embedder: embedder, clock: clock).add(to: router)
         DocumentRoutes(version: fingerprint).add(to: router)

@@ -65,6 +65,14 @@ package struct ServedModel: Sendable {
     package var state: State
     /// When it was deployed. **Units:** seconds since 1970.
     package var created: Int64
+    /// Who provides it, as OpenAI's clients see it.
+    package var owner = "skein"
+    /// What it was made of here; nil for every other model.
+    package var variant: ModelVariant?
+    /// Time until it is unloaded unless a request comes; nil for never. **Units:** milliseconds.
+    package var unloadsInMilliseconds: UInt64?
+    /// Whether a GPU computes it; nil when that is not known.
+    package var isOnGPU: Bool?
 
     /// Makes an entry.
     package init(card: ModelCard, state: State, created: Int64) {

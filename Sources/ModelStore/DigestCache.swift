@@ -20,9 +20,7 @@ package struct DigestCache: Sendable {
     /// The remembered digest is used while device, file number, length and time of change are the same.
     /// **Throws:** `unreadable`.
     package func digest(ofFile path: String) throws(StoreError) -> String {
-        let facts = try FileFacts(path: path)
-        let identity = "\(facts.identity) \(facts.byteCount) \(facts.modifiedNanoseconds)"
-        let note = "\(folder)/\(Hexadecimal.text(SHA256.hash(data: Array(identity.utf8))).prefix(32)).sha256"
+        let note = try note(ofFile: path)
         if let known = try? FileDescriptor.open(FilePath(note), .readOnly) {
             defer { try? known.close() }
             var text = [UInt8](repeating: 0, count: 64)
@@ -32,6 +30,19 @@ package struct DigestCache: Sendable {
         let digest = try compute(path)
         remember(digest, at: note)
         return digest
+    }
+
+    /// Takes note of a digest that was made while the file was written.
+    ///
+    /// **Throws:** `unreadable`.
+    package func note(_ digest: String, ofFile path: String) throws(StoreError) {
+        remember(digest, at: try note(ofFile: path))
+    }
+
+    private func note(ofFile path: String) throws(StoreError) -> String {
+        let facts = try FileFacts(path: path)
+        let identity = "\(facts.identity) \(facts.byteCount) \(facts.modifiedNanoseconds)"
+        return "\(folder)/\(Hexadecimal.text(SHA256.hash(data: Array(identity.utf8))).prefix(32)).sha256"
     }
 
     private func compute(_ path: String) throws(StoreError) -> String {

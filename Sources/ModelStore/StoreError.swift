@@ -15,6 +15,12 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case illegalCut(path: String, error: CutError)
     /// The disk has less room than a stage file needs.
     case diskFull(path: String, needed: ByteCount, free: ByteCount)
+    /// A file that arrives is longer than one may be.
+    case tooLong(path: String, byteCount: ByteCount, limit: ByteCount)
+    /// A file that arrived is not what it was announced as.
+    case wrongDigest(path: String, expected: String, actual: String)
+    /// So many files are arriving.
+    case busy(path: String, limit: Int)
 
     /// One sentence with the file, the numbers and the next step.
     package var description: String {
@@ -32,6 +38,11 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .diskFull(let path, let needed, let free):
             "Writing \(path) needs \(needed) but the disk has \(free) free; free some space or move the cache "
                 + "(XDG_CACHE_HOME)."
+        case .tooLong(let path, let byteCount, let limit):
+            "\(path) would have \(byteCount) or more; the limit is \(limit). Put the file on the machine instead."
+        case .wrongDigest(let path, let expected, let actual):
+            "\(path) has the digest \(actual) instead of \(expected); send the file again."
+        case .busy(let path, let limit): "\(path) has to wait: \(limit) files are arriving; try again later."
         }
     }
 }

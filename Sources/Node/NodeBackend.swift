@@ -1,3 +1,4 @@
+import Dialects
 import Gateway
 import Runner
 import Serving
@@ -14,9 +15,22 @@ final class NodeBackend: Generating {
     private let failures = Atomic<UInt64>(0)
     private let isDraining = Atomic<Bool>(false)
 
-    init(_ supervisors: [PlacementSupervisor], router: ClusterRouter?) {
+    /// The models that were made here; nil on a node that keeps none.
+    private let variants: ModelVariants?
+    /// Who provides the models made here, as clients see it.
+    private let owner: String
+    /// Whether this node's own models are computed by a GPU; nil when that is not known.
+    private let isOnGPU: Bool?
+
+    init(
+        _ supervisors: [PlacementSupervisor], router: ClusterRouter?, variants: ModelVariants? = nil,
+        owner: String = "skein", isOnGPU: Bool? = nil
+    ) {
         self.supervisors = supervisors
         self.router = router
+        self.variants = variants
+        self.owner = owner
+        self.isOnGPU = isOnGPU
     }
 
     func nextRequestID() -> RequestID { RequestID(nextID.add(1, ordering: .relaxed).newValue) }
@@ -27,7 +41,13 @@ final class NodeBackend: Generating {
             guard !isDraining.load(ordering: .acquiring) else {
                 throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
             }
-            guard let supervisor = try await own(request.model) else { return try await routed(request) }
+            let variant = variant(request.model)
+            var request = request
+            if let variant { Ollama.apply(variant, to: &request) }
+            request.stated = nil
+            guard let supervisor = try await own(request.model) else {
+                return try await routed(request, digest: variant?.digest)
+            }
             let link = try await supervisor.ready()
             let id = request.id
             return GenerationStream(events: await link.generate(request)) { link.cancelEarly(id) }
@@ -41,6 +61,12 @@ final class NodeBackend: Generating {
         }
     }
 
+    /// What was made here by a name. What this node was started to serve comes first: it was there before.
+    private func variant(_ name: String) -> ModelVariant? {
+        guard let variants, !supervisors.contains(where: { $0.plan.spec.name == name }) else { return nil }
+        return variants.find(name)
+    }
+
     /// The deployment of this node alone that a name means; nil when the cluster has to be asked.
     private func own(_ name: String) async throws(GenerationError) -> PlacementSupervisor? {
         if let exact = supervisors.first(where: { $0.plan.spec.name == name }) { return exact }
@@ -50,7 +76,8 @@ final class NodeBackend: Generating {
     }
 
     /// An answer by a placement of the cluster, which goes on by another one when that is lost.
-    private func routed(_ request: GenerationRequest) async throws(GenerationError) -> GenerationStream {
+    private func routed(_ request: GenerationRequest, digest: String?) async throws(GenerationError) -> GenerationStream
+    {
         guard let router else { throw .modelNotFound(name: request.model, available: []) }
         let own = supervisors.map(\.plan.spec.name)
         var name = request.model
@@ -58,7 +85,7 @@ final class NodeBackend: Generating {
             guard let preferred = await router.preferredName else { throw .modelNotFound(name: name, available: own) }
             name = preferred
         }
-        let start = Journey(to: name, residency: request.residency, ownNames: own)
+        let start = Journey(to: name, digest: digest, residency: request.residency, ownNames: own)
         let answer = JournaledAnswer(request, start) { journey, isWanted async throws(GenerationError) in
             try await router.step(&journey, isWanted: isWanted)
         }
@@ -100,6 +127,7 @@ final class NodeBackend: Generating {
     }
 
     func unload(_ model: String) async throws(GenerationError) {
+        let model = variant(model)?.base ?? model
         guard let router, try await own(model) == nil else {
             throw .unsupported(feature: "Unloading '\(model)'", remedy: "stop the node")
         }
@@ -122,6 +150,35 @@ final class NodeBackend: Generating {
     }
 
     func models() async -> [ServedModel] {
+        let served = await served()
+        guard let variants else { return served }
+        return variants.all.reduce(into: served) { models, variant in
+            guard !supervisors.contains(where: { $0.plan.spec.name == variant.name }) else { return }
+            let made = Self.model(of: variant, served, owner: owner)
+            models.removeAll { $0.card.id == variant.name }
+            models.append(made)
+        }
+    }
+
+    /// A model that was made here, in the state of its base.
+    private static func model(of variant: ModelVariant, _ served: [ServedModel], owner: String) -> ServedModel {
+        let base =
+            served.first { $0.card.id == variant.base }
+            ?? served.first { variant.digest != nil && $0.card.digest == variant.digest }
+        var model =
+            base
+            ?? ServedModel(
+                card: ModelCard(unknown: variant.name, digest: variant.digest ?? ""),
+                state: .failed(
+                    reason: "its base '\(variant.base)' is not served here; deploy it by 'skein deploy'"), created: 0)
+        model.card.id = variant.name
+        if !variant.license.isEmpty { model.card.license = variant.license }
+        (model.created, model.owner, model.variant) = (variant.created, owner, variant)
+        return model
+    }
+
+    /// The models there are without those that are only names made here.
+    func served() async -> [ServedModel] {
         var models: [ServedModel] = []
         for supervisor in supervisors {
             let state: ServedModel.State
@@ -131,7 +188,9 @@ final class NodeBackend: Generating {
             case .failed(let reason): state = .failed(reason: reason)
             case .stopped: state = .starting(reason: "the node is stopping")
             }
-            models.append(ServedModel(card: supervisor.plan.card, state: state, created: supervisor.created))
+            var model = ServedModel(card: supervisor.plan.card, state: state, created: supervisor.created)
+            model.isOnGPU = supervisor.plan.spec.gpuLayers == 0 ? false : isOnGPU
+            models.append(model)
         }
         let own = Set(models.map(\.card.id))
         let ownDigests = Set(models.map(\.card.digest))
@@ -198,5 +257,14 @@ final class NodeBackend: Generating {
                     kind: .gauge, value: gain))
         }
         return samples
+    }
+}
+
+extension ModelCard {
+    /// The card of a model of which nothing is known but its name.
+    init(unknown name: String, digest: String) {
+        self.init(
+            id: name, architecture: "unknown", layerCount: 0, width: 0, trainedContext: 0, servedContext: 0,
+            vocabularySize: 0, parameterCount: 0, weightBytes: ByteCount(0), digest: digest)
     }
 }

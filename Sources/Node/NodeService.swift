@@ -119,10 +119,18 @@ package struct NodeService: Sendable {
         }
         let cluster = try await openCluster(folder, caches, devices)
         let router = cluster.map { ClusterRouter($0, logger: logger) }
-        let backend = NodeBackend(supervisors, router: router)
+        let variants = ModelVariants(dataFolder: configuration.dataFolder, logger: logger)
+        let named = configuration.cluster?.name ?? ""
+        let backend = NodeBackend(
+            supervisors, router: router, variants: variants, owner: named.isEmpty ? ClusterSettings.machineName : named,
+            isOnGPU: devices.isEmpty ? nil : devices.contains { $0.compute != "cpu" })
+        let workshop = ModelWorkshop(
+            variants: variants, blobs: BlobStore(folder: "\(configuration.dataFolder)/blobs"), digests: caches.digests,
+            premises: NodePremises(backend: backend, supervisors: supervisors, cluster: cluster), logger: logger)
+        await workshop.open()
         let gateway = GatewayServer(
             backend: backend, store: openResponseStore(), embedder: NodeEmbedder(backend: backend),
-            cluster: cluster.map { ClusterGate($0) },
+            cluster: cluster.map { ClusterGate($0) }, keeper: workshop,
             host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
             connections: connections, logger: logger)

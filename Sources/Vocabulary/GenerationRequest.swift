@@ -65,6 +65,9 @@ package struct GenerationRequest: Sendable, Codable {
     package var answered: [[Token]] = []
     /// What it may do to how long its model is loaded; nil for nothing. For the node that takes it, not for runners.
     package var residency: Residency?
+    /// Names of the options the client gave itself, in Ollama's words; a variant's defaults leave them alone. For the
+    /// node that takes the request, not for runners.
+    package var stated: Set<String>?
 
     /// Make one vector of the prompt and no text; nil generates.
     package var embedding: EmbeddingWish?

@@ -78,6 +78,8 @@ import Vocabulary
         ("POST /api/generate", #"{"model":"m","prompt":"hi""#),
         ("POST /api/chat", #"{"model":"m","messages":[{"role":"user","content":"hi"}]"#),
         ("POST /api/show", #"{"model":"m""#), ("POST /api/pull", #"{"model":"m""#),
+        ("POST /api/create", #"{"model":"m","from":"b""#), ("POST /api/copy", #"{"source":"m","destination":"n""#),
+        ("DELETE /api/delete", #"{"model":"m""#),
     ])
     func `refused fields are refused by name, unknown ones warned about`(route: String, start: String) throws {
         let fields = try #require(RouteFields.all.first { $0.route == route }).fields
@@ -133,6 +135,9 @@ import Vocabulary
             return try Ollama.AnswerRequest.decode(body, route: .generate, id: id).decoded.warnings
         case "POST /api/chat": return try Ollama.AnswerRequest.decode(body, route: .chat, id: id).decoded.warnings
         case "POST /api/show": return try Ollama.ModelRequest.decode(body, route: .show).warnings
+        case "POST /api/create": return try Ollama.CreateRequest.decode(body).warnings
+        case "POST /api/copy": return try Ollama.CopyRequest.decode(body).warnings
+        case "DELETE /api/delete": return try Ollama.ModelRequest.decode(body, route: .delete).warnings
         default: return try Ollama.ModelRequest.decode(body, route: .pull).warnings
         }
     }

@@ -196,9 +196,10 @@ import Vocabulary
         #expect(
             text(Ollama.errorBody(ErrorReport(GenerationError.cancelled))) == #"{"error":"The request was cancelled."}"#
         )
-        #expect(text(Ollama.pulledBody(stream: false)) == #"{"status":"success"}"#)
+        #expect(text(Ollama.progressBody([], stream: false)) == #"{"status":"success"}"#)
         #expect(
-            text(Ollama.pulledBody(stream: true)) == "{\"status\":\"pulling manifest\"}\n{\"status\":\"success\"}\n")
+            text(Ollama.progressBody(["pulling manifest"], stream: true))
+                == "{\"status\":\"pulling manifest\"}\n{\"status\":\"success\"}\n")
         let moment = Ollama.Moment(timestamp: Timestamp(nanoseconds: 0), elapsedNanoseconds: 5)
         let load = try Ollama.AnswerRequest.decode(bytes(#"{"model":"m"}"#), route: .generate, id: RequestID(1))
         #expect(

@@ -30,7 +30,7 @@ import Testing
         for route in RouteFields.all {
             let parts = route.route.split(separator: " ").map(String.init)
             #expect(value(parts[1], parts[0].lowercased(), "requestBody", in: paths) != nil, "\(route.route)")
-            let properties = try #require(try schema(parts[1])["properties"] as? [String: Any])
+            let properties = try #require(try schema(parts[1], parts[0].lowercased())["properties"] as? [String: Any])
             for field in route.fields {
                 let first = field.name.prefix { $0 != "." && $0 != "[" }
                 #expect(properties[String(first)] != nil, "\(route.route): \(field.name)")

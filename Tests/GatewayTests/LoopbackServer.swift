@@ -14,7 +14,7 @@ struct LoopbackServer: Sendable {
     /// Serves `node`, calls `body` and stops.
     static func with(
         _ node: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil,
-        cluster: (any ClusterViewing)? = nil, access: AccessPolicy = AccessPolicy(),
+        cluster: (any ClusterViewing)? = nil, keeper: (any ModelKeeping)? = nil, access: AccessPolicy = AccessPolicy(),
         keys: (any KeyProviding)? = nil, connections: ConnectionLimits = ConnectionLimits(),
         _ body: (LoopbackServer) async throws -> Void
     ) async throws {
@@ -22,8 +22,8 @@ struct LoopbackServer: Sendable {
         var silence = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
         silence.logLevel = .critical
         let gateway = GatewayServer(
-            backend: node, store: store, embedder: embedder, cluster: cluster, host: "127.0.0.1", port: 0,
-            fingerprint: "skein-test", access: access, keys: keys, connections: connections, logger: silence,
+            backend: node, store: store, embedder: embedder, cluster: cluster, keeper: keeper, host: "127.0.0.1",
+            port: 0, fingerprint: "skein-test", access: access, keys: keys, connections: connections, logger: silence,
             clock: .steps())
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in

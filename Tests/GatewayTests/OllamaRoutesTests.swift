@@ -98,25 +98,6 @@ import Vocabulary
         }
     }
 
-    @Test func `what the model store cannot do yet is refused in words`() async throws {
-        try await LoopbackServer.with(ScriptedNode { _ in [] }) { server in
-            let refused = [
-                ("POST", "/api/push"), ("POST", "/api/create"),
-                ("POST", "/api/copy"), ("DELETE", "/api/delete"), ("POST", "/api/blobs/sha256:00"),
-            ]
-            for (method, path) in refused {
-                let answer = try await server.send(method, path, #"{"model":"tiny"}"#)
-                #expect(answer.status == 501, "\(path)")
-                #expect((try answer.object()["error"] as? String)?.contains("not supported") == true)
-            }
-            #expect(try await server.send("HEAD", "/api/blobs/sha256:00").status == 404)
-            let pull = try await server.post("/api/pull", #"{"model":"tiny"}"#)
-            #expect(pull.status == 200 && pull.headers["content-type"] == "application/x-ndjson")
-            #expect(pull.body.hasSuffix("{\"status\":\"success\"}\n"))
-            #expect(try await server.post("/api/pull", #"{"model":"none","stream":false}"#).status == 501)
-        }
-    }
-
     @Test func `errors have Ollama's shape, before and after the first byte`() async throws {
         let node = ScriptedNode { _ in
             [.started(promptTokens: 9, cachedTokens: 0), .text("Hel"), .failed(.stageLost(stage: 1, reason: "gone"))]

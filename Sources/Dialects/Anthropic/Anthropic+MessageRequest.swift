@@ -97,6 +97,8 @@ extension Anthropic {
 
         init(id: RequestID) { base = RequestDraft(id: id) }
 
+        mutating func note(_ name: String) { base.note(name) }
+
         /// Judges the fields together and makes the request.
         consuming func finish() throws(DialectError) -> MessageRequest {
             if let messages { base.prompt = .chat(system + messages) }

@@ -54,6 +54,20 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     /// A route of a vendor that this server does not have.
     case notImplemented = "not_implemented"
 
+    // A request to make, name, upload or remove a model.
+    /// The name is that of a model that was not made by such a request.
+    case modelNameTaken = "model_name_taken"
+    /// As many models were made as are kept.
+    case tooManyModels = "too_many_models"
+    /// The file is no model that can be run.
+    case modelFileRefused = "model_file_refused"
+    /// The bytes are not those of the digest.
+    case digestMismatch = "digest_mismatch"
+    /// The disk has no room for the upload.
+    case diskFull = "disk_full"
+    /// The store of models failed.
+    case modelStorageFailed = "model_storage_failed"
+
     // A request refused at the door.
     /// No key was sent.
     case missingKey = "missing_api_key"
@@ -156,7 +170,8 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .invalidJSON, .missingParameter, .invalidType, .integerTooSmall, .decimalTooSmall, .integerTooLarge,
             .decimalTooLarge, .arrayTooLong, .arrayTooShort, .stringTooLong, .invalidValue, .unsupportedParameter,
             .unsupportedValue, .conflictingParameters, .contextLengthExceeded, .previousNotFound, .chainTooLong,
-            .itemNotFound, .notInBackground, .eventsNotKept, .storageAbsent:
+            .itemNotFound, .notInBackground, .eventsNotKept, .storageAbsent, .tooManyModels, .modelFileRefused,
+            .digestMismatch:
             Row(400, .invalidRequest, .debug)
         case .modelNotFound, .unknownURL, .responseNotFound: Row(404, .notFound, .debug)
         case .modelNotReady: Row(503, .unavailable, .info, .stated)
@@ -164,7 +179,8 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .stageLost: Row(503, .unavailable, .error, .after(1))
         case .deadlineExceeded: Row(504, .timeout, .warning)
         case .cancelled: Row(499, .cancelled, .debug)
-        case .engineFailed, .internalError, .storedResponseDamaged, .storageFailed: Row(500, .server, .error)
+        case .engineFailed, .internalError, .storedResponseDamaged, .storageFailed, .modelStorageFailed:
+            Row(500, .server, .error)
         case .notImplemented: Row(501, .invalidRequest, .debug)
         case .missingKey, .invalidKey: Row(401, .authentication, .info)
         case .insufficientScope: Row(403, .permission, .info)
@@ -180,9 +196,9 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .requestTimeout: Row(408, .timeout, .info)
         case .rateLimitExceeded: Row(429, .rateLimit, .info, .stated)
         case .shuttingDown: Row(503, .unavailable, .info, .stated)
-        case .previousRunning: Row(409, .invalidRequest, .debug)
+        case .previousRunning, .modelNameTaken: Row(409, .invalidRequest, .debug)
         case .tooManyInBackground: Row(429, .rateLimit, .info, .after(5))
-        case .storageFull: Row(507, .server, .error)
+        case .storageFull, .diskFull: Row(507, .server, .error)
         }
     }
 }

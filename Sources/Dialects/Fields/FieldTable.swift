@@ -38,9 +38,20 @@ protocol FieldTarget: Sendable {
 
     /// One into which nothing was read.
     static var blank: Self { get }
+
+    /// Takes note that the client gave this field.
+    mutating func note(_ name: String)
 }
 
-extension RequestDraft: FieldTarget {}
+extension FieldTarget {
+    mutating func note(_ name: String) {}
+}
+
+extension RequestDraft: FieldTarget {
+    mutating func note(_ name: String) {
+        if let option = StatedOptions.names[name] { stated.insert(option) }
+    }
+}
 
 /// How one field of a request is read.
 typealias FieldRule = Rule<RequestDraft>
@@ -172,6 +183,7 @@ struct RuleTable<Target: FieldTarget>: Sendable {
         for (key, member) in field.members {
             if let position = index[key] {
                 try rules[position].apply(&target, member)
+                target.note(key)
             } else {
                 target.warnings.addUnknown(placed(key))
             }

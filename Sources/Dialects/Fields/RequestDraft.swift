@@ -34,6 +34,8 @@ struct RequestDraft: Sendable {
     var hasBudget = false
     /// Completions: candidates to generate.
     var bestOf: Int?
+    /// Options the client gave, in Ollama's words.
+    var stated: Set<String> = []
     /// What only the Responses dialect asks for.
     var responses = Responses.Settings()
 
@@ -61,6 +63,7 @@ struct RequestDraft: Sendable {
             throw .conflict(field: streamOptions, reason: "it is only allowed when 'stream' is true")
         }
         request.templateArguments.sort { $0.name < $1.name }
+        if !stated.isEmpty { request.stated = stated }
         return DecodedRequest(request: request, stream: stream, includeUsage: includeUsage, warnings: warnings.all)
     }
 

@@ -27,6 +27,9 @@ package struct RouteFields: Sendable {
             RouteFields(route: "POST /api/embeddings", fields: EmbeddingCall.fields(.ollamaSingle)),
             RouteFields(route: "POST /api/show", fields: Ollama.ModelRequest.fields(.show)),
             RouteFields(route: "POST /api/pull", fields: Ollama.ModelRequest.fields(.pull)),
+            RouteFields(route: "POST /api/create", fields: Ollama.CreateRequest.fields),
+            RouteFields(route: "POST /api/copy", fields: Ollama.CopyRequest.fields),
+            RouteFields(route: "DELETE /api/delete", fields: Ollama.ModelRequest.fields(.delete)),
         ]
     }
 }

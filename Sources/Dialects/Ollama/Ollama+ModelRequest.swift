@@ -1,5 +1,5 @@
 extension Ollama {
-    /// A request about a model instead of to one: `POST /api/show` and `POST /api/pull`.
+    /// A request about a model instead of to one: `POST /api/show`, `POST /api/pull`, `DELETE /api/delete`.
     package struct ModelRequest: Sendable {
         /// The routes.
         package enum Route: Hashable, Sendable, CaseIterable {
@@ -7,6 +7,8 @@ extension Ollama {
             case show
             /// `POST /api/pull`
             case pull
+            /// `DELETE /api/delete`
+            case delete
         }
 
         /// The model as the client named it.
@@ -32,7 +34,15 @@ extension Ollama {
         /// Every field of a route and what becomes of it, by name.
         package static func fields(_ route: Route) -> [FieldDescription] { table(route).descriptions }
 
-        private static func table(_ route: Route) -> RuleTable<ModelDraft> { route == .show ? showTable : pullTable }
+        private static func table(_ route: Route) -> RuleTable<ModelDraft> {
+            switch route {
+            case .show: showTable
+            case .pull: pullTable
+            case .delete: deleteTable
+            }
+        }
+
+        private static let deleteTable = RuleTable<ModelDraft>(ModelDraft.shared)
 
         private static let showTable = RuleTable<ModelDraft>(
             ModelDraft.shared,
@@ -48,7 +58,7 @@ extension Ollama {
                 Rule("stream", .honoured, "true by default") { (draft, field) throws(DialectError) in
                     draft.stream = try field.bool()
                 },
-                Rule("insecure", .noted, "nothing is fetched: only a model that is here counts as pulled") {
+                Rule("insecure", .noted, "no registry is asked; a model of the cluster is loaded") {
                     (_, field) throws(DialectError) in
                     _ = try field.bool()
                 },
@@ -78,26 +88,12 @@ extension Ollama {
         }
     }
 
-    /// The stream of a pull that had nothing to do, or the one object without `stream`.
-    package static func pulledBody(stream: Bool) -> [UInt8] {
-        Array(
-            (stream ? "{\"status\":\"pulling manifest\"}\n{\"status\":\"success\"}\n" : #"{"status":"success"}"#).utf8)
-    }
-
     /// What the server cannot do for a model yet, each a route of Ollama's that is refused as a whole.
     package enum MissingFeature: String, Sendable, CaseIterable {
-        /// `POST /api/pull` of a model that is not here
-        case pull
         /// `POST /api/push`
         case push
-        /// `POST /api/create`
-        case create
-        /// `POST /api/copy`
-        case copy
-        /// `DELETE /api/delete`
-        case delete
-        /// `POST /api/blobs/{digest}`
-        case blobs
+        /// Making, naming, uploading and removing models, on a node that cannot keep any
+        case models
         /// A request without prompt and with `keep_alive` 0, to a model that is this node's own
         case unload
 
@@ -105,16 +101,13 @@ extension Ollama {
         package var report: ErrorReport {
             let (what, remedy) =
                 switch self {
-                case .pull: ("Pulling models is", "put the model file on this machine and run 'skein serve FILE'")
                 case .push: ("Pushing models is", "copy the model file itself")
-                case .create: ("Creating models is", "run 'skein serve FILE --name NAME' with a finished model file")
-                case .copy: ("Copying models is", "run 'skein serve FILE --name NAME' for another name")
-                case .delete: ("Deleting models is", "stop 'skein serve' and remove the file")
-                case .blobs: ("Uploading files is", "put the model file on this machine and run 'skein serve FILE'")
+                case .models:
+                    ("Keeping models of its own is", "its log says why the data folder cannot be used")
                 case .unload:
                     ("Unloading a model of this node alone is", "stop 'skein serve', or serve it by 'skein deploy'")
                 }
-            return ErrorReport(.notImplemented, message: "\(what) not supported by this server yet; \(remedy).")
+            return ErrorReport(.notImplemented, message: "\(what) not supported by this server; \(remedy).")
         }
     }
 }

@@ -7,6 +7,12 @@ extension Ollama {
         package var card: ModelCard
         /// Since when it is known here.
         package var modified: Timestamp
+        /// What it was made of here; nil for every other model.
+        package var variant: ModelVariant?
+        /// When it is unloaded unless a request comes; nil for never.
+        package var expires: Timestamp?
+        /// Whether a GPU computes it; nil when that is not known.
+        package var isOnGPU: Bool?
 
         /// Describes a model.
         package init(card: ModelCard, modified: Timestamp) {
@@ -30,9 +36,9 @@ extension Ollama {
     package static func runningBody(_ models: [Model]) -> [UInt8] {
         list(models) { model, writer in
             writer.key("expires_at")
-            writer.string(never)
+            writer.string(model.expires?.description ?? never)
             writer.key("size_vram")
-            writer.integer(model.card.weightBytes.bytes)
+            writer.integer(model.isOnGPU == false ? 0 : model.card.weightBytes.bytes)
             writer.key("context_length")
             writer.integer(model.card.servedContext)
         }
@@ -53,7 +59,7 @@ extension Ollama {
             writer.integer(model.card.weightBytes.bytes)
             writer.key("digest")
             writer.string(model.card.digest)
-            writeDetails(model.card, to: &writer)
+            writeDetails(model, to: &writer)
             rest(model, &writer)
             writer.endObject()
         }
@@ -62,10 +68,13 @@ extension Ollama {
         return writer.bytes
     }
 
-    private static func writeDetails(_ card: ModelCard, to writer: inout JSONWriter) {
+    private static func writeDetails(_ model: Model, to writer: inout JSONWriter) {
+        let card = model.card
         writer.key("details")
         writer.beginObject()
-        for (key, value) in [("parent_model", ""), ("format", "gguf"), ("family", card.architecture)] {
+        for (key, value) in [
+            ("parent_model", model.variant?.base ?? ""), ("format", "gguf"), ("family", card.architecture),
+        ] {
             writer.key(key)
             writer.string(value)
         }
@@ -89,10 +98,15 @@ extension Ollama {
         return "\(count)"
     }
 
+    /// Whether a model generates nothing.
+    package static func makesOnlyVectors(_ card: ModelCard) -> Bool {
+        EncoderFamilies.names.contains(card.architecture)
+    }
+
     /// What a model can do, as far as its template tells. Tools work with any template; thinking needs one that knows
     /// it.
     private static func capabilities(_ card: ModelCard) -> [String] {
-        if EncoderFamilies.names.contains(card.architecture) { return ["embedding"] }
+        if makesOnlyVectors(card) { return ["embedding"] }
         let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
         return ["completion", "tools"] + (thinks ? ["thinking"] : [])
     }
@@ -102,14 +116,12 @@ extension Ollama {
         let card = model.card
         var writer = JSONWriter(reserving: 1024)
         writer.beginObject()
-        for (key, value) in [
-            ("license", card.license), ("modelfile", "FROM \(card.id)\nPARAMETER num_ctx \(card.servedContext)\n"),
-            ("parameters", "num_ctx \(card.servedContext)"), ("template", card.chatTemplate),
-        ] {
+        for (key, value) in texts(of: model) {
             writer.key(key)
             writer.string(value)
         }
-        writeDetails(card, to: &writer)
+        if let messages = model.variant?.messages, !messages.isEmpty { write(messages, to: &writer) }
+        writeDetails(model, to: &writer)
         writer.key("model_info")
         writer.beginObject()
         writer.key("general.architecture")
@@ -133,5 +145,37 @@ extension Ollama {
         writer.string(model.modified.description)
         writer.endObject()
         return writer.bytes
+    }
+
+    /// The texts of `POST /api/show`.
+    private static func texts(of model: Model) -> [(String, String)] {
+        let card = model.card
+        let window = "num_ctx \(card.servedContext)"
+        guard let variant = model.variant else {
+            return [
+                ("license", card.license), ("modelfile", "FROM \(card.id)\nPARAMETER \(window)\n"),
+                ("parameters", window), ("template", card.chatTemplate),
+            ]
+        }
+        let parameters = Parameters.lines(variant.parameters).map { "\($0.name) \($0.value)" } + [window]
+        return [
+            ("license", variant.license.isEmpty ? card.license : variant.license),
+            ("modelfile", modelfile(of: variant)), ("parameters", parameters.joined(separator: "\n")),
+            ("template", card.chatTemplate), ("system", variant.system),
+        ]
+    }
+
+    private static func write(_ messages: [ModelVariant.Turn], to writer: inout JSONWriter) {
+        writer.key("messages")
+        writer.beginArray()
+        for turn in messages {
+            writer.beginObject()
+            writer.key("role")
+            writer.string(turn.role.rawValue)
+            writer.key("content")
+            writer.string(turn.text)
+            writer.endObject()
+        }
+        writer.endArray()
     }
 }

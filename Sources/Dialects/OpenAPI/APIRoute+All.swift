@@ -139,11 +139,15 @@ extension APIRoute {
         }
     }
 
-    private static func about(_ route: Ollama.ModelRequest.Route) -> Body {
-        Body(example: #"{"model":"skein-tiny"}"#) { body throws(DialectError) in
+    private static func about(
+        _ route: Ollama.ModelRequest.Route, _ example: String = #"{"model":"skein-tiny"}"#
+    ) -> Body {
+        Body(example: example) { body throws(DialectError) in
             _ = try Ollama.ModelRequest.decode(body, route: route)
         }
     }
+
+    private static let digest = path("digest", "'sha256:' and 64 hexadecimal digits.")
 
     private static let ollama: [APIRoute] = [
         APIRoute(
@@ -157,8 +161,43 @@ extension APIRoute {
             "POST", "/api/show", .ollama, "What is known about a model.", body: about(.show),
             answers: [json("ShownModel")], errors: decoding + [.modelNotFound]),
         APIRoute(
-            "POST", "/api/pull", .ollama, "Succeeds for a model that is here.", body: about(.pull),
-            answers: [answer("Status", stream: lines)], errors: decoding + [.notImplemented]),
+            "POST", "/api/pull", .ollama, "Loads a model of the cluster; succeeds when it is ready.",
+            body: about(.pull),
+            answers: [answer("Status", stream: lines)], errors: answering),
+        APIRoute(
+            "POST", "/api/create", .ollama, "Makes a model of another one, or of an uploaded file.",
+            body: Body(example: #"{"model":"mine","from":"skein-tiny","system":"Be brief."}"#) {
+                body throws(DialectError) in
+                _ = try Ollama.CreateRequest.decode(body)
+            }, answers: [answer("Status", stream: lines)],
+            errors: decoding + [
+                .modelNotFound, .modelNotReady, .modelNameTaken, .tooManyModels, .modelFileRefused,
+                .modelStorageFailed, .notImplemented,
+            ]),
+        APIRoute(
+            "POST", "/api/copy", .ollama, "Gives a model another name.",
+            body: Body(example: #"{"source":"skein-tiny","destination":"other"}"#) { body throws(DialectError) in
+                _ = try Ollama.CopyRequest.decode(body)
+            }, answers: [Answer(content: [], note: "It has the name.")],
+            errors: decoding + [
+                .modelNotFound, .modelNotReady, .modelNameTaken, .tooManyModels, .modelStorageFailed, .notImplemented,
+            ]),
+        APIRoute(
+            "DELETE", "/api/delete", .ollama, "Removes a model that was made here, or a deployment.",
+            body: about(.delete, #"{"model":"mine"}"#), answers: [Answer(content: [], note: "It is gone.")],
+            errors: decoding + [.modelNotFound, .modelNotReady, .modelStorageFailed, .notImplemented]),
+        APIRoute(
+            "HEAD", "/api/blobs/{digest}", .ollama, "Whether a file was uploaded.", parameters: [digest],
+            answers: [Answer(content: [], note: "It is here.")],
+            errors: [.modelNotFound, .invalidValue, .notImplemented]),
+        APIRoute(
+            "POST", "/api/blobs/{digest}", .ollama, "Uploads a file for /api/create.", parameters: [digest],
+            upload: "application/octet-stream",
+            answers: [Answer(status: 201, content: [], note: "It is here.")],
+            errors: [
+                .invalidValue, .requestTooLarge, .requestTimeout, .digestMismatch, .diskFull, .overloaded,
+                .modelStorageFailed, .notImplemented,
+            ]),
         APIRoute("GET", "/api/version", .ollama, "The version of the API.", answers: [json("Version")]),
         APIRoute("GET", "/api/tags", .ollama, "The models there are.", answers: [json("TagList")]),
         APIRoute("GET", "/api/ps", .ollama, "The models in memory.", answers: [json("RunningList")]),

@@ -36,7 +36,7 @@ package struct APIRoute: Sendable {
         let note: String
     }
 
-    /// `GET`, `POST` or `DELETE`.
+    /// `GET`, `HEAD`, `POST` or `DELETE`.
     package let method: String
     /// Its path, parameters in braces.
     package let path: String
@@ -45,6 +45,8 @@ package struct APIRoute: Sendable {
     /// What it is for.
     package let summary: String
     let body: Body?
+    /// Media type of a body that is not read but kept.
+    let upload: String?
     let parameters: [Parameter]
     let answers: [Answer]
     /// Errors beside those every route has.
@@ -54,7 +56,8 @@ package struct APIRoute: Sendable {
 
     init(
         _ method: String, _ path: String, _ dialect: Dialect, _ summary: String, body: Body? = nil,
-        parameters: [Parameter] = [], answers: [Answer], errors: [ErrorCode] = [], isOpen: Bool = false
+        parameters: [Parameter] = [], upload: String? = nil, answers: [Answer], errors: [ErrorCode] = [],
+        isOpen: Bool = false
     ) {
         self.method = method
         self.path = path
@@ -62,6 +65,7 @@ package struct APIRoute: Sendable {
         self.summary = summary
         self.body = body
         self.parameters = parameters
+        self.upload = upload
         self.answers = answers
         self.errors = errors
         self.isOpen = isOpen

@@ -184,8 +184,9 @@ enum AnswerSchemas {
         (
             "ShownModel",
             object([
-                "license": text, "modelfile": text, "parameters": text, "template": text, "details": details,
-                "model_info": object, "capabilities": list(text), "modified_at": text,
+                "license": text, "modelfile": text, "parameters": text, "template": text, "system?": text,
+                "messages?": list(object(["role": text, "content": text])), "details": details, "model_info": object,
+                "capabilities": list(text), "modified_at": text,
             ])
         ),
         ("Status", object(["status": text])), ("Version", object(["version": text, "server": text])),

@@ -18,6 +18,18 @@ extension Ollama.ModelDraft {
     static var blank: Self { Self() }
 }
 
+extension Ollama.CreateDraft {
+    static var blank: Self { Self() }
+}
+
+extension Ollama.CreateDraft.MessageDraft {
+    static var blank: Self { Self(warnings: Warnings()) }
+}
+
+extension Ollama.CopyDraft {
+    static var blank: Self { Self() }
+}
+
 extension Ollama.Conversation.Draft {
     static var blank: Self { Self(warnings: Warnings()) }
 }

@@ -56,6 +56,10 @@ package enum OpenAPIDocument {
         }
         if !route.parameters.isEmpty { writeParameters(route, to: &writer) }
         if let body = route.body { write(body, of: route, to: &writer) }
+        if let type = route.upload {
+            writer.key("requestBody")
+            writer.raw(#"{"required":true,"content":{"\#(type)":{}}}"#)
+        }
         writer.key("responses")
         writer.beginObject()
         for answer in route.answers { write(answer, to: &writer) }

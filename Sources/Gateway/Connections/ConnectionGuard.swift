@@ -33,6 +33,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
+    /// Where files are uploaded.
+    private static let uploads = "/api/blobs/"
+
     private let limits: ConnectionLimits
     private let count: ConnectionCount
     private let refused: @Sendable (ErrorReport) -> Void
@@ -41,6 +44,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Requests whose answer is not complete.
     private var openRequests = 0
     private var timer: Scheduled<Void>?
+    /// What arrived of a file since its time began; nil for a body that has to arrive as a whole.
+    private var uploadedBytes: Int?
 
     /// `refused` is told of every request that is answered here.
     init(limits: ConnectionLimits, count: ConnectionCount, refused: @escaping @Sendable (ErrorReport) -> Void) {
@@ -90,8 +95,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(let head):
             guard isAdmitted else { return refuse(.tooManyConnections(limit: limits.connections), head, context) }
             openRequests += 1
+            // A file takes as long as it takes, as long as it keeps coming.
+            uploadedBytes = head.method == .post && head.path?.hasPrefix(Self.uploads) == true ? 0 : nil
             expectBody(context)
-        case .body: guard isAdmitted else { return }
+        case .body(let bytes):
+            guard isAdmitted else { return }
+            uploadedBytes = uploadedBytes.map { $0 + bytes.readableBytes }
         case .end:
             guard isAdmitted else { return }
             timer?.cancel()
@@ -131,6 +140,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         timer?.cancel()
         let seconds = Int(limits.body.nanoseconds / 1_000_000_000)
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: limits.body) { [limits] in
+            if let arrived = self.uploadedBytes, arrived >= limits.uploadBytes {
+                self.uploadedBytes = 0
+                self.expectBody(context)
+                return
+            }
             context.fireErrorCaught(BodyDeadlinePassed(seconds: seconds))
             self.close(context, after: limits.head)
         }

@@ -10,6 +10,9 @@ package struct ConnectionLimits: Sendable {
     package var head: TimeAmount
     /// From a request's head until its body is complete.
     package var body: TimeAmount
+    /// Least that arrives of an uploaded file in the time of `body`, which for such a file begins anew then.
+    /// **Units:** bytes.
+    package var uploadBytes: Int
     /// From the end of an answer until the next request's head.
     package var idle: TimeAmount
     /// Silence of a stream after which a sign of life is sent.
@@ -32,6 +35,7 @@ package struct ConnectionLimits: Sendable {
         refusedConnections = 128
         head = .seconds(20)
         body = .seconds(60)
+        uploadBytes = 1 << 20
         idle = .seconds(75)
         silence = .seconds(15)
         socketLifetime = .minutes(60)

@@ -7,6 +7,8 @@ import Vocabulary
 /// `/` and `/api/…`, at the root as Ollama's clients expect them.
 struct OllamaRoutes: Sendable {
     let backend: any Generating
+    /// nil on a node that keeps no models of its own.
+    let keeper: (any ModelKeeping)?
     let room: WaitingRoom
     /// Names the build that answers.
     let server: String
@@ -25,42 +27,19 @@ struct OllamaRoutes: Sendable {
                 if case .failed = model.state { return false }
                 return context.maySee(model)
             }
-            return Response(json: Ollama.tagsBody(models.map(Ollama.Model.init)))
+            return Response(json: Ollama.tagsBody(models.map { Ollama.Model($0) }))
         }
         router.get("api/ps") { _, _ in
             let models = await backend.models().filter { $0.state == .ready }
-            return Response(json: Ollama.runningBody(models.map(Ollama.Model.init)))
+            let now = clock.unixNanoseconds()
+            return Response(json: Ollama.runningBody(models.map { Ollama.Model($0, now: now) }))
         }
         router.post("api/generate") { request, context in try await answer(request, context, .generate) }
         router.post("api/chat") { request, context in try await answer(request, context, .chat) }
         addModelRoutes(to: router)
     }
 
-    private func addModelRoutes(to router: Router<GatewayContext>) {
-        router.post("api/show") { request, context in
-            let show = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .show)
-            let models = await backend.models().filter { context.maySee($0) }
-            guard let model = find(show.model, among: models) else {
-                return notFound(show.model, models, context)
-            }
-            return Response(json: Ollama.showBody(Ollama.Model(model)))
-        }
-        router.post("api/pull") { request, context in
-            let pull = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .pull)
-            guard find(pull.model, among: await backend.models()) != nil else { return refuse(.pull, context) }
-            var response = Response(json: Ollama.pulledBody(stream: pull.stream))
-            if pull.stream { response.headers[.contentType] = Self.lines }
-            return response
-        }
-        router.post("api/push") { _, context in refuse(.push, context) }
-        router.post("api/create") { _, context in refuse(.create, context) }
-        router.post("api/copy") { _, context in refuse(.copy, context) }
-        router.delete("api/delete") { _, context in refuse(.delete, context) }
-        router.post("api/blobs/:digest") { _, context in refuse(.blobs, context) }
-        router.head("api/blobs/:digest") { _, _ in Response(status: .notFound) }
-    }
-
-    private static let lines = "application/x-ndjson"
+    static let lines = "application/x-ndjson"
 
     // MARK: Answers
 
@@ -109,17 +88,12 @@ struct OllamaRoutes: Sendable {
 
     // MARK: Models
 
-    private func find(_ name: String, among models: [ServedModel]) -> ServedModel? {
+    func find(_ name: String, among models: [ServedModel]) -> ServedModel? {
         let lookup = Ollama.lookupName(name)
         return models.first { $0.card.id == name } ?? models.first { $0.card.id == lookup }
     }
 
-    private func notFound(_ name: String, _ models: [ServedModel], _ context: GatewayContext) -> Response {
-        let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-        return ErrorDialect.ollama.response(ErrorReport(error), context)
-    }
-
-    private func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {
+    func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {
         ErrorDialect.ollama.response(feature.report, context)
     }
 }
@@ -186,7 +160,14 @@ private struct LoadAggregate: AnswerAggregate {
 }
 
 extension Ollama.Model {
-    init(_ model: ServedModel) {
+    /// `now` in nanoseconds since 1970 tells when the model is unloaded.
+    init(_ model: ServedModel, now: Int64? = nil) {
         self.init(card: model.card, modified: Timestamp(seconds: model.created))
+        variant = model.variant
+        isOnGPU = model.isOnGPU
+        guard let now, let wait = model.unloadsInMilliseconds else { return }
+        let (nanoseconds, overflows) = Int64(clamping: wait).multipliedReportingOverflow(by: 1_000_000)
+        // What is further away than a timestamp reaches is for ever.
+        if !overflows, nanoseconds < .max - now { expires = Timestamp(nanoseconds: now + nanoseconds) }
     }
 }

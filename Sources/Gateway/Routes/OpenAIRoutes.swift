@@ -92,17 +92,17 @@ struct OpenAIRoutes: Sendable {
 extension OpenAI.Model {
     init(_ model: ServedModel) {
         switch model.state {
-        case .ready: self.init(card: model.card, created: model.created, owner: "skein", state: "ready")
+        case .ready: self.init(card: model.card, created: model.created, owner: model.owner, state: "ready")
         case .starting(let reason):
-            self.init(card: model.card, created: model.created, owner: "skein", state: "starting", reason: reason)
+            self.init(card: model.card, created: model.created, owner: model.owner, state: "starting", reason: reason)
         case .sleeping(let reason):
-            self.init(card: model.card, created: model.created, owner: "skein", state: "sleeping", reason: reason)
+            self.init(card: model.card, created: model.created, owner: model.owner, state: "sleeping", reason: reason)
         case .available:
             self.init(
-                card: model.card, created: model.created, owner: "skein", state: "available",
+                card: model.card, created: model.created, owner: model.owner, state: "available",
                 reason: "It is not deployed; the first request deploys it.")
         case .failed(let reason):
-            self.init(card: model.card, created: model.created, owner: "skein", state: "failed", reason: reason)
+            self.init(card: model.card, created: model.created, owner: model.owner, state: "failed", reason: reason)
         }
     }
 }

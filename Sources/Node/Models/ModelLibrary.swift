@@ -136,6 +136,20 @@ actor ModelLibrary {
         return book
     }
 
+    /// A file that is here with that content, besides one at a path; its name as far as this node knows.
+    func name(ofDigest digest: String, besides path: String) -> String? {
+        books.first { $0.digest == digest && $0.path != path }?.name
+    }
+
+    /// Forgets the file at a path, if that is the one known by the digest.
+    func forget(_ path: String, digest: String) {
+        let count = books.count
+        books.removeAll { $0.path == path && $0.digest == digest }
+        guard books.count < count else { return }
+        headers.removeAll { $0.digest == digest }
+        keep()
+    }
+
     /// Runs work that waits for the disk, or takes long, on a thread of its own: the threads of tasks are few.
     private static func onDisk<Value: Sendable>(
         _ work: @escaping @Sendable () throws(StoreError) -> Value

@@ -172,9 +172,10 @@ actor ClusterRouter {
 
     private func wish(_ known: Deployment?, _ journey: Journey, _ view: ClusterView) async -> Deployment? {
         if let known { return known }
-        guard deploys, !journey.wasDeployed, let residency = journey.residency, residency.mayDeploy,
-            let entry = await catalogue.find(journey.name, view)
-        else { return nil }
+        guard deploys, !journey.wasDeployed, let residency = journey.residency, residency.mayDeploy else { return nil }
+        var found = await catalogue.find(journey.name, view)
+        if found == nil, let digest = journey.digest { found = await catalogue.find(digest, view) }
+        guard let entry = found else { return nil }
         var wish = Deployment(name: journey.name, model: entry.name)
         wish.digest = entry.digest
         wish.keepAliveMilliseconds =
@@ -337,7 +338,8 @@ actor ClusterRouter {
     /// The cluster's deployments as clients see them.
     func models() async -> [ServedModel] {
         var models: [ServedModel] = []
-        for view in await service.view.deployments {
+        let cluster = await service.view
+        for view in cluster.deployments {
             let state: ServedModel.State =
                 switch view.state {
                 case .ready, .degraded: .ready
@@ -345,10 +347,12 @@ actor ClusterRouter {
                 case .sleeping: .sleeping(reason: view.reason)
                 case .pending, .fetching, .loading: .starting(reason: view.reason)
                 }
-            models.append(
-                ServedModel(
-                    card: await card(of: view.deployment, view.placements), state: state,
-                    created: view.deployment.wish.milliseconds / 1000))
+            var model = ServedModel(
+                card: await card(of: view.deployment, view.placements), state: state,
+                created: view.deployment.wish.milliseconds / 1000)
+            model.unloadsInMilliseconds = cluster.timeLeft(of: view)
+            model.isOnGPU = cluster.isOnGPU(view)
+            models.append(model)
         }
         return models + (await availableModels())
     }

@@ -10,6 +10,8 @@ struct Journey: Sendable {
 
     /// The deployment.
     let name: String
+    /// The model's content where that is known beside the name; a deployment is made of it when the name means nothing.
+    let digest: String?
     /// What the request may do about it.
     let residency: Residency?
     /// Models of this node alone, for the answer that there is none of this name.
@@ -23,14 +25,15 @@ struct Journey: Sendable {
     var wasDeployed = false
     private var told = ""
 
-    init(to name: String, residency: Residency?, ownNames: [String]) {
+    init(to name: String, digest: String? = nil, residency: Residency?, ownNames: [String]) {
         self.name = name
+        self.digest = digest
         self.residency = residency
         self.ownNames = ownNames
     }
 
     /// The same search from its beginning.
-    var anew: Journey { Journey(to: name, residency: residency, ownNames: ownNames) }
+    var anew: Journey { Journey(to: name, digest: digest, residency: residency, ownNames: ownNames) }
 
     /// Until when it is worth waiting.
     func deadline(_ state: DeploymentView.State?) -> ContinuousClock.Instant {
