@@ -84,6 +84,15 @@ package enum Limits {
     /// Most dimensions that can be asked for.
     package static let embeddingDimensions = 65_536
 
+    // MARK: Inspections
+
+    /// Most texts and tokens of one text to be tokenised.
+    package static let tokenizedParts = 1 << 18
+    /// Longest text to be tokenised. **Units:** bytes.
+    package static let tokenizedBytes = 4 << 20
+    /// Most tokens whose text is asked for.
+    package static let detokenizedTokens = 1 << 18
+
     // MARK: Responses
 
     /// Most pairs of a response's metadata.

@@ -28,5 +28,8 @@ package struct RouteFields: Sendable {
             RouteFields(route: "POST /api/show", fields: Ollama.ModelRequest.fields(.show)),
             RouteFields(route: "POST /api/pull", fields: Ollama.ModelRequest.fields(.pull)),
         ]
+            + LlamaServer.Call.Route.allCases.map {
+                RouteFields(route: "POST \($0.path)", fields: LlamaServer.Call.fields($0))
+            }
     }
 }

@@ -43,14 +43,14 @@ struct OllamaRoutes: Sendable {
             guard let model = find(show.model, among: models) else {
                 return notFound(show.model, models, context)
             }
-            return Response(json: Ollama.showBody(Ollama.Model(model)))
+            return Response(json: Ollama.showBody(Ollama.Model(model))).telling(show.warnings)
         }
         router.post("api/pull") { request, context in
             let pull = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .pull)
             guard find(pull.model, among: await backend.models()) != nil else { return refuse(.pull, context) }
             var response = Response(json: Ollama.pulledBody(stream: pull.stream))
             if pull.stream { response.headers[.contentType] = Self.lines }
-            return response
+            return response.telling(pull.warnings)
         }
         router.post("api/push") { _, context in refuse(.push, context) }
         router.post("api/create") { _, context in refuse(.create, context) }
@@ -104,7 +104,7 @@ struct OllamaRoutes: Sendable {
         }
         var response = Response(json: Ollama.loadedBody(asked, at: watch.now))
         if asked.decoded.stream { response.headers[.contentType] = Self.lines }
-        return response
+        return response.telling(asked.decoded.warnings)
     }
 
     // MARK: Models
