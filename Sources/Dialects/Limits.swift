@@ -87,7 +87,7 @@ package enum Limits {
     // MARK: Inspections
 
     /// Most texts and tokens of one text to be tokenised.
-    package static let tokenizedParts = 1 << 18
+    package static let tokenizedParts = 1 << 16
     /// Longest text to be tokenised. **Units:** bytes.
     package static let tokenizedBytes = 4 << 20
     /// Most tokens whose text is asked for.

@@ -4,14 +4,14 @@ import Testing
 import Vocabulary
 
 @Suite struct `Inspecting prompts` {
-    private static let inspector = PromptInspector(tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
+    private let inspector = PromptInspector(tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
 
     /// The one piece of an inspection's answer, and the tokens its start counts.
     private func answer(
         _ inspection: Inspection, _ prompt: GenerationRequest.Prompt = .text("")
     ) throws -> (piece: OutputDelta, count: Int) {
         let request = GenerationRequest(id: RequestID(1), model: "m", prompt: prompt)
-        let events = try Self.inspector.answer(inspection, of: request)
+        let events = try inspector.answer(inspection, of: request)
         #expect(events.count == 3)
         guard case .started(let count, 0) = events[0], case .output(let piece) = events[1],
             case .finished(let end) = events[2]

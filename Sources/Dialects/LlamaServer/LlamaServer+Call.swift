@@ -80,7 +80,7 @@ extension LlamaServer {
 
         private static let tokenizeTable = RuleTable<Draft>([
             Draft.model,
-            Rule("content", .honoured, "a text of at most 4 MiB, or at most 262144 texts and tokens") {
+            Rule("content", .honoured, "a text of at most 4 MiB, or at most 65536 texts and tokens") {
                 (draft, field) throws(DialectError) in
                 draft.parts = try parts(field)
             },
