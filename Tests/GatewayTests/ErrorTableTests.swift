@@ -99,20 +99,21 @@ private struct ErrorRow {
     private static let chat = #""model":"tiny","messages":[{"role":"user","content":"Hi"}]"#
 
     /// Routes of every dialect, whole and streamed.
-    private static let requests: [(path: String, body: String)] =
-        [false, true].flatMap { stream in
-            [
-                ("/v1/chat/completions", #"{\#(chat),"stream":\#(stream)}"#),
-                ("/v1/completions", #"{"model":"tiny","prompt":"Hi","stream":\#(stream)}"#),
-                ("/v1/responses", #"{"model":"tiny","input":"Hi","stream":\#(stream)}"#),
-                ("/v1/messages", #"{\#(chat),"max_tokens":5,"stream":\#(stream)}"#),
-                ("/api/chat", #"{\#(chat),"stream":\#(stream)}"#),
-                ("/api/generate", #"{"model":"tiny","prompt":"Hi","stream":\#(stream)}"#),
-            ]
-        } + [
+    private static var requests: [(path: String, body: String)] {
+        var requests: [(path: String, body: String)] = [
             ("/tokenize", #"{"content":"Hi"}"#), ("/detokenize", #"{"tokens":[1]}"#), ("/apply-template", "{\(chat)}"),
             ("/v1/messages/count_tokens", "{\(chat)}"), ("/v1/responses/compact", #"{"model":"tiny","input":"Hi"}"#),
         ]
+        for stream in [#""stream":false"#, #""stream":true"#] {
+            requests.append(("/v1/chat/completions", "{\(chat),\(stream)}"))
+            requests.append(("/v1/completions", #"{"model":"tiny","prompt":"Hi",\#(stream)}"#))
+            requests.append(("/v1/responses", #"{"model":"tiny","input":"Hi",\#(stream)}"#))
+            requests.append(("/v1/messages", #"{\#(chat),"max_tokens":5,\#(stream)}"#))
+            requests.append(("/api/chat", "{\(chat),\(stream)}"))
+            requests.append(("/api/generate", #"{"model":"tiny","prompt":"Hi",\#(stream)}"#))
+        }
+        return requests
+    }
 
     @Test func `every error of the node is a row of the table`() {
         #expect(ErrorRow.all.map { ErrorRow.place(of: $0.error) } == Array(ErrorRow.all.indices))

@@ -42,7 +42,8 @@ import Vocabulary
         let alone = Self.node([.named("tiny"), .named("shelf", .available)])
         try await LoopbackServer.with(alone) { server in
             for (path, fields, body) in Self.requests {
-                #expect(try await server.post(path, "{\(fields)}").body == body, "\(path)")
+                let answer = try await server.post(path, "{\(fields)}")
+                #expect(answer.body == body, "\(path)")
             }
         }
         let node = Self.node([.named("tiny"), .named("other", .sleeping(reason: "idle"))])
