@@ -105,6 +105,15 @@ package enum Limits {
     /// Longest name of a file. **Units:** bytes.
     package static let fileNameBytes = 4096
 
+    // MARK: Inspections
+
+    /// Most texts and tokens of one text to be tokenised.
+    package static let tokenizedParts = 1 << 16
+    /// Longest text to be tokenised. **Units:** bytes.
+    package static let tokenizedBytes = 4 << 20
+    /// Most tokens whose text is asked for.
+    package static let detokenizedTokens = 1 << 18
+
     // MARK: Responses
 
     /// Most pairs of a response's metadata.

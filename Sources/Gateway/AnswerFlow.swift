@@ -136,11 +136,8 @@ struct AnswerFlow: Sendable {
     /// asks for.
     private func permitted(_ decoded: DecodedRequest, _ context: GatewayContext) -> DecodedRequest {
         var decoded = decoded
-        let asksToKeep = decoded.request.residency?.keepAlive != nil
+        if let objection = context.objection(to: decoded.request.residency) { decoded.warnings.append(objection) }
         context.permit(&decoded.request)
-        if asksToKeep, !context.mayDeploy {
-            decoded.warnings.append("'keep_alive' has no effect: the key lacks the scope 'admin'.")
-        }
         return decoded
     }
 

@@ -31,9 +31,17 @@ struct GatewayContext: RequestContext {
     }
 
     /// Says in a request what its sender may do to how long models are loaded.
-    func permit(_ request: inout GenerationRequest) {
-        request.residency = Residency(
-            mayDeploy: mayDeploy, keepAlive: mayDeploy ? request.residency?.keepAlive : nil)
+    func permit(_ request: inout GenerationRequest) { request.residency = permitted(request.residency) }
+
+    /// What the one who sent a request may do to how long models are loaded, of what it asks for.
+    func permitted(_ residency: Residency?) -> Residency {
+        Residency(mayDeploy: mayDeploy, keepAlive: mayDeploy ? residency?.keepAlive : nil)
+    }
+
+    /// Why less happens than a request asks for; nil when all of it does.
+    func objection(to residency: Residency?) -> String? {
+        guard residency?.keepAlive != nil, !mayDeploy else { return nil }
+        return "'keep_alive' has no effect: the key lacks the scope 'admin'."
     }
 
     /// Takes what an answer cost out of its caller's bounds.

@@ -76,6 +76,7 @@ package struct GatewayServer: Sendable {
         OllamaRoutes(backend: backend, keeper: keeper, room: room, server: fingerprint, clock: clock).add(to: router)
         OperationsRoutes(backend: backend, errors: errors).add(to: router)
         EmbeddingRoutes(backend: backend, embedder: embedder, clock: clock).add(to: router)
+        InspectionRoutes(backend: backend, room: room).add(to: router)
         DocumentRoutes(version: fingerprint).add(to: router)
         if let cluster { ClusterRoutes(cluster: cluster).add(to: router) }
         ResponsesRoutes(backend: backend, room: room, store: store, background: background, logger: logger)
@@ -164,7 +165,7 @@ extension ErrorShape {
             ("/api/pull", ["POST"]), ("/api/push", ["POST"]), ("/api/create", ["POST"]), ("/api/copy", ["POST"]),
             ("/api/delete", ["DELETE"]), ("/api/blobs", ["HEAD", "POST"]),
             ("/healthz", ["GET"]), ("/readyz", ["GET"]), ("/metrics", ["GET"]), ("/openapi.json", ["GET"]),
-            ("/docs", ["GET"]),
+            ("/docs", ["GET"]), ("/tokenize", ["POST"]), ("/detokenize", ["POST"]), ("/apply-template", ["POST"]),
         ]
     }
 
@@ -188,6 +189,13 @@ extension ErrorShape {
 }
 
 extension Response {
+    /// The response with what of its request has no effect, in a header.
+    func telling(_ warnings: [String]) -> Response {
+        var response = self
+        if let text = DecodedRequest.warningHeader(warnings) { response.headers[.warnings] = text }
+        return response
+    }
+
     /// A response with a JSON body.
     init(status: HTTPResponse.Status = .ok, json: [UInt8], headers: HTTPFields = [:]) {
         var headers = headers

@@ -18,9 +18,15 @@ package protocol Generating: Sendable {
     ///
     /// **Throws:** why that cannot be; `unsupported` for models that stay loaded as long as the node runs.
     func unload(_ model: String) async throws(GenerationError)
+
+    /// Changes how long a model stays loaded from now on; without effect for one that is always loaded.
+    func keep(_ model: String, for time: KeepAlive) async
 }
 
 extension Generating {
+    /// Models stay loaded unless the node says otherwise.
+    package func keep(_ model: String, for time: KeepAlive) async {}
+
     /// Nothing can be unloaded unless the node says otherwise.
     ///
     /// **Throws:** `unsupported`, always.

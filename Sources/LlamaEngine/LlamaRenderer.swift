@@ -51,6 +51,16 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         }
     }
 
+    /// The text the template makes of a conversation, before it is tokenised.
+    ///
+    /// **Throws:** `invalidField` when the template refuses it; `unsupported` for a prompt that is no conversation.
+    package func text(of request: GenerationRequest) throws(GenerationError) -> String {
+        guard case .chat(let messages) = request.prompt else {
+            throw .unsupported(feature: "A template for a prompt without messages", remedy: "send messages")
+        }
+        return try templates.render(messages, request).text
+    }
+
     /// Splits the answer text so far; text that cannot be parsed comes back as plain text.
     package func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
         parsers.withLock { cache in

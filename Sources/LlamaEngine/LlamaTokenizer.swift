@@ -35,7 +35,10 @@ package struct LlamaTokenizer: Tokenizer, Sendable {
         try tokens(of: text, addsSpecial: false, parsesSpecial: true)
     }
 
-    private func tokens(
+    /// Tokens of a text with or without what the vocabulary puts around texts, and with or without control tokens.
+    ///
+    /// **Throws:** as `tokens(of:special:)`.
+    package func tokens(
         of text: String, addsSpecial: Bool, parsesSpecial: Bool
     ) throws(GenerationError) -> [Token] {
         let length = text.utf8.count

@@ -134,6 +134,12 @@ final class NodeBackend: Generating {
         try await router.unload(model)
     }
 
+    func keep(_ model: String, for time: KeepAlive) async {
+        guard let router, !supervisors.contains(where: { $0.plan.spec.name == model }) else { return }
+        guard model == "auto" else { return router.note(time, for: model) }
+        if supervisors.isEmpty, let name = await router.preferredName { router.note(time, for: name) }
+    }
+
     /// Has what is kept of ended requests written to disk, for `seconds` at most.
     func archive(seconds: Int) async {
         await withTaskGroup(of: Void.self) { group in

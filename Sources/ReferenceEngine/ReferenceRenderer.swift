@@ -24,17 +24,26 @@ package struct ReferenceRenderer: PromptRenderer, Sendable {
             return prepared(tokens, request)
         case .text(let text):
             return prepared(try tokenizer.tokens(of: text, special: false), request)
-        case .chat(let messages):
-            var text = "<|start|>"
-            for message in messages { text += "\(message.role.rawValue): \(message.text)\n" }
+        case .chat:
             let isOpen = request.reasoning.enabled == true
-            text += isOpen ? "assistant: <think>" : "assistant: "
             return PreparedPrompt(
-                tokens: try tokenizer.tokens(of: text, special: true),
+                tokens: try tokenizer.tokens(of: try text(of: request), special: true),
                 format: AnswerFormat(
                     notation: isOpen ? Self.openNotation : "reference", parsesTools: !request.tools.isEmpty),
                 thinking: thinking(request.reasoning, isOpen: isOpen))
         }
+    }
+
+    /// The lines of a conversation, and the start of the answer.
+    ///
+    /// **Throws:** `unsupported` for a prompt that is no conversation.
+    package func text(of request: GenerationRequest) throws(GenerationError) -> String {
+        guard case .chat(let messages) = request.prompt else {
+            throw .unsupported(feature: "A template for a prompt without messages", remedy: "send messages")
+        }
+        var text = "<|start|>"
+        for message in messages { text += "\(message.role.rawValue): \(message.text)\n" }
+        return text + (request.reasoning.enabled == true ? "assistant: <think>" : "assistant: ")
     }
 
     private func prepared(_ tokens: [Token], _ request: GenerationRequest) -> PreparedPrompt {

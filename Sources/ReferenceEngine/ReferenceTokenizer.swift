@@ -42,6 +42,24 @@ package struct ReferenceTokenizer: Tokenizer, Sendable {
         return tokens
     }
 
+    /// One token per byte; with `parsesSpecial` control tokens count, with `addsSpecial` the start comes first.
+    ///
+    /// **Throws:** as `tokens(of:special:)`.
+    package func tokens(
+        of text: String, addsSpecial: Bool, parsesSpecial: Bool
+    ) throws(GenerationError) -> [Token] {
+        (addsSpecial ? [Self.start] : []) + (try tokens(of: text, special: parsesSpecial))
+    }
+
+    /// The byte itself, or how a control token is written.
+    package func text(of token: Token) -> [UInt8] {
+        switch token {
+        case Self.end: Array("<|end|>".utf8)
+        case Self.start: Array("<|start|>".utf8)
+        default: bytes(of: token)
+        }
+    }
+
     /// The byte itself; nothing for control tokens.
     package func bytes(of token: Token) -> [UInt8] { UInt8(exactly: token).map { [$0] } ?? [] }
 

@@ -48,6 +48,13 @@ actor EntryDriver {
     private var files: SequenceFiles?
     private var whenArchived: (@Sendable () -> Void)?
 
+    /// What becomes of a request before it may get a lane.
+    private enum Preparation: Sendable {
+        case prompt(GenerationRequest, PreparedPrompt)
+        /// It wanted to know something of its prompt, and knows it.
+        case inspected([GenerationEvent])
+    }
+
     private struct StepUnderWay {
         let id: StepID
         let began: ContinuousClock.Instant
@@ -199,14 +206,18 @@ actor EntryDriver {
 
     private nonisolated static func prepare(
         _ body: [UInt8], with tools: EntryTools
-    ) -> Result<(GenerationRequest, PreparedPrompt), GenerationError> {
+    ) -> Result<Preparation, GenerationError> {
         do {
             let request = try JSONDecoder().decode(GenerationRequest.self, from: Data(body))
+            if let inspection = request.inspection {
+                let inspector = PromptInspector(tokenizer: tools.tokenizer, renderer: tools.renderer)
+                return .success(.inspected(try inspector.answer(inspection, of: request)))
+            }
             var prepared = try tools.renderer.prepare(request)
             if request.embedding?.truncates == true, prepared.tokens.count > tools.window {
                 prepared.tokens = tools.tokenizer.shortened(prepared.tokens, to: tools.window)
             }
-            return .success((request, prepared))
+            return .success(.prompt(request, prepared))
         } catch let error as GenerationError {
             return .failure(error)
         } catch {
@@ -215,12 +226,13 @@ actor EntryDriver {
     }
 
     private func prepared(
-        _ id: RequestID, _ outcome: Result<(GenerationRequest, PreparedPrompt), GenerationError>
+        _ id: RequestID, _ outcome: Result<Preparation, GenerationError>
     ) {
         // Cancelled, or its client gone, while it was being prepared.
         guard preparing.removeValue(forKey: id) != nil else { return }
         switch outcome {
-        case .success(let (request, prepared)): feed(.submit(request: request, prepared: prepared))
+        case .success(.prompt(let request, let prepared)): feed(.submit(request: request, prepared: prepared))
+        case .success(.inspected(let events)): for event in events { emit(id, event) }
         case .failure(let error): emit(id, .failed(error))
         }
     }

@@ -88,4 +88,11 @@ package enum Limits {
     package static let archiveFailures = 3
     /// How long no sequence is written after too many could not be.
     package static let archivePause = Duration.seconds(600)
+
+    // MARK: Inspections
+
+    /// Most tokens that are told of a text at once, or told the text of.
+    package static let inspectedTokens = 1 << 20
+    /// Longest text of those tokens. **Units:** bytes.
+    package static let inspectedBytes = 16 << 20
 }

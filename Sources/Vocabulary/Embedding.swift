@@ -19,6 +19,8 @@ package struct EmbeddingRequest: Hashable, Sendable {
     /// Numbers of each vector the client wants; nil for all. A model with fewer refuses the request before it has
     /// computed all of it.
     package var dimensions: Int?
+    /// What it may do to how long its model is loaded; nil for nothing.
+    package var residency: Residency?
 
     /// Makes a request.
     package init(

@@ -40,6 +40,8 @@ package struct OutputDelta: Hashable, Sendable, Codable {
     package var journal: [Token] = []
     /// The prompt's vector, for requests that want one; not yet of length 1. **Shape:** `[width]`.
     package var vector: [Float] = []
+    /// The tokens an inspection asked for; all of them in one piece.
+    package var tokens: [TokenText] = []
 
     /// Makes a piece; all parts are empty by default.
     package init(
@@ -56,6 +58,7 @@ package struct OutputDelta: Hashable, Sendable, Codable {
     /// Whether the piece carries nothing.
     package var isEmpty: Bool {
         text.isEmpty && reasoning.isEmpty && toolCalls.isEmpty && logprobs.isEmpty && vector.isEmpty
+            && tokens.isEmpty
     }
 }
 

@@ -71,6 +71,8 @@ package struct GenerationRequest: Sendable, Codable {
 
     /// Make one vector of the prompt and no text; nil generates.
     package var embedding: EmbeddingWish?
+    /// Tell what becomes of the prompt and answer nothing; nil answers.
+    package var inspection: Inspection?
 
     /// Makes a request with default settings.
     package init(id: RequestID, model: String, prompt: Prompt) {

@@ -18,7 +18,8 @@ struct OutputParts: OptionSet {
     static let logprobs = OutputParts(rawValue: 8)
     static let journal = OutputParts(rawValue: 16)
     static let vector = OutputParts(rawValue: 32)
-    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs, .journal, .vector]
+    static let tokens = OutputParts(rawValue: 64)
+    static let all: OutputParts = [.text, .reasoning, .toolCalls, .logprobs, .journal, .vector, .tokens]
 }
 
 /// Which parts a tool call's part carries.
@@ -66,6 +67,7 @@ extension FrameWriter {
         if !delta.logprobs.isEmpty { parts.insert(.logprobs) }
         if !delta.journal.isEmpty { parts.insert(.journal) }
         if !delta.vector.isEmpty { parts.insert(.vector) }
+        if !delta.tokens.isEmpty { parts.insert(.tokens) }
         try putHead(.output, flags: parts.rawValue, choice: delta.choice)
         if parts.contains(.text) { try putLongText(delta.text, "event.text") }
         if parts.contains(.reasoning) { try putLongText(delta.reasoning, "event.reasoning") }
@@ -86,6 +88,16 @@ extension FrameWriter {
             for token in delta.journal { try put(UInt32(bitPattern: token)) }
         }
         if parts.contains(.vector) { try putVector(delta.vector, "event.vector") }
+        if parts.contains(.tokens) { try put(delta.tokens) }
+    }
+
+    private mutating func put(_ tokens: [TokenText]) throws(WireError) {
+        try put32(tokens.count, "event.tokens", limit: Limits.eventTokens)
+        for entry in tokens {
+            try put(UInt32(bitPattern: entry.token))
+            try put16(entry.bytes.count, "event.token.bytes", limit: Limits.tokenBytes)
+            try putBytes(unsafe entry.bytes.span.bytes)
+        }
     }
 
     private mutating func put(_ call: ToolCallDelta) throws(WireError) {
@@ -206,7 +218,21 @@ extension ByteReader {
             for _ in 0..<count { delta.journal.append(Token(bitPattern: try u32(bytes, "event.journal.token"))) }
         }
         if parts.contains(.vector) { delta.vector = try vector(bytes, "event.vector") }
+        if parts.contains(.tokens) { delta.tokens = try tokenTexts(bytes) }
         return delta
+    }
+
+    private mutating func tokenTexts(_ bytes: RawSpan) throws(WireError) -> [TokenText] {
+        let count = try count(bytes, "event.tokens", limit: Limits.eventTokens)
+        try require(6 * count, "event.tokens")
+        var tokens: [TokenText] = []
+        tokens.reserveCapacity(count)
+        for _ in 0..<count {
+            let token = Token(bitPattern: try u32(bytes, "event.token"))
+            let length = try shortCount(bytes, "event.token.bytes", limit: Limits.tokenBytes)
+            tokens.append(TokenText(token: token, bytes: try self.bytes(bytes, count: length, "event.token.bytes")))
+        }
+        return tokens
     }
 
     private mutating func toolCall(_ bytes: RawSpan) throws(WireError) -> ToolCallDelta {

@@ -46,6 +46,8 @@ package enum Limits {
     package static let choices = 1024
     /// Most tool-call parts, and most token log-probabilities, of one event.
     package static let eventParts = 65_536
+    /// Most tokens an inspection is answered with.
+    package static let eventTokens = 1 << 20
     /// Longest text of an error; a longer one is cut. **Units:** UTF-8 bytes.
     package static let errorTextBytes = 16 << 10
     /// Most model names an error lists; more are cut.

@@ -66,6 +66,18 @@ def test_the_split_model_answers_as_the_whole_one(cluster):
         assert machine.chat(SPLIT, STORY, max_tokens=64, seed=1) == whole
 
 
+def test_every_machine_tells_what_a_model_makes_of_a_text(cluster):
+    """Also those that hold none of its stages."""
+    asked = [
+        ("/tokenize", {"content": "你好 world", "with_pieces": True}), ("/detokenize", {"tokens": [300, 301]}),
+        ("/apply-template", {"messages": [{"role": "user", "content": CAPITAL}]})]
+    for path, body in asked:
+        status, whole = cluster[0].ask("POST", path, body | {"model": "skein-tiny"})
+        assert status == 200, whole
+        for machine in cluster:
+            assert machine.ask("POST", path, body | {"model": SPLIT}) == (200, whole), (machine.name, path)
+
+
 def test_a_model_file_of_one_machine_runs_on_the_others(cluster, tmp_path):
     """The others fetch the layers they need, and only those."""
     owner, others = cluster[3], cluster[:3]

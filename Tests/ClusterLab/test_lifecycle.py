@@ -120,6 +120,22 @@ def test_a_hundred_first_requests_make_one_deployment(cluster, tidy):
     wait_until(lambda: state_of(others[0], "skein-tiny") == "gone", 30, "the deployment is forgotten")
 
 
+@pytest.mark.parametrize("path, body", [
+    ("/v1/embeddings", {"input": ["a", "b", "c", "d", "e", "f"]}), ("/api/embed", {"input": "a"}),
+    ("/tokenize", {"content": "a"}),
+])
+def test_vectors_and_tokens_are_first_requests_too(cluster, tidy, path, body):
+    asked = cluster[2]
+    assert model_state(asked, "skein-tiny") == "available"
+    status, answer = asked.ask("POST", path, {"model": "skein-tiny"} | body)
+    assert status == 200, answer
+    assert asked.deployment("skein-tiny")["automatic"] is True
+    # Six texts are one request: the model goes when the last one has its vector.
+    status, answer = asked.ask("POST", "/api/embed", {"model": "skein-tiny", "input": list("abcdef"), "keep_alive": 0})
+    assert status == 200 and len(answer["embeddings"]) == 6
+    wait_until(lambda: state_of(asked, "skein-tiny") == "gone", 30, "unloaded and forgotten")
+
+
 def test_a_first_request_for_what_does_not_fit_is_refused_before_the_first_byte(cluster, tidy):
     first, asked = cluster[0], cluster[1]
     for node in first.state["nodes"]:

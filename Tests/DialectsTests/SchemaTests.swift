@@ -50,27 +50,26 @@ import Vocabulary
 
     @Test func `a strict schema with a gap is refused, another one warned about`() throws {
         let schema = #"{"type":"object","properties":{"tags":{"type":"array","items":{},"uniqueItems":true}}}"#
-        func tools(_ strict: String) -> String {
-            #""tools":[{"type":"function","function":{"name":"f"\#(strict),"parameters":\#(schema)}}]"#
+        /// Fields with a schema at a place, and with what is said about strictness.
+        let cases: [(place: String, fields: (String) -> String)] = [
+            (
+                "tools[0].function.parameters",
+                { #""tools":[{"type":"function","function":{"name":"f"\#($0),"parameters":\#(schema)}}]"# }
+            ),
+            (
+                "response_format.json_schema.schema",
+                {
+                    #""response_format":{"type":"json_schema","json_schema":{"name":"n"\#($0),"schema":\#(schema)}}"#
+                }
+            ),
+        ]
+        for (place, fields) in cases {
+            #expect(chatError(fields(#","strict":true"#))?.field == "\(place).properties.tags.uniqueItems")
+            for strict in ["", #","strict":false"#] {
+                let decoded = try decodeChat(fields(strict))
+                #expect(decoded.warnings.contains { $0.contains("uniqueItems") && $0.contains("not enforced") })
+            }
         }
-        #expect {
-            try decodeChat(tools(#","strict":true"#))
-        } throws: { error in
-            (error as? DialectError)?.field == "tools[0].function.parameters.properties.tags.uniqueItems"
-        }
-        for strict in ["", #","strict":false"#] {
-            let decoded = try decodeChat(tools(strict))
-            #expect(decoded.warnings.contains { $0.contains("uniqueItems") && $0.contains("not enforced") })
-        }
-        func format(_ strict: String) -> String {
-            #""response_format":{"type":"json_schema","json_schema":{"name":"n"\#(strict),"schema":\#(schema)}}"#
-        }
-        #expect {
-            try decodeChat(format(#","strict":true"#))
-        } throws: { error in
-            (error as? DialectError)?.field == "response_format.json_schema.schema.properties.tags.uniqueItems"
-        }
-        #expect(try decodeChat(format("")).warnings.contains { $0.contains("uniqueItems") })
     }
 
     @Test(arguments: [

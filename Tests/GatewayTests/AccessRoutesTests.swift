@@ -253,5 +253,6 @@ private enum AccessRoutesProbe {
             #"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#
         ),
         ("/api/chat", #"{"model":"tiny","stream":false,"messages":[{"role":"user","content":"Hi"}]}"#),
+        ("/tokenize", #"{"model":"tiny","content":"Hi"}"#),
     ]
 }

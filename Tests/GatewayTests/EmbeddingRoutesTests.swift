@@ -17,6 +17,9 @@ private final class RulerEmbedder: Embedding {
             case .tokens(let tokens): [Float(tokens.count), 3, 4]
             }
         }
+        guard ["tiny", "auto"].contains(request.model) else {
+            throw .modelNotFound(name: request.model, available: ["tiny"])
+        }
         if request.inputs == [.text("long")] {
             throw .contextLengthExceeded(promptTokens: 9, outputTokens: 0, window: 8)
         }
@@ -73,6 +76,28 @@ private final class PatientEmbedder: Embedding {
             #expect(single.body == #"{"embedding":[3.0,3.0,4.0]}"#)
             #expect(embedder.requests.map(\.model) == ["tiny", "tiny", "tiny"])
             #expect(embedder.requests.map(\.truncates) == [false, true, true])
+        }
+    }
+
+    @Test func `who may deploy does so by asking for vectors, and says how long the model stays`() async throws {
+        let embedder = RulerEmbedder()
+        let policy = AccessPolicy(demandsKey: true)
+        let keys = TestKeys(.of("user"), .of("boss", scopes: [.admin]))
+        let body = #"{"model":"tiny","input":"a","keep_alive":"7s"}"#
+        try await LoopbackServer.with(
+            ScriptedNode(models: []) { _ in [] }, embedder: embedder, access: policy, keys: keys
+        ) { server in
+            let user = try await server.send("POST", "/api/embed", body, ["x-api-key": "user"])
+            #expect(user.status == 200 && user.headers["warnings"]?.contains("'keep_alive' has no effect") == true)
+            #expect(embedder.requests.last?.residency == Residency(mayDeploy: false))
+            let boss = try await server.send("POST", "/api/embed", body, ["x-api-key": "boss"])
+            #expect(boss.status == 200 && boss.headers["warnings"] == nil)
+            #expect(embedder.requests.last?.residency == Residency(mayDeploy: true, keepAlive: .milliseconds(7000)))
+            for (path, text) in [("/v1/embeddings", "input"), ("/api/embeddings", "prompt")] {
+                let plain = #"{"model":"tiny","\#(text)":"a"}"#
+                #expect(try await server.send("POST", path, plain, ["x-api-key": "boss"]).status == 200)
+                #expect(embedder.requests.last?.residency == Residency(mayDeploy: true), "\(path)")
+            }
         }
     }
 

@@ -15,7 +15,7 @@ struct LoopbackServer: Sendable {
     static func with(
         _ node: any Generating, store: (any ResponseStoring)? = nil, embedder: (any Embedding)? = nil,
         cluster: (any ClusterViewing)? = nil, keeper: (any ModelKeeping)? = nil, access: AccessPolicy = AccessPolicy(),
-        keys: (any KeyProviding)? = nil, connections: ConnectionLimits = ConnectionLimits(),
+        keys: (any KeyProviding)? = nil, connections: ConnectionLimits = ConnectionLimits(), logger: Logger? = nil,
         _ body: (LoopbackServer) async throws -> Void
     ) async throws {
         // A request's identity is kept in its logger, so a handler that keeps nothing will not do.
@@ -23,7 +23,8 @@ struct LoopbackServer: Sendable {
         silence.logLevel = .critical
         let gateway = GatewayServer(
             backend: node, store: store, embedder: embedder, cluster: cluster, keeper: keeper, host: "127.0.0.1",
-            port: 0, fingerprint: "skein-test", access: access, keys: keys, connections: connections, logger: silence,
+            port: 0, fingerprint: "skein-test", access: access, keys: keys, connections: connections,
+            logger: logger ?? silence,
             clock: .steps())
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -78,6 +78,7 @@ import Vocabulary
             for body in [#"{"model":"big"}"#, #"{"name":"tiny:latest","verbose":true}"#] {
                 let show = try await server.post("/api/show", body)
                 #expect(show.status == 200)
+                #expect((show.headers["warnings"]?.contains("'verbose'") == true) == body.contains("verbose"))
                 #expect((try show.object()["details"] as? [String: Any])?["family"] as? String == "qwen3")
             }
             let missing = try await server.post("/api/show", #"{"model":"none"}"#)

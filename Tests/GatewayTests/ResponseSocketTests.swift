@@ -28,6 +28,8 @@ import Vocabulary
             let events = try await client.events()
             let stream = try await server.post("/v1/responses", ask(#""stream":true"#)).namedEvents()
             #expect(types(events) == stream.map(\.name))
+            // It wakes and deploys as the same request over HTTP does.
+            #expect(node.requests.map { $0.residency?.mayDeploy } == [true, true])
             #expect(events.map { $0["sequence_number"] as? Int } == stream.map { $0.data["sequence_number"] as? Int })
             let kept = try id(events)
             #expect(try await server.get("/v1/responses/\(kept)").status == 200)

@@ -76,6 +76,44 @@ extension HTTPAnswer {
         }
     }
 
+    /// How many answers were counted that are not as was demanded.
+    private func offSchema(_ server: LoopbackServer) async throws -> Int {
+        let text = try await server.get("/metrics").body
+        let name = "skein_http_errors_total{dialect=\"openai\",code=\"answer_off_schema\"} "
+        let line = text.components(separatedBy: "\n").first { $0.hasPrefix(name) }
+        return line.flatMap { Int($0.dropFirst(name.count)) } ?? 0
+    }
+
+    @Test func `an answer is held against its schema once more, whole, streamed and in the background`() async throws {
+        let schema = #"{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}"#
+        let format = #""text":{"format":{"type":"json_schema","name":"n","schema":\#(schema)}}"#
+        let tool = #""tools":[{"type":"function","name":"f","strict":true,"parameters":\#(schema)}]"#
+        let node = ScriptedNode { request in
+            guard request.tools.isEmpty else {
+                let call = ToolCallDelta(index: 0, id: "c", name: "f", arguments: #"{"a":"x"}"#)
+                return [.started(promptTokens: 9, cachedTokens: 0), .output(OutputDelta(toolCalls: [call])), .end]
+            }
+            return [.started(promptTokens: 9, cachedTokens: 0), .text(#"{"b":1}"#), .end]
+        }
+        try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
+            let whole = try await server.post("/v1/responses", ask(format + #","nonesuch":1"#))
+            #expect(whole.status == 200 && whole.headers["warnings"]?.contains("lacks 'a'") == true)
+            #expect(whole.headers["warnings"]?.contains("'nonesuch'") == true)
+            let call = try await server.post("/v1/responses", ask(tool))
+            #expect(call.headers["warnings"]?.contains("call of 'f' breaks its schema") == true)
+            #expect(try await offSchema(server) == 2)
+            let streamed = try await server.post("/v1/responses", ask(format + #","stream":true"#))
+            #expect(streamed.status == 200 && streamed.headers["warnings"] == nil)
+            #expect(try await offSchema(server) == 3)
+            let background = try await server.post("/v1/responses", ask(format + #","background":true,"stream":true"#))
+            #expect(try background.namedEvents().last?.name == "response.completed")
+            #expect(try await offSchema(server) == 4)
+            let good = try await server.post("/v1/responses", ask())
+            #expect(good.headers["warnings"] == nil)
+            #expect(try await offSchema(server) == 4)
+        }
+    }
+
     @Test func `a streamed response is the kept one`() async throws {
         try await LoopbackServer.with(ScriptedNode { _ in .hello }, store: MemoryResponseStore()) { server in
             let answer = try await server.post("/v1/responses", ask(#""stream":true"#))

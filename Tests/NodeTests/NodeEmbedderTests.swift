@@ -12,6 +12,7 @@ private final class VectorNode: Generating {
         var underWay = 0
         var most = 0
         var cancelled = 0
+        var kept: [KeepAlive] = []
     }
 
     private let state = Mutex(State())
@@ -28,6 +29,9 @@ private final class VectorNode: Generating {
     var most: Int { state.withLock { $0.most } }
     var cancelled: Int { state.withLock { $0.cancelled } }
 
+    var kept: [KeepAlive] { state.withLock { $0.kept } }
+
+    func keep(_ model: String, for time: KeepAlive) async { state.withLock { $0.kept.append(time) } }
     func nextRequestID() -> RequestID { RequestID(nextID.add(1, ordering: .relaxed).newValue) }
     func models() async -> [ServedModel] { [] }
     func metrics() async -> [MetricSample] { [] }
@@ -73,6 +77,19 @@ private final class VectorNode: Generating {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct `Embedding by the node` {
+    @Test func `every text may deploy the model, and the last one says how long it stays`() async throws {
+        let node = VectorNode()
+        var request = EmbeddingRequest(
+            id: RequestID(1), model: "tiny", inputs: (0..<9).map { .text(String(repeating: "x", count: $0 + 1)) })
+        _ = try await NodeEmbedder(backend: node).embed(request)
+        #expect(node.asked.allSatisfy { $0.residency == nil } && node.kept.isEmpty)
+        request.residency = Residency(mayDeploy: true, keepAlive: .unload)
+        _ = try await NodeEmbedder(backend: node).embed(request)
+        #expect(node.asked.suffix(9).allSatisfy { $0.residency == Residency(mayDeploy: true) })
+        // Unloading is one wish behind all texts, not one behind each.
+        #expect(node.kept == [.unload])
+    }
+
     @Test func `every input becomes a vector of length 1 in its place, each by a request of its own`() async throws {
         let node = VectorNode()
         let inputs = (0..<40).map { index -> EmbeddingRequest.Input in

@@ -7,6 +7,7 @@ private struct ScriptedRenderer: PromptRenderer {
     let readings: [Int: ParsedAnswer]
 
     func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt { PreparedPrompt(tokens: []) }
+    func text(of request: GenerationRequest) throws(GenerationError) -> String { "" }
     func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
         readings[answer.utf8.count] ?? ParsedAnswer()
     }

@@ -12,6 +12,8 @@ struct PieceTokenizer: Tokenizer {
 
     var vocabularySize: Int { pieces.count + 1 }
     func tokens(of text: String, special: Bool) throws(GenerationError) -> [Token] { [] }
+    func tokens(of text: String, addsSpecial: Bool, parsesSpecial: Bool) throws(GenerationError) -> [Token] { [] }
+    func text(of token: Token) -> [UInt8] { bytes(of: token) }
     func bytes(of token: Token) -> [UInt8] { Int(token) < pieces.count ? pieces[Int(token)] : [] }
     func endsGeneration(_ token: Token) -> Bool { Int(token) == pieces.count }
 }

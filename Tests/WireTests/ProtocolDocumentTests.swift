@@ -106,7 +106,7 @@ private struct ProtocolDocument {
             ("logitBiases", Limits.logitBiases), ("dryBreakers", Limits.dryBreakers),
             ("dryBreakerBytes", Limits.dryBreakerBytes), ("identityBytes", Limits.identityBytes),
             ("reasonBytes", Limits.reasonBytes), ("stages", Limits.stages), ("layers", Limits.layers),
-            ("choices", Limits.choices), ("eventParts", Limits.eventParts),
+            ("choices", Limits.choices), ("eventParts", Limits.eventParts), ("eventTokens", Limits.eventTokens),
             ("errorTextBytes", Limits.errorTextBytes), ("listedModels", Limits.listedModels),
         ]
         #expect(try stage.pairs("Limits", "limit", "value") == limits.map { "\($0.0) \($0.1)" })

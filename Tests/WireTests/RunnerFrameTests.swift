@@ -28,8 +28,14 @@ enum RunnerEvents {
                     top: [.init(token: 2, bytes: [1, 2, 3], logprob: 0), .init(token: 3, bytes: [], logprob: -9)]),
                 TokenLogprob(chosen: .init(token: -1, bytes: [], logprob: 0), top: []),
             ]),
-        journalled, embedded,
+        journalled, embedded, inspected,
     ]
+
+    static var inspected: OutputDelta {
+        var delta = OutputDelta(text: "t")
+        delta.tokens = [TokenText(token: .max, bytes: []), TokenText(token: -1, bytes: [0xC3, 0xFF, 0])]
+        return delta
+    }
 
     static var embedded: OutputDelta {
         var delta = OutputDelta(choice: 0)

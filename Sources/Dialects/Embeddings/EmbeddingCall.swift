@@ -32,11 +32,13 @@ package struct EmbeddingCall: Sendable {
         guard let model = draft.model else { throw .missingField("model") }
         guard let inputs = draft.inputs else { throw .missingField(route == .ollamaSingle ? "prompt" : "input") }
         let lookup = route == .openAI ? model : Ollama.lookupName(model)
+        var request = EmbeddingRequest(
+            id: id, model: lookup, inputs: inputs, truncates: draft.truncates ?? (route != .openAI),
+            dimensions: draft.dimensions)
+        if let time = draft.keepAlive { request.residency = Residency(mayDeploy: false, keepAlive: time) }
         return EmbeddingCall(
-            request: EmbeddingRequest(
-                id: id, model: lookup, inputs: inputs, truncates: draft.truncates ?? (route != .openAI),
-                dimensions: draft.dimensions),
-            model: model, dimensions: draft.dimensions, isBase64: draft.isBase64, warnings: draft.warnings.all)
+            request: request, model: model, dimensions: draft.dimensions, isBase64: draft.isBase64,
+            warnings: draft.warnings.all)
     }
 
     /// Every field of a route and what becomes of it, by name.
@@ -89,6 +91,7 @@ struct EmbeddingDraft: FieldTarget {
     var inputs: [EmbeddingRequest.Input]?
     var dimensions: Int?
     var isBase64 = false
+    var keepAlive: KeepAlive?
     /// nil takes the dialect's own habit.
     var truncates: Bool?
 
@@ -114,8 +117,11 @@ struct EmbeddingDraft: FieldTarget {
             try field.requireObject()
             draft.warnings.add("'options' has no effect: they concern generating and loading.")
         },
-        Rule("keep_alive", .noted, "models stay deployed") { (_, field) throws(DialectError) in
-            _ = try Ollama.KeepAliveField.decode(field)
+        Rule(
+            "keep_alive", .mapped,
+            "seconds or a duration; 0 unloads, negative keeps for ever; for models of the cluster, with the scope admin"
+        ) { (draft, field) throws(DialectError) in
+            draft.keepAlive = try Ollama.KeepAliveField.decode(field)
         },
     ]
 

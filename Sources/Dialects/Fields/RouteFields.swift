@@ -31,5 +31,8 @@ package struct RouteFields: Sendable {
             RouteFields(route: "POST /api/copy", fields: Ollama.CopyRequest.fields),
             RouteFields(route: "DELETE /api/delete", fields: Ollama.ModelRequest.fields(.delete)),
         ]
+            + LlamaServer.Call.Route.allCases.map {
+                RouteFields(route: "POST \($0.path)", fields: LlamaServer.Call.fields($0))
+            }
     }
 }

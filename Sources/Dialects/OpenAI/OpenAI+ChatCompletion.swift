@@ -20,7 +20,7 @@ extension OpenAI {
         private static let table = FieldTable(
             SamplingFields.rules, OutputFields.rules, ToolFields.rules, ReasoningFields.rules, conversation, answer)
 
-        private static let conversation: [FieldRule] = [
+        static let conversation: [FieldRule] = [
             FieldRule("messages", .honoured, "1 … 4096; text parts only") { (draft, field) throws(DialectError) in
                 draft.prompt = .chat(try Messages.decode(field, warnings: &draft.warnings))
             },
@@ -31,6 +31,11 @@ extension OpenAI {
             .only(false, "continue_final_message", "ask the model to continue in a user message"),
         ]
 
+        static let format = FieldRule("response_format", .honoured, "text, json_object, json_schema") {
+            (draft, field) throws(DialectError) in
+            draft.formats.append(try ResponseFormats.decode(field, warnings: &draft.warnings))
+        }
+
         private static let answer: [FieldRule] = [
             OutputFields.outputLimit("max_completion_tokens", minimum: 1),
             FieldRule("logprobs", .honoured, "") { (draft, field) throws(DialectError) in
@@ -40,10 +45,7 @@ extension OpenAI {
                 let count = try field.integer(in: 0...Int64(Limits.topLogprobs))
                 draft.topLogprobs.append(.init(field: field.name, value: Int(count)))
             },
-            FieldRule("response_format", .honoured, "text, json_object, json_schema") {
-                (draft, field) throws(DialectError) in
-                draft.formats.append(try ResponseFormats.decode(field, warnings: &draft.warnings))
-            },
+            format,
             FieldRule("modalities", .refused, "only [\"text\"]") { (draft, field) throws(DialectError) in
                 for element in try field.elements(atMost: Limits.templateArguments) {
                     let modality = try element.string()

@@ -2,7 +2,7 @@ import Vocabulary
 
 extension APIRoute {
     /// Every route, in the document's order.
-    package static let all: [APIRoute] = openAI + embeddings + responses + anthropic + ollama + operations
+    package static let all: [APIRoute] = openAI + embeddings + responses + anthropic + ollama + inspections + operations
 
     private static let chatExample = #"{"model":"skein-tiny","messages":[{"role":"user","content":"Hello"}]}"#
 
@@ -201,6 +201,24 @@ extension APIRoute {
         APIRoute("GET", "/api/version", .ollama, "The version of the API.", answers: [json("Version")]),
         APIRoute("GET", "/api/tags", .ollama, "The models there are.", answers: [json("TagList")]),
         APIRoute("GET", "/api/ps", .ollama, "The models in memory.", answers: [json("RunningList")]),
+    ]
+
+    private static func inspection(
+        _ route: LlamaServer.Call.Route, _ summary: String, _ example: String, _ schema: String
+    ) -> APIRoute {
+        APIRoute(
+            "POST", route.path, .openAI, summary,
+            body: Body(example: example) { body throws(DialectError) in
+                _ = try LlamaServer.Call.decode(body, route: route, id: RequestID(0))
+            }, answers: [json(schema)], errors: answering)
+    }
+
+    private static let inspections: [APIRoute] = [
+        inspection(.tokenize, "The tokens of a text.", #"{"content":"Hello","with_pieces":true}"#, "Tokens"),
+        inspection(.detokenize, "The text of tokens.", #"{"tokens":[5,6]}"#, "Content"),
+        inspection(
+            .applyTemplate, "The text a model's chat template makes of a conversation.",
+            #"{"messages":[{"role":"user","content":"Hello"}]}"#, "Prompt"),
     ]
 
     private static let operations: [APIRoute] = [

@@ -25,7 +25,7 @@ enum AnswerSchemas {
 
     /// Name and schema, in the document's order.
     static let all: [(name: String, schema: String)] =
-        errors + openAI + embeddings + responses + anthropic + ollama + operations
+        errors + openAI + embeddings + responses + anthropic + ollama + inspections + operations
 
     private static let errors: [(name: String, schema: String)] = [
         ("OpenAIError", object(["error": object(["message": text, "type": text, "param": maybeText, "code": text])])),
@@ -42,7 +42,8 @@ enum AnswerSchemas {
     ])
 
     private static let meta = object([
-        "state": word("ready", "starting", "failed"), "reason": maybeText, "architecture": text, "n_ctx": count,
+        "state": word("ready", "starting", "sleeping", "available", "failed"), "reason": maybeText,
+        "architecture": text, "n_ctx": count,
         "n_ctx_train": count, "n_params": count, "n_vocab": count, "n_embd": count, "layers": count, "size": count,
         "digest": text,
     ])
@@ -194,6 +195,17 @@ enum AnswerSchemas {
         ("RunningList", tag(["expires_at": text, "size_vram": count, "context_length": count])),
     ]
 
+    private static let inspections: [(name: String, schema: String)] = [
+        (
+            "Tokens",
+            object([
+                "tokens": list(
+                    #"{"anyOf":[\#(count),\#(object(["id": count, "piece": #"{"anyOf":[\#(text),\#(list(count))]}"#]))]}"#
+                )
+            ])
+        ), ("Content", object(["content": text])), ("Prompt", object(["prompt": text])),
+    ]
+
     private static let operations: [(name: String, schema: String)] = [
         ("Health", object(["status": word("alive")])),
         (
@@ -201,7 +213,10 @@ enum AnswerSchemas {
             object([
                 "ready": flag,
                 "models?": list(
-                    object(["id": text, "state": word("ready", "starting", "failed"), "reason?": text])),
+                    object([
+                        "id": text, "state": word("ready", "starting", "sleeping", "available", "failed"),
+                        "reason?": text,
+                    ])),
             ])
         ),
     ]

@@ -10,8 +10,8 @@ extension Responses {
         package var generation: GenerationRequest
         /// Send the answer event by event.
         package let stream: Bool
-        /// What was accepted but has no effect, as the value of a response header.
-        package let warningHeader: String?
+        /// What was accepted but has no effect, a sentence each.
+        package let warnings: [String]
         /// Whether the response is to be kept; false when the node keeps none.
         package var isStored: Bool
         let settings: Settings
@@ -33,12 +33,15 @@ extension Responses {
                 throw .conflict(field: "background", reason: "it needs 'store', because it is fetched later")
             }
             return Request(
-                generation: decoded.request, stream: decoded.stream, warningHeader: decoded.warningHeader,
+                generation: decoded.request, stream: decoded.stream, warnings: decoded.warnings,
                 isStored: settings.isStored, settings: settings, input: settings.input)
         }
 
         /// Every field and what becomes of it, by name; fields inside others after them.
         package static var fields: [FieldDescription] { Fields.table.descriptions + Fields.nested }
+
+        /// The warnings as the value of a response header; nil when there are none.
+        package var warningHeader: String? { DecodedRequest.warningHeader(warnings) }
 
         /// Asks for no answer: the input is taken note of, to be continued.
         package mutating func generateNothing() {

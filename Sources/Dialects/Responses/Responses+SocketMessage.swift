@@ -76,22 +76,19 @@ extension Responses {
 
     /// The members of an error: flat as OpenAI's SDKs read them, and as an object as Open Responses has them.
     static func writeError(_ report: ErrorReport, to writer: inout JSONWriter) {
-        writer.key("code")
-        writer.string(report.code)
-        writer.key("message")
-        writer.string(report.message)
-        writer.key("param")
-        writer.string(orNull: report.param)
+        writeMembers(of: report, to: &writer)
         writer.key("error")
         writer.beginObject()
         writer.key("type")
         writer.string(OpenAI.errorType(report.kind))
-        writer.key("code")
-        writer.string(report.code)
-        writer.key("message")
-        writer.string(report.message)
-        writer.key("param")
-        writer.string(orNull: report.param)
+        writeMembers(of: report, to: &writer)
         writer.endObject()
+    }
+
+    private static func writeMembers(of report: ErrorReport, to writer: inout JSONWriter) {
+        for (key, value) in [("code", report.code), ("message", report.message), ("param", report.param)] {
+            writer.key(key)
+            writer.string(orNull: value)
+        }
     }
 }

@@ -12,9 +12,10 @@ actor BackgroundResponses: Service {
     private struct Live {
         var answer: Responses.Answer
         let record: Responses.Record
-        /// What it costs, and who is told at its end.
+        /// What it costs, what of it is not as was demanded, and who is told both at its end.
         var meter = UsageMeter()
-        let charge: @Sendable (UsageMeter) -> Void
+        var review: AnswerReview?
+        let settle: Settlement
         /// nil when they became too many.
         var events: [Responses.StreamEvent]? = []
         var eventBytes = 0
@@ -28,6 +29,9 @@ actor BackgroundResponses: Service {
             return record
         }
     }
+
+    /// Is told what a response cost, and what of it is not as was demanded.
+    typealias Settlement = @Sendable (UsageMeter, _ findings: [String]) -> Void
 
     private let backend: any Generating
     private let store: any ResponseStoring
@@ -58,11 +62,11 @@ actor BackgroundResponses: Service {
 
     // MARK: From requests
 
-    /// Takes a response on and returns its record; `charge` is told what it cost when it is over.
+    /// Takes a response on and returns its record; `settle` is called when it is over.
     ///
     /// **Throws:** `StateError.tooManyInBackground`, or what keeps the store from keeping it.
     func begin(
-        _ request: Responses.Request, id: String, created: Int64, charge: @escaping @Sendable (UsageMeter) -> Void
+        _ request: Responses.Request, id: String, created: Int64, settle: @escaping Settlement
     ) async throws(Responses.StateError) -> Responses.Record {
         guard live.values.count(where: \.isWorkedOn) < Limits.backgroundResponses else {
             throw .tooManyInBackground(limit: Limits.backgroundResponses)
@@ -71,7 +75,8 @@ actor BackgroundResponses: Service {
         let record = Responses.Record(
             id: id, previousID: request.previousID, created: created, input: request.inputItems, body: answer.body())
         // The place is taken before the store is asked, so that requests at the same time cannot share it.
-        live[id] = Live(answer: answer, record: record, charge: charge)
+        live[id] = Live(
+            answer: answer, record: record, review: AnswerReview(request.generation), settle: settle)
         identities[request.generation.id] = id
         do {
             try await store.save(record)
@@ -102,7 +107,7 @@ actor BackgroundResponses: Service {
     func forget(id: String) {
         guard let gone = live.removeValue(forKey: id) else { return }
         gone.stop?()
-        if gone.isWorkedOn { gone.charge(gone.meter) }
+        if gone.isWorkedOn { gone.settle(gone.meter, []) }
         for watcher in gone.watchers { watcher.finish() }
         finished.removeAll { $0 == id }
     }
@@ -140,6 +145,7 @@ actor BackgroundResponses: Service {
     private func take(_ event: GenerationEvent, _ id: String) {
         let now = Self.now
         live[id]?.meter.absorb(event)
+        live[id]?.review?.absorb(event)
         change(id) { $0.absorb(event, at: now, into: &$1) }
     }
 
@@ -167,7 +173,7 @@ actor BackgroundResponses: Service {
         guard live[id]?.isWorkedOn == true, let answer = live[id]?.answer, answer.status.isOver else { return }
         live[id]?.isWorkedOn = false
         live[id]?.stop = nil
-        if let over = live[id] { over.charge(over.meter) }
+        if let over = live[id] { over.settle(over.meter, over.review?.findings ?? []) }
         if let record = live[id]?.current {
             do {
                 try await store.save(record)

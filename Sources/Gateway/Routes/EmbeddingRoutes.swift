@@ -25,17 +25,12 @@ struct EmbeddingRoutes: Sendable {
     ) async throws -> Response {
         let start = clock.uptimeNanoseconds()
         let id = backend.nextRequestID()
-        let call = try EmbeddingCall.decode(try await AnswerFlow.body(of: request), route: route, id: id)
-        let models = await backend.models().map(\.card.id)
-        let name = call.request.model
-        guard models.contains(name) || (name == "auto" && !models.isEmpty) else {
-            let error = GenerationError.modelNotFound(name: name, available: models)
-            return dialect.response(ErrorReport(error), context, requestID: "\(id)")
-        }
+        var call = try EmbeddingCall.decode(try await AnswerFlow.body(of: request), route: route, id: id)
         guard let embedder else {
-            let message = "Embeddings by '\(name)' are not supported by this server yet; use another server for them."
-            return dialect.response(ErrorReport(.notImplemented, message: message), context, requestID: "\(id)")
+            return await refusal(call.request.model, id, dialect, context)
         }
+        if let objection = context.objection(to: call.request.residency) { call.warnings.append(objection) }
+        call.request.residency = context.permitted(call.request.residency)
         do throws(GenerationError) {
             let answer = try await Self.answer(embedder, call.request, context)
             context.gate?.charge(answer.promptTokens, to: context.caller)
@@ -46,6 +41,19 @@ struct EmbeddingRoutes: Sendable {
             let named = Self.naming(field, error)
             return dialect.response(ErrorReport(named, promptField: field), context, requestID: "\(id)")
         }
+    }
+
+    /// What a node that makes no embeddings says.
+    private func refusal(
+        _ name: String, _ id: Vocabulary.RequestID, _ dialect: ErrorDialect, _ context: GatewayContext
+    ) async -> Response {
+        let models = await backend.models().map(\.card.id)
+        guard models.contains(name) || (name == "auto" && !models.isEmpty) else {
+            let error = GenerationError.modelNotFound(name: name, available: models)
+            return dialect.response(ErrorReport(error), context, requestID: "\(id)")
+        }
+        let message = "Embeddings by '\(name)' are not supported by this server yet; use another server for them."
+        return dialect.response(ErrorReport(.notImplemented, message: message), context, requestID: "\(id)")
     }
 
     /// The error with the field as the client knows it: behind the gateway every text is a prompt.

@@ -17,7 +17,7 @@ extension OllamaRoutes {
                 let error = GenerationError.modelNotFound(name: show.model, available: models.map(\.card.id))
                 return ErrorDialect.ollama.response(ErrorReport(error), context)
             }
-            return Response(json: Ollama.showBody(Ollama.Model(model)))
+            return Response(json: Ollama.showBody(Ollama.Model(model))).telling(show.warnings)
         }
         router.post("api/pull") { request, context in
             try await pull(Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .pull), context)

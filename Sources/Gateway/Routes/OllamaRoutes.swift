@@ -83,7 +83,7 @@ struct OllamaRoutes: Sendable {
         }
         var response = Response(json: Ollama.loadedBody(asked, at: watch.now))
         if asked.decoded.stream { response.headers[.contentType] = Self.lines }
-        return response
+        return response.telling(asked.decoded.warnings)
     }
 
     // MARK: Models

@@ -69,6 +69,7 @@ extension ResponsesRoutes {
                 let history = try await routes.shelf.chain(endingAt: asked.previousID, memory: memory)
                 let referenced = try await routes.shelf.records(ids: try asked.referencedResponses())
                 try asked.settle(responseID: id, history: history, referenced: referenced)
+                context.permit(&asked.generation)
                 let isComplete = try await make(asked, id: id, &memory, &writer)
                 if !isComplete, let previous { memory.forget(id: previous) }
                 return

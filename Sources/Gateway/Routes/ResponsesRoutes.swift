@@ -87,9 +87,12 @@ struct ResponsesRoutes: Sendable {
         context.permit(&asked.generation)
         var headers = HTTPFields()
         headers[.requestID] = "\(requestID)"
-        if let warnings = asked.warningHeader { headers[.warnings] = warnings }
+        if let warnings = DecodedRequest.warningHeader(asked.warnings) { headers[.warnings] = warnings }
         if let background = shelf.background, asked.runsInBackground {
-            let record = try await background.begin(asked, id: id, created: Self.now) { context.charge($0) }
+            let record = try await background.begin(asked, id: id, created: Self.now) { meter, findings in
+                context.charge(meter)
+                note(findings, "\(requestID)", context)
+            }
             guard asked.stream else { return Response(json: record.body, headers: headers) }
             return try await follow(id, after: nil, context, headers)
         }
@@ -107,8 +110,10 @@ struct ResponsesRoutes: Sendable {
         let created: Int64
         var answer: Responses.Answer
         var meter = UsageMeter()
+        private var review: AnswerReview?
 
         init(request: Responses.Request, id: String, created: Int64, answer: Responses.Answer) {
+            review = AnswerReview(request.generation)
             self.request = request
             self.id = id
             self.created = created
@@ -118,8 +123,12 @@ struct ResponsesRoutes: Sendable {
         /// Takes an event in.
         mutating func absorb(_ event: GenerationEvent, at now: Int64, into events: inout [Responses.StreamEvent]) {
             meter.absorb(event)
+            review?.absorb(event)
             answer.absorb(event, at: now, into: &events)
         }
+
+        /// What of the answer is not as the request demanded; known after its end.
+        var findings: [String] { review?.findings ?? [] }
 
         var record: Responses.Record {
             Responses.Record(
@@ -138,6 +147,10 @@ struct ResponsesRoutes: Sendable {
         for event in generation.held { making.absorb(event, at: Self.now, into: &none) }
         for await event in generation.stream.events { making.absorb(event, at: Self.now, into: &none) }
         context.charge(making.meter)
+        var headers = headers
+        note(making.findings, "\(making.request.generation.id)", context)
+        let warnings = DecodedRequest.warningHeader(making.findings + making.request.warnings)
+        if let warnings { headers[.warnings] = warnings }
         if let error = making.answer.failure { return refusal(error, context, headers) }
         guard making.answer.status.isOver else {
             throw RequestRefusal.internalError(requestID: headers[.requestID] ?? "")
@@ -211,10 +224,17 @@ struct ResponsesRoutes: Sendable {
         var events: [Responses.StreamEvent] = []
         making.absorb(event, at: Self.now, into: &events)
         if making.answer.status.isOver {
+            note(making.findings, "\(making.request.generation.id)", context)
             await keep(&making)
             making.answer.conclude(into: &events)
         }
         return events
+    }
+
+    /// Counts and logs an answer that is not as its request demanded.
+    private func note(_ findings: [String], _ requestID: String, _ context: GatewayContext) {
+        guard !findings.isEmpty else { return }
+        context.errors?.record(findings: findings.count, .openAI, requestID: requestID)
     }
 
     /// Keeps what was made, if it is to be kept; when that fails the object says so.

@@ -36,6 +36,8 @@ struct NodeEmbedder: Embedding {
             return failure
         }
         if let outcome { throw outcome }
+        // Only now: what is to be unloaded is still needed by the other texts.
+        if let time = request.residency?.keepAlive { await backend.keep(request.model, for: time) }
         return answer
     }
 
@@ -60,6 +62,7 @@ struct NodeEmbedder: Embedding {
         let id = request.inputs.count == 1 ? request.id : backend.nextRequestID()
         var single = GenerationRequest(id: id, model: request.model, prompt: prompt)
         single.embedding = EmbeddingWish(truncates: request.truncates)
+        single.residency = request.residency.map { Residency(mayDeploy: $0.mayDeploy) }
         return single
     }
 

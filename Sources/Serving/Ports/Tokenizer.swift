@@ -10,6 +10,15 @@ package protocol Tokenizer {
     /// **Throws:** `GenerationError.invalidField` when the text is longer than the limit.
     func tokens(of text: String, special: Bool) throws(GenerationError) -> [Token]
 
+    /// Tokens of a text; `addsSpecial` puts around it what the vocabulary puts around texts, `parsesSpecial` lets
+    /// control tokens written in it count as such.
+    ///
+    /// **Throws:** `GenerationError.invalidField` when the text is longer than the limit.
+    func tokens(of text: String, addsSpecial: Bool, parsesSpecial: Bool) throws(GenerationError) -> [Token]
+
+    /// How a token is written, control tokens included; empty for ids outside the vocabulary.
+    func text(of token: Token) -> [UInt8]
+
     /// Bytes a token contributes to the answer, not always whole UTF-8; empty for control tokens.
     func bytes(of token: Token) -> [UInt8]
 
@@ -94,6 +103,12 @@ package protocol PromptRenderer {
     /// **Throws:** `invalidField` for messages, tools or schemas the template or the grammar compiler refuses;
     /// `unsupported` when the template cannot express the request.
     func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt
+
+    /// The text the template makes of a conversation, before it is tokenised.
+    ///
+    /// **Throws:** `invalidField` when the template refuses the messages or tools; `unsupported` for a prompt that is
+    /// no conversation.
+    func text(of request: GenerationRequest) throws(GenerationError) -> String
 
     /// Splits the answer text so far. `isPartial` keeps back what may still become something else.
     ///
