@@ -140,8 +140,7 @@ struct ClusterNode: Sendable {
 
     private static func library(_ around: Surroundings, _ peers: PeerClient, _ late: LateService) -> ModelLibrary {
         ModelLibrary(
-            caches: around.caches, cacheFolder: around.cacheFolder, dataFolder: around.dataFolder, peers: peers,
-            logger: around.logger
+            caches: around.caches, dataFolder: around.dataFolder, peers: peers, logger: around.logger
         ) { digest in
             guard let view = await late.value?.view else { return [] }
             return view.holders(of: digest)
@@ -150,10 +149,10 @@ struct ClusterNode: Sendable {
 
     private static func planner(_ library: ModelLibrary) -> ClusterPlanner {
         ClusterPlanner(
-            model: { deployment in try await library.footprint(deployment.digest) },
+            model: { deployment in try await library.footprint(deployment.identity) },
             draft: { deployment in
                 guard let digest = deployment.draftDigest else { return nil }
-                return try await library.footprint(digest)
+                return try await library.footprint(ModelIdentity(digest: digest))
             })
     }
 
