@@ -186,9 +186,11 @@ let shellTests: [Target] = [
     tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Fabric", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement", "Runner",
-            "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Node", "Cluster", "Fabric", "Gateway", "GGUF", "Identity", "LlamaEngine", "ModelStore", "Placement",
+            "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "SystemPackage", package: "swift-system"),
         ]),
     tests(
         "IdentityTests",
