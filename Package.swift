@@ -186,9 +186,12 @@ let shellTests: [Target] = [
     tests(
         "NodeTests",
         [
-            "Node", "Cluster", "Dialects", "Fabric", "Gateway", "GGUF", "LlamaEngine", "ModelStore", "Placement",
+            "Node", "Cluster", "Dialects", "Fabric", "Gateway", "GGUF", "Identity", "LlamaEngine", "ModelStore",
+            "Placement",
             "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "SystemPackage", package: "swift-system"),
         ]),
     tests(
         "IdentityTests",

@@ -65,6 +65,12 @@ extension ControlPlane {
         effects.persist = [.rebase(stored)]
     }
 
+    /// A voter that lost its memory and that no majority can do without.
+    private var unsparedVoter: NodeID? {
+        let forgetful = voters.filter(isForgetful)
+        return voters.count - forgetful.count < Self.majority(of: voters.count) ? forgetful.first : nil
+    }
+
     /// What an operator should know and cannot see otherwise, one sentence each.
     package var warnings: [String] {
         var warnings: [String] = []
@@ -86,6 +92,12 @@ extension ControlPlane {
             warnings.append("No majority of the voters answers; this node leads those it reaches (degraded).")
         } else if branch?.state != nil {
             warnings.append("No majority of the voters answers; this node follows a degraded leader.")
+        }
+        if branch?.state != nil, let lost = unsparedVoter {
+            warnings.append(
+                "Node \(lost) lost its memory of the cluster, and without it no majority of the "
+                    + "\(voters.count) voters is left: this does not end by itself. Bring its data directory back, or found a new cluster "
+                    + "('skein leave --force' on each machine).")
         }
         if let unmerged = branch?.unmerged, !unmerged.isEmpty {
             warnings.append("What was decided without a majority is still being merged.")

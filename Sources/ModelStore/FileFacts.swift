@@ -8,6 +8,8 @@
 struct FileFacts {
     /// Length. **Units:** bytes.
     let byteCount: UInt64
+    /// What it takes of the disk, holes left out. **Units:** bytes.
+    let allocatedByteCount: UInt64
     /// Last change. **Units:** nanoseconds since 1970.
     let modifiedNanoseconds: Int64
     /// Last use as far as the cache records it. **Units:** nanoseconds since 1970.
@@ -25,6 +27,8 @@ struct FileFacts {
             throw .unreadable(path: path, reason: "it is not a regular file")
         }
         byteCount = UInt64(status.st_size)
+        // The unit of st_blocks is 512 bytes, whatever the file system's own is.
+        allocatedByteCount = UInt64(status.st_blocks) * 512
         #if canImport(Glibc)
             let modified = status.st_mtim
             let accessed = status.st_atim

@@ -10,48 +10,88 @@ import Vocabulary
 
 /// A model file of which only some ranges are here: as long as the whole, with holes for what was not fetched.
 ///
-/// A stage is cut from it as from the whole file, once the ranges of its layers are there. What was fetched is noted
-/// beside it after it is on disk, so that a fetch that broke off goes on where it was. Two writers of the same model
-/// write the same bytes, so they do not harm each other.
+/// A stage is cut from it as from the whole file, once the ranges of its layers are there. Only whole blocks whose
+/// digests are right get into it (`PartIntake`). What was fetched is noted beside it after it is on disk, so that a
+/// fetch that broke off goes on where it was. As long as the value lives, no eviction removes the file.
 package final class PartialModel: Sendable {
     /// Where the file is.
     package let path: String
-    /// Length of the whole model. **Units:** bytes.
-    package let byteCount: UInt64
+    /// What its blocks must be.
+    package let blocks: BlockDigests
     private let file: FileDescriptor
     private let notes: FileDescriptor
     private let present: Mutex<[Range<UInt64>]>
     /// More ranges than any fetch makes; a file of notes beyond it is begun anew.
     private static let noteLimit = 1 << 20
+    /// How the names of such files end.
+    static let suffix = ".part"
+    private static let listSuffix = ".blocks"
+    private static let noteSuffix = ".checked"
+    /// Endings of what stands beside such a file; the last one is what earlier releases noted, and checked by nothing.
+    static let companions = [listSuffix, noteSuffix, ".ranges"]
 
-    /// Opens what is there of a model in `folder`, or begins it.
+    /// Length of the whole model. **Units:** bytes.
+    package var byteCount: UInt64 { blocks.fileByteCount }
+
+    /// Opens what is there of a model in `folder`, or begins it. What was checked against another list is forgotten.
     ///
     /// **Throws:** `StoreError.unwritable`, or `diskFull`.
-    package init(folder: String, digest: String, byteCount: UInt64) throws(StoreError) {
+    package init(folder: String, digest: String, blocks: BlockDigests) throws(StoreError) {
         try StoreFiles.makeFolders(folder)
-        path = "\(folder)/\(digest).part"
-        self.byteCount = byteCount
+        path = "\(folder)/\(digest)\(Self.suffix)"
+        self.blocks = blocks
+        let byteCount = blocks.fileByteCount
         do {
             file = try FileDescriptor.open(
                 FilePath(path), .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
             notes = try FileDescriptor.open(
-                FilePath(path + ".ranges"), .readWrite, options: [.create, .append, .closeOnExec],
+                FilePath(path + Self.noteSuffix), .readWrite, options: [.create, .append, .closeOnExec],
                 permissions: .ownerReadWrite)
         } catch {
-            throw .unwritable(path: path, reason: "\(error)")
+            throw StoreError.failed(writing: path, error)
+        }
+        guard flock(file.rawValue, LOCK_SH) == 0 else {
+            throw .unwritable(path: path, reason: String(cString: strerror(errno)))
         }
         // Notes beside a file of another length, such as a new one, are of another file.
         let length = (try? file.seek(offset: 0, from: .end)) ?? 0
-        guard length == Int64(byteCount) || ftruncate(notes.rawValue, 0) == 0,
-            ftruncate(file.rawValue, off_t(byteCount)) == 0
-        else { throw .unwritable(path: path, reason: String(cString: strerror(errno))) }
-        present = Mutex(Self.read(notes, within: byteCount))
+        let isSame = length == Int64(byteCount) && Self.list(beside: path) == blocks
+        guard isSame || ftruncate(notes.rawValue, 0) == 0, ftruncate(file.rawValue, off_t(byteCount)) == 0 else {
+            throw .unwritable(path: path, reason: String(cString: strerror(errno)))
+        }
+        present = Mutex(isSame ? Self.read(notes, within: byteCount) : [])
+        if !isSame { try Self.keep(blocks, beside: path) }
     }
 
     /// Opens what an earlier fetch left of a model; nil when there is nothing.
     package convenience init?(folder: String, digest: String) {
-        guard let facts = try? FileFacts(path: "\(folder)/\(digest).part") else { return nil }
-        try? self.init(folder: folder, digest: digest, byteCount: facts.byteCount)
+        let path = "\(folder)/\(digest)\(Self.suffix)"
+        guard (try? FileFacts(path: path)) != nil, let blocks = Self.list(beside: path) else { return nil }
+        try? self.init(folder: folder, digest: digest, blocks: blocks)
+    }
+
+    private static func list(beside path: String) -> BlockDigests? {
+        guard let facts = try? FileFacts(path: path + listSuffix), let length = Int(exactly: facts.byteCount),
+            BlockDigests.listByteCount(ofFile: BlockDigests.longestFile).map({ length <= $0 }) ?? false,
+            let source = try? FileByteSource(path: path + listSuffix)
+        else { return nil }
+        return (try? source.read(at: 0, count: length)).flatMap { BlockDigests(bytes: $0) }
+    }
+
+    private static func keep(_ blocks: BlockDigests, beside path: String) throws(StoreError) {
+        let temporary = StoreFiles.temporaryName(for: path + listSuffix)
+        do {
+            let list = try FileDescriptor.open(
+                FilePath(temporary), .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+            defer { try? list.close() }
+            _ = try list.writeAll(blocks.bytes)
+            guard fsync(list.rawValue) == 0, rename(temporary, path + listSuffix) == 0 else {
+                throw Errno(rawValue: errno)
+            }
+        } catch {
+            unlink(temporary)
+            throw StoreError.failed(writing: path, error)
+        }
     }
 
     deinit {
@@ -86,11 +126,12 @@ package final class PartialModel: Sendable {
         return merged
     }
 
-    /// What of `wanted` is not here yet, ascending, in pieces of at most `pieceByteCount`.
+    /// The blocks of `wanted` that are not here yet, ascending, in pieces of at most `pieceByteCount`, a multiple of
+    /// `BlockDigests.largestBlock`.
     package func missing(_ wanted: [Range<UInt64>], pieceByteCount: UInt64) -> [Range<UInt64>] {
         let present = present.withLock { $0 }
         var pieces: [Range<UInt64>] = []
-        for range in Self.merged(wanted.filter { !$0.isEmpty }) {
+        for range in Self.merged(wanted.map(blocks.aligned).filter { !$0.isEmpty }) {
             var start = range.lowerBound
             for have in present where have.upperBound > start && have.lowerBound < range.upperBound {
                 Self.cut(start, have.lowerBound, pieceByteCount, into: &pieces)
@@ -112,20 +153,17 @@ package final class PartialModel: Sendable {
         }
     }
 
-    /// Writes bytes that came.
-    ///
-    /// **Throws:** `StoreError.unwritable` or `diskFull`.
-    package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StoreError) {
-        guard offset <= byteCount, UInt64(bytes.count) <= byteCount - offset else {
-            throw .unwritable(path: path, reason: "\(bytes.count) bytes at \(offset) are beyond its end \(byteCount)")
-        }
+    /// Whether all of a range is here.
+    package func has(_ range: Range<UInt64>) -> Bool {
+        missing([range], pieceByteCount: BlockDigests.largestBlock).isEmpty
+    }
+
+    /// Writes a block that was checked.
+    func write(_ block: [UInt8], at offset: UInt64) throws(StoreError) {
         do {
-            try file.writeAll(toAbsoluteOffset: Int64(offset), bytes)
+            try file.writeAll(toAbsoluteOffset: Int64(offset), block)
         } catch {
-            if let number = error as? Errno, number == .noSpace {
-                throw .diskFull(path: path, needed: ByteCount(UInt64(bytes.count)), free: ByteCount(0))
-            }
-            throw .unwritable(path: path, reason: "\(error)")
+            throw StoreError.failed(writing: path, error)
         }
     }
 
@@ -137,7 +175,7 @@ package final class PartialModel: Sendable {
             guard fsync(file.rawValue) == 0 else { throw Errno(rawValue: errno) }
             try notes.writeAll(Array("\(range.lowerBound) \(range.upperBound)\n".utf8))
         } catch {
-            throw .unwritable(path: path, reason: "\(error)")
+            throw StoreError.failed(writing: path, error)
         }
         present.withLock { $0 = Self.merged($0 + [range]) }
     }
@@ -151,18 +189,19 @@ package final class PartialModel: Sendable {
             remove()
             throw .unreadable(path: path, reason: "its content has the digest \(actual) instead of \(digest)")
         }
-        let whole = String(path.dropLast(".part".count)) + ".gguf"
-        unlink(path + ".ranges")
+        let whole = String(path.dropLast(Self.suffix.count)) + ".gguf"
+        for companion in Self.companions { unlink(path + companion) }
         guard rename(path, whole) == 0 else {
             throw .unwritable(path: whole, reason: String(cString: strerror(errno)))
         }
         return whole
     }
 
-    /// Forgets everything behind the first bytes, because it was used.
+    /// Forgets everything behind the blocks of the first bytes, because it was used.
     ///
     /// **Throws:** `StoreError.unwritable`.
     package func keep(first count: UInt64) throws(StoreError) {
+        let count = blocks.aligned(0..<count).upperBound
         guard ftruncate(notes.rawValue, 0) == 0, ftruncate(file.rawValue, off_t(count)) == 0,
             ftruncate(file.rawValue, off_t(byteCount)) == 0
         else { throw .unwritable(path: path, reason: String(cString: strerror(errno))) }
@@ -172,7 +211,7 @@ package final class PartialModel: Sendable {
 
     /// Removes the file and what was noted of it.
     package func remove() {
-        unlink(path + ".ranges")
+        for companion in Self.companions { unlink(path + companion) }
         unlink(path)
     }
 }

@@ -16,18 +16,14 @@ package import Vocabulary
 /// under a temporary name and renamed, so a reader never sees half a file. A pin is a shared lock on the file, which
 /// the kernel drops when the process dies; eviction passes over locked files.
 package struct StageFileCache: Sendable {
+    private let shelf: FileShelf
+
     /// Folder of the cache.
-    package let folder: String
-    /// Size from which unpinned files are evicted, least recently used first.
-    package let byteLimit: ByteCount
+    package var folder: String { shelf.folder }
 
-    /// Default size limit: 64 GiB.
-    package static let defaultByteLimit = ByteCount(64 << 30)
-
-    /// Uses the folder, which is made when needed.
-    package init(folder: String, byteLimit: ByteCount = Self.defaultByteLimit) {
-        self.folder = folder
-        self.byteLimit = byteLimit
+    /// Uses the folder, which is made when needed; from `byteLimit` on unpinned files are evicted.
+    package init(folder: String, byteLimit: ByteCount = FileShelf.defaultByteLimit) {
+        shelf = FileShelf(folder: folder, byteLimit: byteLimit, suffixes: [".gguf"])
     }
 
     /// The path of the stage file for `plan`, made when it is not there yet, and a pin that keeps it.
@@ -42,7 +38,7 @@ package struct StageFileCache: Sendable {
             pinned.touch()
             return pinned
         }
-        try evict(toFit: plan.copiedByteCount)
+        shelf.evict(toFit: plan.copiedByteCount)
         try write(plan, of: modelPath, to: path)
         guard let pinned = PinnedFile(path: path) else {
             throw .unreadable(path: path, reason: "it vanished right after it was written")
@@ -90,77 +86,7 @@ package struct StageFileCache: Sendable {
             guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
         } catch {
             unlink(temporary)
-            if let number = error as? Errno, number == .noSpace {
-                throw .diskFull(path: path, needed: ByteCount(plan.copiedByteCount), free: freeBytes)
-            }
-            throw .unwritable(path: path, reason: "\(error)")
+            throw StoreError.failed(writing: path, error, needed: plan.copiedByteCount)
         }
-    }
-
-    private var freeBytes: ByteCount {
-        var facts = statvfs()
-        guard statvfs(folder, &facts) == 0 else { return ByteCount(0) }
-        return ByteCount(UInt64(facts.f_bavail) * UInt64(facts.f_frsize))
-    }
-
-    /// Removes the least recently used files nobody has pinned until `incoming` bytes fit under the limit.
-    func evict(toFit incoming: UInt64) throws(StoreError) {
-        var files = listing()
-        files.sort { ($0.facts.accessedNanoseconds, $0.path) < ($1.facts.accessedNanoseconds, $1.path) }
-        var total = files.reduce(incoming) { $0 + $1.facts.byteCount }
-        for file in files where total > byteLimit.bytes {
-            guard PinnedFile.removeIfUnused(path: file.path) else { continue }
-            total -= min(total, file.facts.byteCount)
-        }
-    }
-
-    private func listing() -> [(path: String, facts: FileFacts)] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var files: [(path: String, facts: FileFacts)] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard name.hasSuffix(".gguf"), let facts = try? FileFacts(path: "\(folder)/\(name)") else { continue }
-            files.append(("\(folder)/\(name)", facts))
-        }
-        return files
-    }
-}
-
-/// A file held by a shared lock: as long as the value lives, no eviction removes the file.
-package final class PinnedFile: Sendable {
-    /// Where the file is.
-    package let path: String
-    /// Its length. **Units:** bytes.
-    package let byteCount: UInt64
-    private let descriptor: FileDescriptor
-
-    /// Pins an existing file; nil when it is not there.
-    package init?(path: String) {
-        guard let opened = try? FileDescriptor.open(FilePath(path), .readOnly) else { return nil }
-        // Between open and lock an eviction may have removed the name; then the file counts as not there.
-        guard flock(opened.rawValue, LOCK_SH) == 0, let facts = try? FileFacts(path: path) else {
-            try? opened.close()
-            return nil
-        }
-        self.path = path
-        byteCount = facts.byteCount
-        descriptor = opened
-    }
-
-    deinit { try? descriptor.close() }
-
-    /// Records that the file was used now.
-    func touch() {
-        _ = futimens(descriptor.rawValue, nil)
-    }
-
-    /// Removes a file unless somebody has it pinned.
-    static func removeIfUnused(path: String) -> Bool {
-        guard let opened = try? FileDescriptor.open(FilePath(path), .readOnly) else { return false }
-        defer { try? opened.close() }
-        return flock(opened.rawValue, LOCK_EX | LOCK_NB) == 0 && unlink(path) == 0
     }
 }

@@ -1,5 +1,12 @@
 package import GGUF
+import SystemPackage
 package import Vocabulary
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Why the model store could not do its work. Each case names the file and the next step.
 package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -44,5 +51,18 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(path) has the digest \(actual) instead of \(expected); send the file again."
         case .busy(let path, let limit): "\(path) has to wait: \(limit) files are arriving; try again later."
         }
+    }
+}
+
+extension StoreError {
+    /// What a failed write means; `needed` bytes were to be written.
+    static func failed(writing path: String, _ error: any Error, needed: UInt64 = 0) -> StoreError {
+        guard let number = error as? Errno, number == .noSpace || number.rawValue == EDQUOT else {
+            return .unwritable(path: path, reason: "\(error)")
+        }
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        var facts = statvfs()
+        let free = statvfs(folder, &facts) == 0 ? UInt64(facts.f_bavail) * UInt64(facts.f_frsize) : 0
+        return .diskFull(path: path, needed: ByteCount(needed), free: ByteCount(free))
     }
 }

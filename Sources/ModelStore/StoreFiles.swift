@@ -11,7 +11,7 @@ import SystemPackage
 package enum StoreFiles {
     /// Makes sure that `path` holds `bytes`; an existing file of the right length is taken as it is.
     ///
-    /// **Throws:** `StoreError.unwritable`.
+    /// **Throws:** `StoreError.unwritable`, or `diskFull`.
     package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(StoreError) {
         if let facts = try? FileFacts(path: path), facts.byteCount == UInt64(bytes.count) { return }
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
@@ -26,7 +26,7 @@ package enum StoreFiles {
             guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
         } catch {
             unlink(temporary)
-            throw .unwritable(path: path, reason: "\(error)")
+            throw StoreError.failed(writing: path, error, needed: UInt64(bytes.count))
         }
     }
 

@@ -97,5 +97,7 @@ import Vocabulary
         nodes.run(.seconds(12))
         #expect(nodes.brains[1].isDegradedLeader)
         #expect(nodes.brains[0].hasForgotten && !nodes.brains[0].isLeader)
+        let node = "Node \(Nodes.id(0)) lost its memory"
+        #expect(nodes.brains[1].warnings.contains { $0.contains(node) && $0.contains("leave --force") })
     }
 }

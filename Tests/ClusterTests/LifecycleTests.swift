@@ -113,6 +113,37 @@ import Vocabulary
         #expect(view()?.deployment.keepAliveMilliseconds == 9000)
     }
 
+    /// Between a removal and the leader's next look at the stages somebody may ask for the same name again.
+    @Test(arguments: [true, false])
+    mutating func `what served a removed deployment answers for no later one of that name`(isAutomatic: Bool) throws {
+        nodes.command(isAutomatic ? .demand(wish(keepAlive: 5000)) : .deploy(wish()), at: 0)
+        settle()
+        let old = try #require(state.placements.keys.first)
+        #expect(view()?.state == .ready)
+        nodes.command(.drain(Nodes.id(0), true), at: 0)
+        nodes.command(isAutomatic ? .keep("d", 0) : .undeploy("d"), at: 0)
+        nodes.command(.demand(wish()), at: 0)
+        let later = try #require(view())
+        #expect(later.placements.map(\.epoch) == [old])
+        #expect(later.placements.map(\.phase) == [.draining])
+        #expect(later.state != .ready)
+        settle()
+        #expect(state.placements.isEmpty || state.placements.keys != [old])
+    }
+
+    @Test mutating func `a plan for a machine that began to drain meanwhile is not carried out`() throws {
+        nodes.command(.deploy(wish()), at: 0)
+        nodes.run(.seconds(1))
+        let question = try #require(nodes.plans.first)
+        nodes.command(.drain(Nodes.id(0), true), at: 0)
+        let stage = StageAssignment(node: Nodes.id(0), layers: LayerRange(first: 0, end: 4), bytes: ByteCount(1))
+        nodes.give(.planned(question: question.id, .placed([stage], contextTokens: 16, lanes: 1)), to: 0)
+        nodes.run(.seconds(1))
+        #expect(state.placements.isEmpty)
+        // The next plan is asked for without it.
+        #expect(nodes.plans.last?.excluded.map(\.code) == ["draining"])
+    }
+
     @Test mutating func `a hundred first requests make one deployment`() throws {
         for _ in 0..<100 { nodes.command(.demand(wish(keepAlive: 5000)), at: 0) }
         nodes.run(.seconds(1))

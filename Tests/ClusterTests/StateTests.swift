@@ -46,6 +46,19 @@ import Vocabulary
         #expect(state.index == 1)
     }
 
+    @Test func `a wish tells what its model's parts are checked by, and an older one is read without it`() throws {
+        var known = deployment(3)
+        known.wish = known.stamp
+        var entry = entry(1, [.deploymentSet(known)])
+        let before = entry.encodedBytes
+        known.blocks = "0f"
+        entry = self.entry(1, [.deploymentSet(known)])
+        #expect(try LogEntry(bytes: entry.encodedBytes).events[0].event == .deploymentSet(known))
+        #expect(entry.encodedBytes.count > before.count)
+        known.blocks = ""
+        #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(known))
+    }
+
     @Test func `a cut-over leaves exactly one epoch serving`() {
         var state = ClusterState()
         let key = ReplicaKey(deployment: "d", index: 0)

@@ -14,12 +14,18 @@ import Vocabulary
         try await body(folder)
     }
 
-    /// Grows a cluster by joining; node numbers from 1 on.
-    private static func cluster(_ count: Int, _ folder: String) async throws -> [ServiceNode] {
-        var nodes = [try await ServiceNode(.init(number: 1, founds: true), folder: folder)]
+    /// Grows a cluster by joining; node numbers from 1 on, `change` gets the place of each.
+    private static func cluster(
+        _ count: Int, _ folder: String, _ change: (Int, inout ServiceNode.Options) -> Void = { _, _ in }
+    ) async throws -> [ServiceNode] {
+        var founder = ServiceNode.Options(number: 1, founds: true)
+        change(0, &founder)
+        var nodes = [try await ServiceNode(founder, folder: folder)]
         try await nodes[0].sees("itself lead") { $0.leadership.leader == NodeID(1) }
         for number in 2...UInt64(max(2, count)) where number <= count {
-            let node = try await ServiceNode(.init(number: number, seeds: [nodes[0].address]), folder: folder)
+            var options = ServiceNode.Options(number: number, seeds: [nodes[0].address])
+            change(nodes.count, &options)
+            let node = try await ServiceNode(options, folder: folder)
             nodes.append(node)
             try await node.sees("itself a member") { $0.members.contains { $0.member.node == NodeID(number) } }
         }
@@ -203,6 +209,41 @@ import Vocabulary
         await again.stop()
     }
 
+    @Test(arguments: [[1, 0, 0], [-1, 0, 0], [0, 1, -1], [-1, -1, -1], [1, 1, 1]] as [[Int64]])
+    func `wall clocks that jump by an hour end nothing, and whatever is said later wins`(hours: [Int64]) async throws {
+        try await Self.withFolder { folder in
+            let clocks = hours.map { _ in JumpingClock() }
+            let nodes = try await Self.cluster(3, folder) { $1.wall = clocks[$0] }
+            let first = nodes[0]
+            try await first.sees("two candidates") { $0.members.allSatisfy { $0.reading?.usableBytes != nil } }
+            _ = try await first.service.apply(.deploy(Deployment(name: "d", model: "m")))
+            let before = try await first.sees("d ready") { $0.deployments.first?.state == .ready }
+            let epoch = try #require(before.deployments.first?.placements.first { $0.phase == .active }?.epoch)
+            for round in 0..<2 as Range<Int64> {
+                // There, and back again.
+                for (clock, jump) in zip(clocks, hours) { clock.jump(hours: round == 0 ? jump : -jump) }
+                for (place, node) in nodes.enumerated() {
+                    // Each says it after the one before was heard, so each is later, whatever its clock shows.
+                    let value = "\(round)-\(place)"
+                    guard case .done = try await node.service.apply(.configure("s", value)) else {
+                        Issue.record("not done: \(value)")
+                        return
+                    }
+                    for other in nodes {
+                        try await other.sees("s is \(value)") { $0.settings.first { $0.name == "s" }?.value == value }
+                    }
+                }
+                for node in nodes {
+                    let view = await node.service.view
+                    #expect(view.members.allSatisfy { $0.liveness == .alive })
+                    #expect(view.deployments.first?.state == .ready)
+                    #expect(view.deployments.first?.placements.map(\.epoch) == [epoch])
+                }
+            }
+            for node in nodes { await node.stop() }
+        }
+    }
+
     @Test func `watchers get changes, resume where they were, and get everything when they are late`() async throws {
         try await Self.withFolder { folder in
             let node = try await ServiceNode(.init(number: 1, founds: true), folder: folder)
@@ -241,6 +282,25 @@ import Vocabulary
             await node.stop()
             #expect(await watch.next() != nil)
             while await watch.next() != nil {}
+        }
+    }
+
+    @Test func `a node that moves tells where it is found, and stays a member`() async throws {
+        try await Self.withFolder { folder in
+            let nodes = try await Self.cluster(2, folder)
+            let mover = nodes[1]
+            let own = "\(mover.address)"
+            for addresses in [["192.0.2.7:7535", own], [own]] {
+                await mover.service.move(to: addresses)
+                for node in nodes {
+                    try await node.sees("\(addresses)") { view in
+                        view.members.first { $0.member.node == mover.id }?.member.addresses == addresses
+                    }
+                }
+            }
+            await mover.service.move(to: [])
+            #expect(await mover.service.view.members.allSatisfy { !$0.member.addresses.isEmpty })
+            for node in nodes { await node.stop() }
         }
     }
 

@@ -24,6 +24,7 @@ struct ServiceNode {
         var planner: any PlacementPlanning = OneEach()
         var coordinator: (any Coordinating)?
         var cluster: UInt64 = 0
+        var wall = JumpingClock()
         var timings: Cluster.Timings = {
             var timings = Cluster.Timings()
             timings.probePeriod = .milliseconds(200)
@@ -55,7 +56,7 @@ struct ServiceNode {
             tasks: stages,
             clocks: ServiceClocks(
                 uptimeNanoseconds: { Int64(NIODeadline.now().uptimeNanoseconds) },
-                unixMilliseconds: { 1_700_000_000_000 + Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }),
+                unixMilliseconds: { options.wall.milliseconds }),
             plan: { options.planner.plan($0) }
         ) {
             var reading = NodeReading(node: node)
@@ -94,6 +95,15 @@ struct ServiceNode {
             throw Overdue(description: "\(what): the service stopped")
         }
     }
+}
+
+/// A wall clock that is set to another time while a node runs.
+final class JumpingClock: Sendable {
+    private let offset = Mutex<Int64>(1_700_000_000_000)
+
+    var milliseconds: Int64 { offset.withLock { $0 } + Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
+
+    func jump(hours: Int64) { offset.withLock { $0 += hours * 3_600_000 } }
 }
 
 /// Stages that are loaded, proven, served and drained at once.

@@ -190,6 +190,36 @@ import Vocabulary
         }
     }
 
+    /// Most are turned away before the handshake, as the gate bounds what one address may try in a minute.
+    @Test func `of ten thousand that want to join at once few are heard, and members still get in`() async throws {
+        var limits = GateLimits()
+        limits.connections = 32
+        limits.connectionsPerAddress = 31
+        limits.attemptsPerMinute = 100
+        try await TestCluster.with(milliseconds: 2000, limits: limits) { cluster in
+            let most = SharedCount()
+            await withTaskGroup(of: Void.self) { group in
+                for index in 0..<10_000 {
+                    // Never more on their way than the operating system keeps for us, or it would drop them itself.
+                    if index >= 100 { await group.next() }
+                    group.addTask {
+                        _ = try? await Stranger.visit(
+                            port: cluster.port, tls: index % 100 == 0, sending: [1, 0, 0])
+                        most.raise(to: cluster.gate.openCount)
+                    }
+                }
+            }
+            #expect(most.value <= 31)
+            await cluster.emptied()
+            #expect(cluster.gate.addressCount <= 1)
+            #expect(await cluster.leader.requests.isEmpty)
+            // The address has used up its minute; another minute, and a member from there is let in.
+            cluster.clock.advance(by: .seconds(61))
+            let outcome = try await dial(try member(cluster), cluster)
+            #expect(outcome == .echoed(cluster.security.credentials.certificate.identity))
+        }
+    }
+
     @Test func `links between stages check the name of the node that is dialed`() async throws {
         // The TLS library dates these by the clock of the machine.
         let clock = ManualClock(WallTime.current)

@@ -13,11 +13,8 @@ extension ControlPlane {
     /// restart of everybody nothing is, until the voters have found each other.
     package var addressBook: OrderedTable<NodeID, Member> {
         var book = effectiveState.members
-        guard log.last.index > state.index else { return book }
-        for entry in log.tail(after: state.index) {
-            for member in entry.members where effectiveState.removedMembers[member.node] == nil {
-                book[member.node] = member
-            }
+        for member in log.members(after: state.index) where effectiveState.removedMembers[member.node] == nil {
+            book[member.node] = member
         }
         return book
     }

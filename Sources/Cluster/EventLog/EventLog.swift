@@ -14,6 +14,10 @@ struct EventLog: Sendable {
     /// Everything up to here is in the snapshot only.
     private(set) var base = Position()
     private(set) var entries: [LogEntry] = []
+    /// Entries that set the voters, ascending: few among many, and asked for with every input.
+    private var voterMarks: [(index: UInt64, voters: [NodeID])] = []
+    /// Entries that set members, ascending.
+    private var memberMarks: [(index: UInt64, members: [Member])] = []
 
     var last: Position { entries.last.map { Position(index: $0.index, term: $0.term) } ?? base }
 
@@ -22,7 +26,14 @@ struct EventLog: Sendable {
     /// Takes over what the disk had: entries that do not follow each other without a gap are ignored.
     init(base: Position, entries: [LogEntry]) {
         self.base = base
-        for entry in entries where entry.index == last.index + 1 { self.entries.append(entry) }
+        for entry in entries where entry.index == last.index + 1 { add(entry) }
+    }
+
+    private mutating func add(_ entry: LogEntry) {
+        entries.append(entry)
+        if let voters = entry.voters { voterMarks.append((entry.index, voters)) }
+        let members = entry.members
+        if !members.isEmpty { memberMarks.append((entry.index, members)) }
     }
 
     func entry(at index: UInt64) -> LogEntry? {
@@ -47,19 +58,23 @@ struct EventLog: Sendable {
 
     mutating func append(_ entry: LogEntry) {
         precondition(entry.index == last.index + 1, "entry \(entry.index) does not follow \(last.index)")
-        entries.append(entry)
+        add(entry)
     }
 
     /// Removes the entries from `index` on.
     mutating func truncate(from index: UInt64) {
         precondition(index > base.index, "entry \(index) is in the snapshot up to \(base.index)")
         entries.removeLast(max(0, Int(last.index) - Int(index) + 1))
+        while let mark = voterMarks.last, mark.index >= index { voterMarks.removeLast() }
+        while let mark = memberMarks.last, mark.index >= index { memberMarks.removeLast() }
     }
 
     /// Forgets the entries up to `index`, which a snapshot holds.
     mutating func compact(through index: UInt64) {
         guard index > base.index, let term = term(at: index) else { return }
         entries.removeFirst(Int(index - base.index))
+        voterMarks.removeAll { $0.index <= index }
+        memberMarks.removeAll { $0.index <= index }
         base = Position(index: index, term: term)
     }
 
@@ -69,6 +84,8 @@ struct EventLog: Sendable {
             compact(through: position.index)
         } else {
             entries = []
+            voterMarks = []
+            memberMarks = []
             base = position
         }
     }
@@ -83,20 +100,22 @@ struct EventLog: Sendable {
 
     /// The voters set by the newest entry behind `index`.
     func voters(after index: UInt64) -> (index: UInt64, voters: [NodeID])? {
-        for entry in entries.reversed() {
-            guard entry.index > index else { return nil }
-            if let voters = entry.voters { return (entry.index, voters) }
-        }
-        return nil
-    }
-
-    /// All entries behind `index`.
-    func tail(after index: UInt64) -> ArraySlice<LogEntry> {
-        entries.dropFirst(Int(min(max(index, base.index), last.index) - base.index))
+        voterMarks.last.flatMap { $0.index > index ? $0 : nil }
     }
 
     /// Whether one of the entries behind `index` has this node among the voters.
     func hasVoter(_ node: NodeID, after index: UInt64) -> Bool {
-        tail(after: index).contains { $0.voters?.contains(node) ?? false }
+        for mark in voterMarks.reversed() {
+            guard mark.index > index else { return false }
+            if mark.voters.contains(node) { return true }
+        }
+        return false
+    }
+
+    /// Members set by the entries behind `index`, in their order.
+    func members(after index: UInt64) -> [Member] {
+        guard let last = memberMarks.last, last.index > index else { return [] }
+        let first = memberMarks.lastIndex { $0.index <= index }.map { $0 + 1 } ?? 0
+        return memberMarks[first...].flatMap(\.members)
     }
 }

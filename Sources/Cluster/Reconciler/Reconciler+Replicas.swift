@@ -177,7 +177,8 @@ enum ReplicaReconciler {
         case .placed(let stages, let contextTokens, let lanes):
             // The world may have changed while the planner thought.
             let nodes = stages.map(\.node)
-            guard !stages.isEmpty, stages.count <= Limits.stageCount, !nodes.contains(where: view.isLost),
+            let isDraining = nodes.contains { view.state.members[$0]?.isDraining ?? false }
+            guard !stages.isEmpty, stages.count <= Limits.stageCount, !nodes.contains(where: view.isLost), !isDraining,
                 zip(nodes.sorted(), nodes.sorted().dropFirst()).allSatisfy({ $0 < $1 })
             else { return nil }
             var placement = PlacedReplica(

@@ -13,9 +13,9 @@ extension ClusterState {
             return [.deploymentSet(deployment)]
         case .undeploy(let name):
             guard deployments[name] != nil else { throw Self.noDeployment(name) }
-            return [.deploymentRemoved(name, stamp: stamp)]
+            return removal(of: name, stamp: stamp, wall: wall)
         case .demand(let deployment): return try demand(deployment, stamp)
-        case .keep(let name, let milliseconds): return try keep(name, milliseconds, stamp)
+        case .keep(let name, let milliseconds): return try keep(name, milliseconds, stamp, wall)
         case .configure(let name, let value):
             guard settings[name] != nil || settings.count < Limits.settingCount else {
                 throw CommandRefusal(.full, "There are \(Limits.settingCount) settings already; remove one first.")
@@ -66,7 +66,7 @@ extension ClusterState {
                 .invalid, "replicas is \(deployment.replicas); allowed: 1 … \(Limits.replicaCount).")
         }
         let tags = deployment.requiredTags + deployment.preferredTags
-        let texts = [deployment.name, deployment.model, deployment.digest] + tags
+        let texts = [deployment.name, deployment.model, deployment.digest, deployment.blocks] + tags
         let lists = [
             deployment.pinned.count, deployment.excluded.count, deployment.requiredTags.count,
             deployment.preferredTags.count,
@@ -93,10 +93,10 @@ extension ClusterState {
 
     /// A new time is no new wish for stages, so what serves goes on.
     private func keep(
-        _ name: String, _ milliseconds: UInt64?, _ stamp: Stamp
+        _ name: String, _ milliseconds: UInt64?, _ stamp: Stamp, _ wall: Int64
     ) throws(CommandRefusal) -> [ClusterEvent] {
         guard var deployment = deployments[name] else { throw Self.noDeployment(name) }
-        if milliseconds == 0 { return sleep(name) }
+        if milliseconds == 0 { return sleep(name, wall) }
         let time = milliseconds.map { max($0, Limits.leastKeepAliveMilliseconds) }
         guard deployment.keepAliveMilliseconds != time else { return [] }
         deployment.keepAliveMilliseconds = time
@@ -105,10 +105,20 @@ extension ClusterState {
     }
 
     /// What nobody but a request wished for is forgotten; what somebody deployed sleeps.
-    private func sleep(_ name: String) -> [ClusterEvent] {
+    private func sleep(_ name: String, _ wall: Int64) -> [ClusterEvent] {
         guard let deployment = deployments[name], sleeping[name] == nil else { return [] }
-        if deployment.isAutomatic { return [.deploymentRemoved(name, stamp: deployment.stamp)] }
+        if deployment.isAutomatic { return removal(of: name, stamp: deployment.stamp, wall: wall) }
         return [.deploymentSlept(name, true)]
+    }
+
+    /// What serves a deployment ends with it, in one step: the next deployment of that name, which may be of another
+    /// model, must not be answered by what this one left.
+    private func removal(of name: String, stamp: Stamp, wall: Int64) -> [ClusterEvent] {
+        let active = placements.values.filter { $0.replica.deployment == name && $0.phase == .active }
+        return [.deploymentRemoved(name, stamp: stamp)]
+            + active.prefix(Limits.eventsPerEntry - 1).map {
+                .placementAdvanced($0.epoch, to: .draining, at: wall, note: "not wanted any more")
+            }
     }
 
     /// The setting that forbids deployments made by first requests, with the value `off`.
@@ -131,7 +141,7 @@ extension ClusterState {
             guard deployments[key.deployment] != nil else { return [] }
             return replicas[key] == record ? [] : [.replicaChanged(key, record)]
         case .exclude(let exclusion): return deployments[exclusion.deployment] == nil ? [] : [.nodeExcluded(exclusion)]
-        case .sleep(let name): return sleep(name)
+        case .sleep(let name): return sleep(name, wall)
         case .changeVoters(let nodes): return nodes == voters ? [] : [.votersChanged(nodes)]
         default: return []
         }

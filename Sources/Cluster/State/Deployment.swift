@@ -34,6 +34,9 @@ package struct Deployment: Hashable, Sendable, Recordable {
     /// When stages were last asked for: `stamp`, unless only the time it stays loaded changed since. Stages made for
     /// another wish are replaced.
     package var wish = Stamp.zero
+    /// Root of the digests of the model's blocks, by which nodes check the parts they fetch; empty while it is not
+    /// known.
+    package var blocks: String = ""
 
     /// What `draft` can be beside a digest.
     package static let draftWords = ["off", "ngram"]
@@ -64,6 +67,8 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(stamp)
         writer.put(texts: preferredTags)
         writer.put(wish)
+        // Written only where it is known, as older nodes would.
+        if !blocks.isEmpty { writer.put(blocks) }
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -84,6 +89,7 @@ package struct Deployment: Hashable, Sendable, Recordable {
         // Older nodes know neither, and ask for new stages with everything they say.
         preferredTags = reader.isAtEnd ? [] : try reader.texts("deployment.preferred")
         wish = reader.isAtEnd ? stamp : try reader.record("deployment.wish")
+        blocks = reader.isAtEnd ? "" : try reader.text("deployment.blocks")
     }
 }
 

@@ -100,7 +100,7 @@ package actor ClusterService {
     private nonisolated let asked: AsyncStream<CoordinatorQuestion>.Continuation
     private nonisolated let logger: Logger
 
-    private let settings: ClusterServiceSettings
+    private var settings: ClusterServiceSettings
     private let ports: ClusterPorts
     /// Nil once stopped, so that the next start finds it free.
     private var store: (any EventStore & Sendable)?
@@ -429,6 +429,15 @@ package actor ClusterService {
     package func measureNow() {
         nextMeasurement = now
         inbox.ring()
+    }
+
+    /// Tells the others where this node is found from now on, when that is somewhere else.
+    package func move(to addresses: [String]) {
+        guard !addresses.isEmpty, addresses != settings.member.addresses, !hasStopped else { return }
+        logger.notice("this node has other addresses", metadata: ["addresses": "\(addresses)"])
+        settings.member.addresses = addresses
+        if announcement?.number == nil { announcement = nil }
+        process([])
     }
 
     /// Number of this life of the node.

@@ -91,17 +91,21 @@ package struct ClusterGate: ClusterViewing {
                 return .failure(CommandRefusal(.notFound, "The draft model: \(error.description)"))
             }
         }
-        guard wish.digest.isEmpty else { return .success(wish) }
         var deployment = wish
+        guard wish.digest.isEmpty else {
+            deployment.blocks = await library.root(ofBlocksOf: wish.digest)
+            return .success(deployment)
+        }
         do throws(LibraryError) {
             deployment.digest = try await library.resolve(wish.model).digest
+            deployment.blocks = await library.root(ofBlocksOf: deployment.digest)
             await service.measureNow()
             return .success(deployment)
         } catch {
             // Deployed before from another node, the cluster knows what the name means.
             let known = await service.state.deployments.values.first { $0.model == wish.model && !$0.digest.isEmpty }
             if let known {
-                deployment.digest = known.digest
+                (deployment.digest, deployment.blocks) = (known.digest, known.blocks)
                 return .success(deployment)
             }
             return .failure(CommandRefusal(.notFound, error.description))

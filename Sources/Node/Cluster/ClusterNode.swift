@@ -36,6 +36,8 @@ struct ClusterNode: Sendable {
     private let trustChanges: AsyncStream<Void>
     private let founding: Founding
     private let discovery: ClusterDiscovery?
+    /// Nil where the addresses were given by hand.
+    private let addresses: AddressWatch?
     private let logger: Logger
 
     /// What opening needs beside the settings.
@@ -123,7 +125,7 @@ struct ClusterNode: Sendable {
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
             office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
-            logger: around.logger)
+            addresses: Self.watch(settings, service.fabric.port), logger: around.logger)
     }
 
     private static func fabric(
@@ -140,20 +142,24 @@ struct ClusterNode: Sendable {
 
     private static func library(_ around: Surroundings, _ peers: PeerClient, _ late: LateService) -> ModelLibrary {
         ModelLibrary(
-            caches: around.caches, cacheFolder: around.cacheFolder, dataFolder: around.dataFolder, peers: peers,
-            logger: around.logger
+            caches: around.caches, dataFolder: around.dataFolder, peers: peers, logger: around.logger
         ) { digest in
             guard let view = await late.value?.view else { return [] }
             return view.holders(of: digest)
         }
     }
 
+    private static func watch(_ settings: ClusterSettings, _ port: Int) -> AddressWatch? {
+        guard settings.advertised.isEmpty else { return nil }
+        return AddressWatch(port: port) { ClusterSettings.hosts(boundTo: settings.host) }
+    }
+
     private static func planner(_ library: ModelLibrary) -> ClusterPlanner {
         ClusterPlanner(
-            model: { deployment in try await library.footprint(deployment.digest) },
+            model: { deployment in try await library.footprint(deployment.identity) },
             draft: { deployment in
                 guard let digest = deployment.draftDigest else { return nil }
-                return try await library.footprint(digest)
+                return try await library.footprint(ModelIdentity(digest: digest))
             })
     }
 
@@ -293,6 +299,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.settleFounding() }
             group.addTask { await self.passOnTrust() }
             if let discovery { group.addTask { await discovery.run() } }
+            if let addresses { group.addTask { await addresses.run(self.service) } }
             group.addTask { await self.serve() }
         }
         await peers.close()

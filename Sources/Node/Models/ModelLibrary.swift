@@ -21,6 +21,14 @@ enum LibraryError: Error, Sendable, CustomStringConvertible {
     case notFetched(digest: String, reasons: [String])
     /// What a member told of the model cannot be.
     case implausible(NodeID, reason: String)
+    /// A member sent bytes that are not the model's.
+    case wrongBytes(NodeID, PartFault)
+    /// A member has other digests of the model's blocks than were agreed on.
+    case otherBlocks(NodeID, agreed: String, told: String)
+    /// A member tells no digests of the model's blocks, as releases before this one.
+    case unchecked(NodeID)
+    /// All that have the model were wrong about it lately.
+    case doubted(digest: String, [NodeID])
 
     /// One sentence with the next step.
     var description: String {
@@ -34,6 +42,25 @@ enum LibraryError: Error, Sendable, CustomStringConvertible {
         case .notFetched(let digest, let reasons):
             "The model \(digest.prefix(12))… could not be fetched: \(reasons.joined(separator: "; "))"
         case .implausible(let node, let reason): "Node \(node) told something impossible of a model: \(reason)."
+        case .wrongBytes(let node, let fault):
+            "Node \(node) sent wrong bytes of a model: \(fault); check the file and the disk there."
+        case .otherBlocks(let node, let agreed, let told):
+            "Node \(node) has other digests of the model's blocks (\(told.prefix(12))…) than were agreed on "
+                + "(\(agreed.prefix(12))…); check the file there, or deploy the model again."
+        case .unchecked(let node):
+            "Node \(node) tells no digests by which parts of a model could be checked; update Skein there."
+        case .doubted(let digest, let nodes):
+            "Every member that has the model \(digest.prefix(12))… sent something wrong of it within the last "
+                + "\(HolderDoubts.seconds / 60) minutes (\(nodes.map(\.description).joined(separator: ", "))); "
+                + "check the files there."
+        }
+    }
+
+    /// The member that was wrong, when it should not be asked for the model again.
+    var culprit: NodeID? {
+        switch self {
+        case .implausible(let node, _), .wrongBytes(let node, _), .otherBlocks(let node, _, _): node
+        case .unknownName, .nobodyHas, .store, .notFetched, .unchecked, .doubted: nil
         }
     }
 }
@@ -63,22 +90,24 @@ actor ModelLibrary {
 
     nonisolated let caches: NodeCaches
     private let catalogue: String
-    private let folder: String
-    private let peers: PeerClient
+    private let shelf: FileShelf
+    private let peers: any ModelHolding
     private let holders: @Sendable (_ digest: String) async -> [NodeID]
     private let logger: Logger
     private var books: [Book] = []
-    private var headers: [(digest: String, file: ModelFile)] = []
+    /// Headers in memory; `blocks` is what a part of the model was checked by, nil for a file of this machine.
+    private var headers: [(digest: String, blocks: String?, file: ModelFile)] = []
+    private var doubts = HolderDoubts()
     private var fetching: Set<String> = []
     private var published: @Sendable ([String]) -> Void = { _ in }
 
     /// `holders` answers the members that have a model, nearest first, without this one.
     init(
-        caches: NodeCaches, cacheFolder: String, dataFolder: String, peers: PeerClient, logger: Logger,
+        caches: NodeCaches, dataFolder: String, peers: any ModelHolding, logger: Logger,
         holders: @escaping @Sendable (String) async -> [NodeID]
     ) {
         self.caches = caches
-        folder = "\(cacheFolder)/models"
+        shelf = caches.fetched
         catalogue = "\(dataFolder)/models.json"
         self.peers = peers
         self.holders = holders
@@ -185,7 +214,35 @@ actor ModelLibrary {
         let file = try await local(digest)
         return ModelSheet(
             name: books.first { $0.digest == digest }?.name ?? "", byteCount: file.header.fileByteCount,
-            dataOffset: file.header.dataOffset)
+            dataOffset: file.header.dataOffset, blocks: await blocks(ofFile: file.path)?.root)
+    }
+
+    /// The digests of the blocks of a file that is here.
+    ///
+    /// **Throws:** `PeerRefusal` when it is not, or too long for them.
+    func blockList(_ digest: String) async throws -> [UInt8] {
+        let file = try await local(digest)
+        guard let blocks = await blocks(ofFile: file.path) else {
+            throw PeerRefusal(.notFound, "This node cannot tell the digests of \(digest.prefix(64))'s blocks.")
+        }
+        return blocks.bytes
+    }
+
+    private func blocks(ofFile path: String) async -> BlockDigests? {
+        let caches = caches
+        return try? await Self.onDisk { () throws(StoreError) in try caches.digests.blocks(ofFile: path) }
+    }
+
+    /// What parts of a model are to be checked by: by the file that is here, else as a member that has it tells; empty
+    /// when nobody does.
+    func root(ofBlocksOf digest: String) async -> String {
+        if let book = await current(digest) { return await blocks(ofFile: book.path)?.root ?? "" }
+        let now = ContinuousClock.now
+        let holders = await holders(digest).filter { doubts.mayAsk($0, for: digest, now: now) }
+        for node in holders.prefix(PeerLimits.addresses) {
+            if let root = try? await peers.sheet(digest, of: node).blocks, root.utf8.count == 64 { return root }
+        }
+        return ""
     }
 
     private func local(_ digest: String) async throws -> ModelFile {
@@ -203,30 +260,33 @@ actor ModelLibrary {
     // MARK: Headers
 
     /// The model's header as far as it is on this machine; never waits for another one.
-    func knownHeader(_ digest: String) async -> ModelFile? {
-        if let known = headers.first(where: { $0.digest == digest }) { return known.file }
-        if let book = await current(digest), let file = try? ModelFile(path: book.path) {
-            return remember(file, digest)
+    func knownHeader(_ identity: ModelIdentity) async -> ModelFile? {
+        let known = headers.first { known in
+            known.digest == identity.digest
+                && (known.blocks.map { identity.blocks.isEmpty || $0 == identity.blocks } ?? true)
         }
-        guard let part = PartialModel(folder: folder, digest: digest), let file = try? ModelFile(path: part.path) else {
-            return nil
+        if let known { return known.file }
+        if let book = await current(identity.digest), let file = try? ModelFile(path: book.path) {
+            return remember(file, identity.digest)
         }
-        return remember(file, digest)
+        guard let (part, file) = fetched(identity) else { return nil }
+        return remember(file, identity.digest, blocks: part.blocks.root)
     }
 
     /// The model's header, from this machine or from a member.
     ///
     /// **Throws:** `LibraryError`, `CancellationError`.
-    func header(_ digest: String) async throws -> ModelFile {
-        if let known = await knownHeader(digest) { return known }
-        try await enter(digest)
-        defer { leave(digest) }
-        return remember(try await fetchedHeader(digest).file, digest)
+    func header(_ identity: ModelIdentity) async throws -> ModelFile {
+        if let known = await knownHeader(identity) { return known }
+        try await enter(identity.digest)
+        defer { leave(identity.digest) }
+        let (part, file) = try await part(identity)
+        return remember(file, identity.digest, blocks: part.blocks.root)
     }
 
-    private func remember(_ file: ModelFile, _ digest: String) -> ModelFile {
-        guard !headers.contains(where: { $0.digest == digest }) else { return file }
-        headers.append((digest, file))
+    private func remember(_ file: ModelFile, _ digest: String, blocks: String? = nil) -> ModelFile {
+        headers.removeAll { $0.digest == digest }
+        headers.append((digest, blocks, file))
         if headers.count > Self.headerLimit { headers.removeFirst() }
         return file
     }
@@ -246,32 +306,61 @@ actor ModelLibrary {
     /// What planning needs of the model.
     ///
     /// **Throws:** `LibraryError`, or what a header lacks for planning.
-    func footprint(_ digest: String) async throws -> ModelFootprint {
-        try ModelFootprint(try await header(digest).cutter())
+    func footprint(_ identity: ModelIdentity) async throws -> ModelFootprint {
+        try ModelFootprint(try await header(identity).cutter())
     }
 
-    private func fetchedHeader(_ digest: String) async throws(LibraryError) -> (part: PartialModel, file: ModelFile) {
-        if let part = PartialModel(folder: folder, digest: digest), let file = try? ModelFile(path: part.path) {
-            return (part, file)
-        }
-        let (part, sheet) = try await fromHolders(digest) { [peers, folder] node in
-            let sheet = try await peers.get("models/\(digest)", of: node, as: ModelSheet.self)
+    /// What is here of a model that was fetched in parts, with its header.
+    private func fetched(_ identity: ModelIdentity) -> (part: PartialModel, file: ModelFile)? {
+        guard let part = PartialModel(folder: shelf.folder, digest: identity.digest),
+            identity.blocks.isEmpty || part.blocks.root == identity.blocks,
+            let file = try? ModelFile(path: part.path), part.has(0..<file.header.dataOffset)
+        else { return nil }
+        return (part, file)
+    }
+
+    /// A part of the model that has at least the header, from this machine or from a member.
+    private func part(_ identity: ModelIdentity) async throws(LibraryError) -> (part: PartialModel, file: ModelFile) {
+        if let known = fetched(identity) { return known }
+        return try await fromHolders(identity.digest) { [peers, shelf] node in
+            let sheet = try await peers.sheet(identity.digest, of: node)
             guard sheet.dataOffset <= sheet.byteCount, sheet.dataOffset <= PeerLimits.headerBytes else {
                 throw LibraryError.implausible(
                     node, reason: "a header of \(sheet.dataOffset) of \(sheet.byteCount) bytes")
             }
-            let part = try PartialModel(folder: folder, digest: digest, byteCount: sheet.byteCount)
-            try await Self.fetch(part, [0..<sheet.dataOffset], digest, from: node, peers) { _ in }
-            return (part, sheet)
+            let blocks = try await Self.blocks(identity, sheet, of: node, peers)
+            let part = try PartialModel(folder: shelf.folder, digest: identity.digest, blocks: blocks)
+            try await Self.fetch(part, [0..<sheet.dataOffset], identity.digest, from: node, peers) { _ in }
+            do throws(StoreError) {
+                return (part, try ModelFile(path: part.path))
+            } catch {
+                let reason = "its header (\(sheet.dataOffset) bytes) is damaged: \(error.description)"
+                throw LibraryError.implausible(node, reason: reason)
+            }
         }
-        do throws(StoreError) {
-            let file = try ModelFile(path: part.path)
-            return (part, file)
-        } catch {
-            part.remove()
-            throw .notFetched(
-                digest: digest, reasons: ["its header (\(sheet.dataOffset) bytes) is damaged: \(error.description)"])
+    }
+
+    /// The digests of the model's blocks, checked against what was agreed on.
+    private static func blocks(
+        _ identity: ModelIdentity, _ sheet: ModelSheet, of node: NodeID, _ peers: any ModelHolding
+    ) async throws -> BlockDigests {
+        guard let told = sheet.blocks else { throw LibraryError.unchecked(node) }
+        guard identity.blocks.isEmpty || told == identity.blocks else {
+            throw LibraryError.otherBlocks(node, agreed: identity.blocks, told: told)
         }
+        guard let length = BlockDigests.listByteCount(ofFile: sheet.byteCount) else {
+            throw LibraryError.implausible(
+                node, reason: "\(sheet.byteCount) bytes, where \(BlockDigests.longestFile) can be checked")
+        }
+        let bytes = try await peers.blocks(identity.digest, of: node, limit: length)
+        guard let blocks = BlockDigests(bytes: bytes), blocks.fileByteCount == sheet.byteCount else {
+            throw LibraryError.implausible(
+                node, reason: "\(bytes.count) bytes of block digests, where \(length) belong to such a file")
+        }
+        guard blocks.root == told else {
+            throw LibraryError.otherBlocks(node, agreed: told, told: blocks.root)
+        }
+        return blocks
     }
 
     // MARK: Stages
@@ -280,37 +369,67 @@ actor ModelLibrary {
     ///
     /// **Throws:** `LibraryError`, `StoreError` when the layers cannot be cut out.
     func stage(
-        _ digest: String, layers: LayerRange, progress: @escaping @Sendable (_ thousandths: UInt32) -> Void
+        _ identity: ModelIdentity, layers: LayerRange, progress: @escaping @Sendable (_ thousandths: UInt32) -> Void
     ) async throws -> (file: StageFile, model: ModelFile) {
-        let model = try await header(digest)
+        let digest = identity.digest
+        let model = try await header(identity)
         let cutter = try model.cutter()
         let isWhole = layers == LayerRange(first: 0, end: cutter.layerCount)
         let plan = isWhole ? nil : try cutter.plan(layers)
         if let book = await current(digest) {
-            let whole = StageFile(path: book.path, recipe: .whole(width: cutter.width), pin: nil)
-            guard let plan else { return (whole, model) }
-            return (try await Self.cut(caches, plan, book.path, digest), model)
+            // A fetched file is held, so that it does not make way for another one; a user's own stays by itself.
+            let pin = shelf.has(book.path) ? PinnedFile(path: book.path) : nil
+            pin?.touch()
+            if pin != nil || !shelf.has(book.path) {
+                let whole = StageFile(path: book.path, recipe: .whole(width: cutter.width), pin: pin)
+                guard let plan else { return (whole, model) }
+                return (try await Self.cut(caches, plan, book.path, digest), model)
+            }
         }
         try await enter(digest)
         defer { leave(digest) }
-        if let plan, let pin = caches.stages.existing(plan, digest: digest) {
+        // Stages that were cut out of parts are kept apart by what those were checked by.
+        let blocks = identity.blocks.isEmpty ? try await part(identity).part.blocks.root : identity.blocks
+        let origin = "\(digest) \(blocks)"
+        if let plan, let pin = caches.stages.existing(plan, digest: origin) {
             return (StageFile(path: pin.path, recipe: plan.recipe, pin: pin), model)
         }
-        let part = try await fetchedHeader(digest).part
+        let part = try await part(identity).part
         let wanted =
             plan.map { $0.segments.map { $0.sourceOffset..<$0.sourceOffset + $0.byteCount } } ?? [0..<part.byteCount]
-        try await fromHolders(digest) { [peers] node in
-            try await Self.fetch(part, wanted, digest, from: node, peers, progress: progress)
+        await makeRoom(for: wanted.reduce(0) { $0 + UInt64($1.count) })
+        do throws(LibraryError) {
+            try await fromHolders(digest) { [peers] node in
+                try await Self.fetch(part, wanted, digest, from: node, peers, progress: progress)
+            }
+        } catch {
+            // The list itself may be wrong when nobody had agreed on it.
+            if identity.blocks.isEmpty, case .notFetched = error { part.remove() }
+            throw error
         }
         guard let plan else {
             let path = try await Self.complete(part, digest, caches)
             try await add(path: path)
-            return (StageFile(path: path, recipe: .whole(width: cutter.width), pin: nil), model)
+            return (StageFile(path: path, recipe: .whole(width: cutter.width), pin: PinnedFile(path: path)), model)
         }
-        let file = try await Self.cut(caches, plan, part.path, digest)
+        let file = try await Self.cut(caches, plan, part.path, origin)
         // The header stays for the next question; the layers are in the stage's own file now.
         try part.keep(first: model.header.dataOffset)
         return (file, model)
+    }
+
+    /// Removes fetched models that were not used for longest until there is room for as many bytes.
+    func makeRoom(for bytes: UInt64) async {
+        let shelf = shelf
+        let removed = (try? await Self.onDisk { () throws(StoreError) in shelf.evict(toFit: bytes) }) ?? []
+        let gone = books.filter { removed.contains($0.path) }
+        guard !gone.isEmpty else { return }
+        logger.info(
+            "fetched models made way for others",
+            metadata: ["models": "\(gone.map(\.name).joined(separator: ", "))", "limit": "\(shelf.byteLimit)"])
+        books.removeAll { gone.contains($0) }
+        headers.removeAll { header in gone.contains { $0.digest == header.digest } }
+        keep()
     }
 
     private static func cut(
@@ -342,14 +461,17 @@ actor ModelLibrary {
             try? await Task.sleep(for: .milliseconds(Self.holderMilliseconds))
             holders = await self.holders(digest)
         }
+        let asked = holders.filter { doubts.mayAsk($0, for: digest, now: .now) }
+        guard !asked.isEmpty else { throw .doubted(digest: digest, holders) }
         var reasons: [String] = []
-        for node in holders.prefix(PeerLimits.addresses) {
+        for node in asked.prefix(PeerLimits.addresses) {
             do {
                 return try await ask(node)
             } catch let error as StoreError {
                 // This machine's disk is not better with another member.
                 throw .store(error)
             } catch {
+                if let culprit = (error as? LibraryError)?.culprit { doubt(culprit, digest, error) }
                 reasons.append("\(error)")
             }
             if Task.isCancelled { break }
@@ -357,9 +479,16 @@ actor ModelLibrary {
         throw .notFetched(digest: digest, reasons: reasons)
     }
 
+    private func doubt(_ node: NodeID, _ digest: String, _ error: any Error) {
+        doubts.note(node, about: digest, now: .now)
+        logger.warning(
+            "a member was wrong about a model and is not asked for it for a while",
+            metadata: ["member": "\(node)", "model": "\(digest.prefix(12))", "why": "\(error)"])
+    }
+
     private static func fetch(
-        _ part: PartialModel, _ wanted: [Range<UInt64>], _ digest: String, from node: NodeID, _ peers: PeerClient,
-        progress: @Sendable (UInt32) -> Void
+        _ part: PartialModel, _ wanted: [Range<UInt64>], _ digest: String, from node: NodeID,
+        _ peers: any ModelHolding, progress: @Sendable (UInt32) -> Void
     ) async throws {
         let total = max(1, wanted.reduce(0) { $0 + UInt64($1.count) })
         let pieces = part.missing(wanted, pieceByteCount: PeerLimits.rangeBytes)
@@ -367,21 +496,20 @@ actor ModelLibrary {
         for piece in pieces {
             try Task.checkCancellation()
             progress(UInt32((total - min(left, total)) * 1000 / total))
-            let cursor = Cursor(piece.lowerBound)
-            try await peers.get(
-                "models/\(digest)/bytes?from=\(piece.lowerBound)&count=\(piece.count)", of: node
-            ) { buffer in
-                let at = cursor.advance(by: UInt64(buffer.readableBytes))
-                guard at + UInt64(buffer.readableBytes) <= piece.upperBound else {
-                    throw LibraryError.implausible(node, reason: "more bytes than were asked for")
+            let intake = PartIntake(part, range: piece)
+            do {
+                try await peers.bytes(digest, piece, of: node) { buffer in
+                    try buffer.withUnsafeReadableBytes { try intake.take($0) }
                 }
-                try buffer.withUnsafeReadableBytes { try part.write($0, at: at) }
+                try intake.end()
+            } catch {
+                // What came and is right need not come again, from whomever the rest does.
+                try await onDisk { () throws(StoreError) in try intake.keep() }
+                guard let fault = error as? PartFault else { throw error }
+                if case .store(let error) = fault { throw error }
+                throw LibraryError.wrongBytes(node, fault)
             }
-            guard cursor.value == piece.upperBound else {
-                throw LibraryError.implausible(
-                    node, reason: "\(cursor.value - piece.lowerBound) of \(piece.count) bytes came")
-            }
-            try await onDisk { () throws(StoreError) in try part.finish(piece) }
+            try await onDisk { () throws(StoreError) in try intake.keep() }
             left -= min(left, UInt64(piece.count))
         }
         progress(1000)

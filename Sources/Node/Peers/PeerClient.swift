@@ -88,6 +88,11 @@ actor PeerClient {
         try await exchange(.POST, path, bytes, node, seconds)
     }
 
+    /// Asks for at most so many bytes.
+    func get(_ path: String, of node: NodeID, limit: Int) async throws(PeerError) -> [UInt8] {
+        try await exchange(.GET, path, nil, node, PeerLimits.answerSeconds, limit: limit)
+    }
+
     /// Asks for bytes that are taken piece by piece; `take` may refuse further ones by throwing.
     func get(
         _ path: String, of node: NodeID, take: @Sendable (ByteBuffer) throws -> Void
@@ -125,11 +130,12 @@ actor PeerClient {
     // MARK: One exchange
 
     private func exchange(
-        _ method: HTTPMethodName, _ path: String, _ body: [UInt8]?, _ node: NodeID, _ seconds: Int64
+        _ method: HTTPMethodName, _ path: String, _ body: [UInt8]?, _ node: NodeID, _ seconds: Int64,
+        limit: Int = PeerLimits.answerBytes
     ) async throws(PeerError) -> [UInt8] {
         let response = try await send(method, path, body, node, seconds)
         do {
-            return Array(try await response.body.collect(upTo: PeerLimits.answerBytes).readableBytesView)
+            return Array(try await response.body.collect(upTo: limit).readableBytesView)
         } catch {
             throw .unreachable(node, reason: "its answer broke off: \(error)")
         }

@@ -15,6 +15,7 @@ import Vocabulary
 /// | `GET /peer/v1/stages/EPOCH` | | `StagePost` of this node's stage in that epoch |
 /// | `POST /peer/v1/stages/EPOCH/connect` | `StageConnect` | 204 once its links are open |
 /// | `GET /peer/v1/models/DIGEST` | | `ModelSheet` |
+/// | `GET /peer/v1/models/DIGEST/blocks` | | the digests of the file's blocks (`BlockDigests.bytes`) |
 /// | `GET /peer/v1/models/DIGEST/bytes?from=&count=` | | that many bytes of the file |
 struct PeerRoutes: Sendable {
     let joins: JoinReception
@@ -53,6 +54,9 @@ struct PeerRoutes: Sendable {
         }
         routes.get("models/:digest") { _, context in
             try Self.json(try await library.sheet(try context.parameters.require("digest")))
+        }
+        routes.get("models/:digest/blocks") { _, context in
+            Self.bytes(try await library.blockList(try context.parameters.require("digest")))
         }
         routes.get("models/:digest/bytes") { request, context in
             let digest = try context.parameters.require("digest")

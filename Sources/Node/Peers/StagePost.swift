@@ -58,6 +58,8 @@ struct ModelSheet: Sendable, Codable {
     var byteCount: UInt64
     /// Where its tensor data begins. **Units:** bytes.
     var dataOffset: UInt64
+    /// Root of the digests of its blocks; nil from releases that make none.
+    var blocks: String?
 }
 
 /// Bounds of what members ask each other.

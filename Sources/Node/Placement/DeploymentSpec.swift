@@ -1,4 +1,5 @@
 package import LlamaEngine
+import ModelStore
 package import Runner
 package import Transport
 package import Wire
@@ -60,15 +61,22 @@ package struct DeploymentSpec: Sendable {
     package var conditions = LinkConditions()
 
     /// Largest window a model gets unasked. **Units:** tokens.
-    package static let defaultWindow = 131_072
+    fileprivate static let defaultWindow = 131_072
 
     /// Largest window a model gets unasked that reads whole texts at once: its buffers grow with it. **Units:** tokens.
-    package static let defaultEncoderWindow = 8192
+    fileprivate static let defaultEncoderWindow = 8192
 
     /// A deployment of the file at `path` in one stage.
     package init(name: String, path: String) {
         self.name = name
         self.path = path
+    }
+}
+
+extension ModelFile {
+    /// Context window a model gets unasked. **Units:** tokens.
+    var unaskedWindow: Int {
+        min(trainedContext, isEncoder ? DeploymentSpec.defaultEncoderWindow : DeploymentSpec.defaultWindow)
     }
 }
 

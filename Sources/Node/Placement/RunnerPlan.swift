@@ -57,8 +57,7 @@ struct RunnerPlan: Sendable {
     ) throws(DeploymentError) {
         try Self.check(spec)
         isEncoder = file.isEncoder
-        let most = isEncoder ? DeploymentSpec.defaultEncoderWindow : DeploymentSpec.defaultWindow
-        let window = spec.window ?? min(file.trainedContext, most)
+        let window = spec.window ?? file.unaskedWindow
         guard window >= 2, window <= Self.windowLimit else {
             throw .setting(name: "ctx", value: "\(window)", limit: "2 … \(Self.windowLimit) tokens are allowed")
         }

@@ -178,6 +178,7 @@ actor ClusterRouter {
         guard let entry = found else { return nil }
         var wish = Deployment(name: journey.name, model: entry.name)
         wish.digest = entry.digest
+        wish.blocks = await library.root(ofBlocksOf: entry.digest)
         wish.keepAliveMilliseconds =
             switch residency.keepAlive {
             case .milliseconds(let time): time
@@ -376,10 +377,10 @@ actor ClusterRouter {
     private func card(of deployment: Deployment, _ placements: [PlacedReplica]) async -> ModelCard {
         let placed = placements.last { $0.phase == .active } ?? placements.last
         let window = placed.map { Int(clamping: $0.contextTokens) } ?? 0
-        if let model = await library.knownHeader(deployment.digest), let cutter = try? model.cutter() {
+        if let model = await library.knownHeader(deployment.identity), let cutter = try? model.cutter() {
             return model.card(
                 id: deployment.name, digest: deployment.digest, layerCount: cutter.layerCount,
-                servedContext: window > 0 ? window : min(model.trainedContext, DeploymentSpec.defaultWindow))
+                servedContext: window > 0 ? window : model.unaskedWindow)
         }
         return ModelCard(
             id: deployment.name, architecture: "unknown", layerCount: placed?.stages.last?.layers.end ?? 0, width: 0,

@@ -46,6 +46,7 @@ actor HostedStage {
     private var lastWords: String?
     private var isDetached = false
     private var file: StageFile?
+    private var draftFile: StageFile?
     private var isReady = false
     private var hasEnded = false
     private(set) var control: ControlLink?
@@ -75,6 +76,7 @@ actor HostedStage {
         }
         hasEnded = true
         file = nil
+        draftFile = nil
     }
 
     private func live() async {
@@ -125,7 +127,7 @@ actor HostedStage {
                 .refused, "the stage needs \(own.bytes), and \(ByteCount(usable)) are free on this node now")
         }
         host.logger.debug("a stage is fetched", metadata: ["stage": "\(placement.replica)/\(index)"])
-        let (file, model) = try await host.library.stage(deployment.digest, layers: own.layers) { thousandths in
+        let (file, model) = try await host.library.stage(deployment.identity, layers: own.layers) { thousandths in
             var progress = StageReport(epoch: self.placement.epoch, status: .fetching)
             progress.progress = thousandths
             self.report(progress)
@@ -164,8 +166,10 @@ actor HostedStage {
         guard let digest = deployment.draftDigest else {
             return deployment.draft == "ngram" ? .ngram : deployment.draft == "off" ? .off : .auto
         }
-        let layers = try await host.library.header(digest).cutter().layerCount
-        let (file, _) = try await host.library.stage(digest, layers: LayerRange(first: 0, end: layers)) { _ in }
+        let draft = ModelIdentity(digest: digest)
+        let layers = try await host.library.header(draft).cutter().layerCount
+        let (file, _) = try await host.library.stage(draft, layers: LayerRange(first: 0, end: layers)) { _ in }
+        draftFile = file
         return .model(path: file.path)
     }
 
