@@ -69,6 +69,12 @@ package struct GenerationRequest: Sendable, Codable {
     /// Make one vector of the prompt and no text; nil generates.
     package var embedding: EmbeddingWish?
 
+    /// Whether an image stands in the conversation.
+    package var hasImages: Bool {
+        guard case .chat(let messages) = prompt else { return false }
+        return messages.contains { $0.images?.isEmpty == false }
+    }
+
     /// Makes a request with default settings.
     package init(id: RequestID, model: String, prompt: Prompt) {
         self.id = id
