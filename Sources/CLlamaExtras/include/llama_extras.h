@@ -113,6 +113,15 @@ struct extras_memory {
 // Bytes per buffer type as llama.cpp's allocator planned them; returns how many entries were written.
 size_t extras_memory_breakdown(const struct llama_context * context, struct extras_memory * out, size_t capacity);
 
+// --- pictures ---------------------------------------------------------------------------------------------------
+
+// The pixels of a PNG, JPEG or GIF file (of a GIF its first image), three bytes each (red, green, blue), row by row;
+// the caller frees them with extras_pixels_free. `memory` bounds what decoding may allocate altogether, whatever the
+// file unpacks to. NULL when the file is damaged, of another format or needs more.
+uint8_t * extras_pixels_decode(const uint8_t * bytes, size_t length, size_t memory, int32_t * width, int32_t * height,
+                               char ** error);
+void      extras_pixels_free(uint8_t * pixels);
+
 #ifdef __cplusplus
 }
 #endif
