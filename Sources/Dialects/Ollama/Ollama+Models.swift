@@ -94,7 +94,7 @@ extension Ollama {
     private static func capabilities(_ card: ModelCard) -> [String] {
         if EncoderFamilies.names.contains(card.architecture) { return ["embedding"] }
         let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
-        return ["completion", "tools"] + (thinks ? ["thinking"] : [])
+        return ["completion", "tools"] + (thinks ? ["thinking"] : []) + (card.sees == true ? ["vision"] : [])
     }
 
     /// The body of `POST /api/show`.

@@ -44,7 +44,7 @@ enum AnswerSchemas {
     private static let meta = object([
         "state": word("ready", "starting", "failed"), "reason": maybeText, "architecture": text, "n_ctx": count,
         "n_ctx_train": count, "n_params": count, "n_vocab": count, "n_embd": count, "layers": count, "size": count,
-        "digest": text,
+        "digest": text, "sees": flag,
     ])
 
     private static let call = object([
