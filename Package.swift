@@ -187,8 +187,7 @@ let shellTests: [Target] = [
         "NodeTests",
         [
             "Node", "Cluster", "Dialects", "Fabric", "Gateway", "GGUF", "Identity", "LlamaEngine", "ModelStore",
-            "Placement",
-            "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
+            "Placement", "Runner", "Serving", "Transport", "Vocabulary", nio("NIOCore"), nio("NIOPosix"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "SystemPackage", package: "swift-system"),

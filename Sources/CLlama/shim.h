@@ -4,3 +4,5 @@
 #include <ggml.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
+#include <mtmd.h>
+#include <mtmd-helper.h>

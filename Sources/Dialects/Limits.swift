@@ -22,6 +22,12 @@ package enum Limits {
     package static let messages = 4096
     /// Most parts of one message's content.
     package static let contentParts = 1024
+    /// Images of one request.
+    package static let images = 16
+    /// An image file. **Units:** bytes.
+    package static let imageBytes = 10 << 20
+    /// Pixels of an image.
+    package static let imagePixels = 1 << 24
     /// Most tool calls in one message.
     package static let messageToolCalls = 512
     /// Longest tool-call id. **Units:** bytes.

@@ -51,6 +51,8 @@ import Vocabulary
     func accept(_ token: Token, at position: Int32) {
         guard position == history.count else { return }
         history.append(token)
+        // A row of an image is no word that could be repeated.
+        guard token >= 0 else { return }
         for stage in stages { stage.accept(token) }
         if meter != nil, position >= sampling.promptLength {
             meter?.push(token, bytes: unsafe vocabulary.text(of: token))

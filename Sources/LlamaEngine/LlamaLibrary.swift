@@ -41,7 +41,7 @@ package enum LlamaLibrary {
         return words.isEmpty ? fallback : words.joined(separator: "; ")
     }
 
-    private static func record(_ level: ggml_log_level, _ text: UnsafePointer<CChar>?) {
+    static func record(_ level: ggml_log_level, _ text: UnsafePointer<CChar>?) {
         guard level == GGML_LOG_LEVEL_WARN || level == GGML_LOG_LEVEL_ERROR, let text = unsafe text else { return }
         let line = unsafe String(cString: text)
         log.withLock { $0.append(line) }

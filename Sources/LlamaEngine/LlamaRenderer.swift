@@ -13,11 +13,14 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     private let parsers = Mutex(ParserCache())
     private let isEncoder: Bool
     private let pooling: Pooling?
+    private let projector: LlamaProjector?
+    private let markers = ImageMarkers()
 
-    /// Reads the template of `model`; a model without one gets llama.cpp's default (ChatML).
+    /// Reads the template of `model`; a model without one gets llama.cpp's default (ChatML). With a projector it sees.
     ///
     /// **Throws:** `failed` when the template does not compile.
-    package init(_ model: SharedModel) throws(EngineError) {
+    package init(_ model: SharedModel, projector: LlamaProjector? = nil) throws(EngineError) {
+        self.projector = projector
         extras_init()
         tokenizer = LlamaTokenizer(model)
         templates = try ChatTemplates(model)
@@ -119,8 +122,16 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
     ) throws(GenerationError) -> PreparedPrompt {
         // A schema or grammar of the client's own is checked first, so that its fault is not blamed on the messages.
         let demanded = try grammar(of: request)
-        let rendered = try templates.render(messages, request)
-        let tokens = try tokenizer.tokens(of: rendered.text, special: true)
+        let images = messages.flatMap { $0.images ?? [] }
+        let eyes = try eyes(for: images, of: request)
+        let rendered = try templates.render(eyes == nil ? messages : markers.placed(in: messages), request)
+        let tokens: [Token]
+        let spans: [ImageSpan]
+        if let eyes {
+            (tokens, spans) = try eyes.prompt(try pieces(of: rendered.text, images))
+        } else {
+            (tokens, spans) = (try tokenizer.tokens(of: rendered.text, special: true), [])
+        }
         var grammar = demanded
         if !rendered.grammar.isEmpty {
             try Self.check(rendered.grammar, field: request.tools.isEmpty ? "response_format" : "tools")
@@ -129,11 +140,49 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
             grammar = LaneGrammar(
                 text: rendered.grammar, triggers: rendered.isLazy ? rendered.triggers : nil, promptTail: tail)
         }
-        return PreparedPrompt(
+        var prepared = PreparedPrompt(
             tokens: tokens, grammar: grammar, stop: rendered.stop,
             format: AnswerFormat(
                 notation: rendered.notation, parsesTools: !request.tools.isEmpty && request.toolChoice != .none),
             thinking: try thinking(rendered, budget: request.reasoning.budget), marks: try marks(rendered))
+        prepared.images = spans
+        return prepared
+    }
+}
+
+extension LlamaRenderer {
+    /// What sees the images; nil when there are none.
+    private func eyes(
+        for images: [MessageImage], of request: GenerationRequest
+    ) throws(GenerationError) -> LlamaProjector? {
+        guard let first = images.first else { return nil }
+        guard let projector else {
+            throw .invalidField(
+                name: first.field, value: "an image",
+                limit: "'\(request.model)' reads text only: it is served without a projector")
+        }
+        return projector
+    }
+
+    /// The rendered conversation with the images in their places.
+    private func pieces(of prompt: String, _ images: [MessageImage]) throws(GenerationError) -> [PromptPiece] {
+        var pieces: [PromptPiece] = []
+        var unseen = Set(images.indices)
+        for (text, number) in markers.split(prompt) {
+            pieces.append(.text(text))
+            guard let number, images.indices.contains(number) else { continue }
+            guard let file = Base64.bytes(images[number].base64) else {
+                throw .invalidField(name: images[number].field, value: "not base64", limit: "send the file in base64")
+            }
+            pieces.append(.image(file, field: images[number].field))
+            unseen.remove(number)
+        }
+        if let lost = unseen.min() {
+            throw .invalidField(
+                name: images[lost].field, value: "left out by the model's chat template",
+                limit: "put images into messages of the user")
+        }
+        return pieces
     }
 }
 

@@ -48,6 +48,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     private var windows = VerifyWindows()
     /// Rows gathered so far of lanes that become a vector.
     var poolers: [LanePooler?]
+    /// Images in the lanes' prompts, on the first stage.
+    var images: [[ImageSpan]]
     private let isEncoder: Bool
 
     /// Loads a stage.
@@ -79,6 +81,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             positionsPerRow: configuration.recipe.feed == .rows ? model.model.positionsPerRow : 1)
         samplers = [LaneSampler?](repeating: nil, count: configuration.context.laneCount)
         poolers = [LanePooler?](repeating: nil, count: configuration.context.laneCount)
+        images = [[ImageSpan]](repeating: [], count: configuration.context.laneCount)
         isEncoder = model.model.isEncoder
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid
@@ -104,6 +107,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .open(let lane, let sampling):
             let slot = try slot(lane)
             guard !isEncoder else { return }
+            images[slot] = sampling.images
             poolers[slot] = sampling.pooling.map(LanePooler.init)
             if shape.isLast, sampling.pooling == nil { samplers[slot] = try LaneSampler(sampling, model: model.model) }
         case .trim(let lane, let position):
@@ -125,6 +129,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
             if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
+            images[slot] = []
         case .archive:
             throw .archiveIsTheRunners
         }
@@ -150,7 +155,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         var start = 0
         for end in splitsByLane ? laneGroups(rows) : [rows.count] {
             while start < end {
-                let part = start..<vectorBoundary(rows, start..<end)
+                let part = start..<imageBoundary(rows, start..<vectorBoundary(rows, start..<end))
                 try decode(rows, part, activations, &output)
                 start = part.upperBound
             }
@@ -174,9 +179,9 @@ extension LlamaStageEngine {
         }
         let vocabularySize = model.model.vocabularySize
         for row in rows {
-            _ = try slot(row.lane)
+            let slot = try slot(row.lane)
             guard row.position >= 0 else { throw .invalidRow(field: "position", value: Int(row.position), limit: 0) }
-            if feed == .tokens, row.token < 0 || Int(row.token) >= vocabularySize {
+            if feed == .tokens, row.token < 0 || Int(row.token) >= vocabularySize, !isImage(row, slot) {
                 throw .invalidRow(field: "token", value: Int(row.token), limit: vocabularySize - 1)
             }
         }
@@ -210,22 +215,31 @@ extension LlamaStageEngine {
     ) throws(EngineError) {
         let pooler = shape.isLast ? poolers[Int(rows[range.lowerBound].lane.index)] : nil
         let flagsAll = !shape.isLast || pooler?.needsAllRows ?? false
-        batch.fill(rows, range, flagsAll: flagsAll, hidesTokens: hidesTokens)
+        let isImage = rows[range.lowerBound].token < 0
+        batch.fill(rows, range, flagsAll: flagsAll, hidesTokens: hidesTokens || isImage)
+        let isSeen = isImage && shape.isFirst
+        let seen = isSeen ? imageRows(rows[range]) : []
         let flagged = flagsAll ? range.count : rows[range].count(where: \.samples)
         // A chunk without flagged rows has nothing in front of the head.
         let takesVectors = pooler != nil && flagged > 0
         var vectors = [Float](repeating: 0, count: takesVectors ? flagged * model.model.vectorWidth : 0)
         let bytes = range.lowerBound * shape.width * 4..<range.upperBound * shape.width * 4
         let status = unsafe activations.withUnsafeBytes { incoming in
-            let rows = unsafe shape.isFirst ? incoming : UnsafeRawBufferPointer(rebasing: incoming[bytes])
-            guard !takesVectors else {
-                return unsafe vectors.withUnsafeMutableBytes { outgoing in
-                    unsafe run(rows: rows, residual: outgoing, takesVectors: true)
+            unsafe seen.withUnsafeBytes { seen in
+                let rows =
+                    unsafe isSeen
+                    ? seen : shape.isFirst ? incoming : UnsafeRawBufferPointer(rebasing: incoming[bytes])
+                let isEmbedded = feed == .rows || isSeen
+                guard !takesVectors else {
+                    return unsafe vectors.withUnsafeMutableBytes { outgoing in
+                        unsafe run(rows: rows, isEmbedded, residual: outgoing, takesVectors: true)
+                    }
                 }
-            }
-            return unsafe output.activations.withUnsafeMutableBytes { outgoing in
-                let residual = unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
-                return unsafe run(rows: rows, residual: residual, takesVectors: false)
+                return unsafe output.activations.withUnsafeMutableBytes { outgoing in
+                    let residual =
+                        unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
+                    return unsafe run(rows: rows, isEmbedded, residual: residual, takesVectors: false)
+                }
             }
         }
         try require(status, rows: range.count)
@@ -243,11 +257,11 @@ extension LlamaStageEngine {
     }
 
     private func run(
-        rows: UnsafeRawBufferPointer, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
+        rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
     ) -> Int32 {
         unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)
         defer { context.hooks?.end() }
-        guard feed == .rows else { return unsafe llama_decode(context.handle, batch.tokens) }
+        guard isEmbedded else { return unsafe llama_decode(context.handle, batch.tokens) }
         guard let floats = unsafe rows.assumingMemoryBound(to: Float.self).baseAddress else { return -1 }
         return unsafe llama_decode(context.handle, batch.embeddings(floats))
     }

@@ -16,12 +16,33 @@ package enum ModelSynthesis {
     ///
     /// **Throws:** `malformed` for a shape that makes no legal file, `unwritable`, `diskFull`.
     package static func write(_ shape: ModelShape, seed: UInt64, to path: String) throws(StoreError) {
-        let layout: GGUFLayout
         do {
-            layout = try shape.writer().layout()
-        } catch {
+            try write(try shape.writer().layout(), seed: seed, to: path)
+        } catch let error as GGUFError {
             throw .malformed(path: path, error: error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .unwritable(path: path, reason: "\(error)")
         }
+    }
+
+    /// Writes a projector of `shape` with weights that follow from `seed`.
+    ///
+    /// **Throws:** as for models.
+    package static func write(_ shape: ProjectorShape, seed: UInt64, to path: String) throws(StoreError) {
+        do {
+            try write(try shape.writer().layout(), seed: seed, to: path)
+        } catch let error as GGUFError {
+            throw .malformed(path: path, error: error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .unwritable(path: path, reason: "\(error)")
+        }
+    }
+
+    private static func write(_ layout: GGUFLayout, seed: UInt64, to path: String) throws(StoreError) {
         let generator = WeightGenerator(seed: seed)
         try atomically(path, byteCount: layout.fileByteCount) { file in
             try file.writeAll(toAbsoluteOffset: 0, layout.header)

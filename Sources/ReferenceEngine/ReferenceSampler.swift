@@ -40,7 +40,7 @@ enum ReferenceSampler {
             return
         }
         var counts: [Token: Float] = [:]
-        for token in history.suffix(p.penaltyWindow < 0 ? history.count : Int(p.penaltyWindow)) {
+        for token in history.suffix(p.penaltyWindow < 0 ? history.count : Int(p.penaltyWindow)) where token >= 0 {
             counts[token, default: 0] += 1
         }
         for (token, count) in counts {

@@ -107,12 +107,16 @@ package struct ReferenceStage: StageEngine, Sendable {
         var stream = Array(repeating: Float(0), count: shape.width)
         for (index, row) in rows.enumerated() {
             let lane = Int(row.lane.index)
-            let start = (shape.isFirst ? Int(row.token) : index) * shape.width
-            for column in 0..<shape.width {
-                stream[column] =
-                    if let embedding = model.embedding { embedding.values[start + column] } else {
-                        activations[start + column]
-                    }
+            if row.token < 0, shape.isFirst {
+                stream = Array(open[lane]?.images.row(at: Int(row.position)) ?? [])
+            } else {
+                let start = (shape.isFirst ? Int(row.token) : index) * shape.width
+                for column in 0..<shape.width {
+                    stream[column] =
+                        if let embedding = model.embedding { embedding.values[start + column] } else {
+                            activations[start + column]
+                        }
+                }
             }
             let cell = pool.extend(lane)
             tokens[lane].append(row.token)
@@ -169,7 +173,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             guard Int(row.position) == lengths[lane] else {
                 throw .invalidRow(field: "position of lane \(lane)", value: Int(row.position), limit: lengths[lane])
             }
-            guard (0..<ReferenceTokenizer.size).contains(Int(row.token)) else {
+            guard (0..<ReferenceTokenizer.size).contains(Int(row.token)) || isImage(row, lane) else {
                 throw .invalidRow(field: "token", value: Int(row.token), limit: ReferenceTokenizer.size)
             }
             lengths[lane] += 1
@@ -177,6 +181,12 @@ package struct ReferenceStage: StageEngine, Sendable {
         guard rows.count <= pool.freeCount else {
             throw .outOfCells(rows: rows.count, cellCount: shape.cellCount)
         }
+    }
+
+    /// Whether the row is one of an image, which the first stage has to know.
+    private func isImage(_ row: StageRow, _ lane: Int) -> Bool {
+        guard row.token < 0 else { return false }
+        return !shape.isFirst || open[lane]?.images.row(at: Int(row.position))?.count == shape.width
     }
 
     // MARK: Layers

@@ -32,6 +32,8 @@ actor EntryDriver {
     private let tools: EntryTools
     private let draft: (any Drafting)?
     private let preparation = NIOThreadPool(numberOfThreads: 1)
+    /// Where prompts with images are prepared: encoding one takes long, and other prompts are not to wait behind it.
+    private let imaging = NIOThreadPool(numberOfThreads: 1)
     private var preparing: [RequestID: FrameLink] = [:]
     private var links: LinkTable
     private var brain: EngineCore
@@ -78,6 +80,7 @@ actor EntryDriver {
         links = LinkTable(identity)
         brain = EngineCore(settings: settings, tokenizer: tools.tokenizer, renderer: tools.renderer)
         preparation.start()
+        imaging.start()
     }
 
     private var isAlone: Bool { identity.configuration.stages.count == 1 }
@@ -197,18 +200,33 @@ actor EntryDriver {
                 id, .failed(.overloaded(queued: preparing.count, limit: Self.preparationLimit, retryAfterSeconds: 1)))
         }
         preparing[id] = link
-        preparation.submit { [self, tools, eventLoop] state in
+        preparation.submit { [self, tools, eventLoop, imaging] state in
             guard case .active = state else { return }
-            let outcome = Self.prepare(body, with: tools)
-            eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
+            let request = Self.read(body)
+            let finish: @Sendable () -> Void = {
+                let outcome = request.flatMap { Self.prepare($0, with: tools) }
+                eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
+            }
+            guard case .success(let read) = request, read.hasImages else { return finish() }
+            imaging.submit { state in
+                guard case .active = state else { return }
+                finish()
+            }
+        }
+    }
+
+    private nonisolated static func read(_ body: [UInt8]) -> Result<GenerationRequest, GenerationError> {
+        do {
+            return .success(try JSONDecoder().decode(GenerationRequest.self, from: Data(body)))
+        } catch {
+            return .failure(.engineFailed(reason: "the node sent a request that cannot be read: \(error)"))
         }
     }
 
     private nonisolated static func prepare(
-        _ body: [UInt8], with tools: EntryTools
+        _ request: GenerationRequest, with tools: EntryTools
     ) -> Result<Preparation, GenerationError> {
-        do {
-            let request = try JSONDecoder().decode(GenerationRequest.self, from: Data(body))
+        do throws(GenerationError) {
             if let inspection = request.inspection {
                 let inspector = PromptInspector(tokenizer: tools.tokenizer, renderer: tools.renderer)
                 return .success(.inspected(try inspector.answer(inspection, of: request)))
@@ -218,10 +236,8 @@ actor EntryDriver {
                 prepared.tokens = tools.tokenizer.shortened(prepared.tokens, to: tools.window)
             }
             return .success(.prompt(request, prepared))
-        } catch let error as GenerationError {
-            return .failure(error)
         } catch {
-            return .failure(.engineFailed(reason: "the node sent a request that cannot be read: \(error)"))
+            return .failure(error)
         }
     }
 

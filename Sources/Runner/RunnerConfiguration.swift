@@ -33,6 +33,10 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var speculation: Speculation
     /// The draft model's file, on the entry stage; nil without one.
     package var draftPath: String?
+    /// The projector's file, on the entry stage of a model that reads images; nil without one.
+    package var projectorPath: String?
+    /// SHA-256 of the projector, hexadecimal: rows of images are told apart by it.
+    package var projectorDigest: String?
     /// KV cells shared by the lanes.
     package var cellCount: Int
     /// Tokens one request may span.

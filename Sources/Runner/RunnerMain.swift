@@ -141,6 +141,7 @@ extension RunnerMain {
             return SequenceFiles(settings, identity: identity, stage: configuration.stageIndex)
         }
         let draft = try loadDraft(configuration, beside: model, context, options)
+        let projector = try loadProjector(configuration, of: model)
         report(
             .loaded(
                 LoadedStage(
@@ -151,7 +152,8 @@ extension RunnerMain {
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(
-                tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model), window: configuration.window,
+                tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model, projector: projector),
+                window: configuration.window,
                 isEncoder: model.model.isEncoder) : nil
         return try await serve(configuration, engine, shape, tools, draft?.loaded, files)
     }
@@ -169,6 +171,16 @@ extension RunnerMain {
         let memory = engine.memory
         let facts = DraftFacts(costs: CostMeasurement.costs(of: &engine))
         return (LoadedDraft(room: DraftRoom(engine), facts: facts), memory)
+    }
+
+    /// Loads the projector of an entry stage; nil without one.
+    private static func loadProjector(
+        _ configuration: RunnerConfiguration, of model: SharedModel
+    ) throws -> LlamaProjector? {
+        guard configuration.isEntry, let path = configuration.projectorPath else { return nil }
+        return try LlamaProjector(
+            path: path, identity: Array((configuration.projectorDigest ?? path).utf8), model: model,
+            threads: configuration.threads, usesGPU: configuration.gpuLayers != 0)
     }
 
     /// Listens, and makes the stage's driver over a loaded engine.

@@ -12,8 +12,14 @@ package enum Limits {
     package static let outputReservation = 1024
     /// Cells added to a promise when a request outgrows it. **Units:** tokens.
     package static let cellGrant = 32
+    /// Rows of images that are kept for the next turn of their conversations. **Units:** bytes.
+    package static let keptImageBytes = 256 << 20
+    /// Rows of images that waiting and running requests, and the kept ones, may be together. **Units:** bytes.
+    package static let heldImageBytes = 1 << 30
     /// Tokens two sequences must have in common for the one to take over the beginning of the other.
     package static let smallestPrefix = 8
+    /// Fewest rows of an image that tell it from all others: their ids have 31 bits each.
+    package static let imageRowsAlike = 4
     /// Prompt tokens that are computed whatever is kept. The last one samples; the one before it goes along because
     /// kernels take another way for a single row, whose rounding differs: so a prompt that was seen before gets the
     /// answer it got then.

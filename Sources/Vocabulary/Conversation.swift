@@ -26,11 +26,13 @@ package struct Message: Hashable, Sendable, Codable {
     package var toolCallID: String?
     /// For role `tool`: the name of the tool, when the client gives it.
     package var toolName: String?
+    /// Images in the text, in order; nil and empty mean none.
+    package var images: [MessageImage]?
 
     /// Makes a message; everything but role and text is optional.
     package init(
         role: Role, text: String, reasoning: String? = nil, toolCalls: [ToolCall] = [], toolCallID: String? = nil,
-        toolName: String? = nil
+        toolName: String? = nil, images: [MessageImage]? = nil
     ) {
         self.role = role
         self.text = text
@@ -38,6 +40,24 @@ package struct Message: Hashable, Sendable, Codable {
         self.toolCalls = toolCalls
         self.toolCallID = toolCallID
         self.toolName = toolName
+        self.images = images
+    }
+}
+
+/// An image in a message.
+package struct MessageImage: Hashable, Sendable, Codable {
+    /// The image file in base64 (RFC 4648 §4, padded).
+    package var base64: String
+    /// In front of which byte of the message's text it stands. **Units:** bytes of UTF-8.
+    package var offset: Int
+    /// Where the client put it, `messages[0].content[1].image_url`, for errors that are found later.
+    package var field: String
+
+    /// Makes an image.
+    package init(base64: String, offset: Int, field: String) {
+        self.base64 = base64
+        self.offset = offset
+        self.field = field
     }
 }
 

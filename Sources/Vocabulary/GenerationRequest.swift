@@ -74,6 +74,12 @@ package struct GenerationRequest: Sendable, Codable {
     /// Tell what becomes of the prompt and answer nothing; nil answers.
     package var inspection: Inspection?
 
+    /// Whether an image stands in the conversation.
+    package var hasImages: Bool {
+        guard case .chat(let messages) = prompt else { return false }
+        return messages.contains { $0.images?.isEmpty == false }
+    }
+
     /// Makes a request with default settings.
     package init(id: RequestID, model: String, prompt: Prompt) {
         self.id = id

@@ -26,6 +26,8 @@ package struct ModelCard: Hashable, Sendable, Codable {
     package var chatTemplate: String
     /// The licence as the file states it; empty when it does not.
     package var license: String
+    /// Whether it is served with a projector and reads images; nil is no.
+    package var sees: Bool?
 
     /// Makes a card.
     package init(

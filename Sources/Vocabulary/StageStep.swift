@@ -7,7 +7,7 @@ package struct StageRow: Hashable, Sendable {
     package var lane: Lane
     /// The token's position in its sequence, from 0.
     package var position: Int32
-    /// The token's id.
+    /// The token's id; below 0 for a row of an image (`ImageRows`).
     package var token: Token
     /// Whether the last stage samples a next token from this row's logits.
     package var samples: Bool
@@ -36,7 +36,7 @@ package enum SequenceOperation: Hashable, Sendable {
 }
 
 /// What the last stage needs to sample for one lane.
-package struct LaneSampling: Hashable, Sendable, Codable {
+package struct LaneSampling: Hashable, Sendable {
     /// The client's parameters; `seed` is always set here.
     package var parameters: SamplingParameters
     /// GBNF grammar that constrains the answer; nil for free text.
@@ -49,6 +49,9 @@ package struct LaneSampling: Hashable, Sendable, Codable {
     package var promptLength: Int32
     /// The lane's rows become one vector instead of a token; nil samples.
     package var pooling: Pooling?
+    /// Images in the prompt, by position. For the entry stage alone: the others get rows like any, so this never
+    /// travels.
+    package var images: [ImageSpan] = []
 
     /// Makes the sampling state of a lane.
     package init(

@@ -184,7 +184,7 @@ def test_tokens_are_counted_as_the_answer_counts_them(claude):
     ({"tool_choice": {"type": "any"}}, anthropic.BadRequestError, "tool_choice"),
     ({"messages": [{"role": "user", "content": [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}]}]},
-     anthropic.BadRequestError, "messages[0].content[0].type"),
+     anthropic.BadRequestError, "messages[0].content[0].source.data"),
     ({"messages": [{"role": "user", "content": CAPITAL}, {"role": "assistant", "content": "The"}]},
      anthropic.BadRequestError, "messages[1].role"),
     ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, anthropic.BadRequestError, "tools[0].type"),

@@ -154,7 +154,7 @@ def test_a_pull_of_what_is_here_succeeds_and_nothing_is_fetched_from_or_sent_to_
 
 @pytest.mark.parametrize("fields, status, place", [
     ({"model": "none"}, 404, "none"), ({"options": {"num_predict": -9}}, 400, "options.num_predict"),
-    ({"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}, 400, "messages[0].images"),
+    ({"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}, 400, "messages[0].images[0]"),
     ({"format": "xml"}, 400, "format"), ({"keep_alive": "soon"}, 400, "keep_alive"),
     ({"messages": [{"role": "user", "content": "word " * 40_000}]}, 400, "context window"),
 ])

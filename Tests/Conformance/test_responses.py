@@ -378,10 +378,10 @@ def test_what_cannot_be_done_is_refused_by_name(client, fields, param):
 
 
 def test_images_are_refused_by_name(client):
-    parts = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": "data:image/png;base64,"}]
+    parts = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": "https://example.com/a.png"}]
     with pytest.raises(openai.BadRequestError) as refusal:
         ask(client, [{"role": "user", "content": parts}])
-    assert refusal.value.param == "input[0].content[1].type"
+    assert refusal.value.param == "input[0].content[1].image_url"
 
 
 def test_an_unknown_model_is_404(client):

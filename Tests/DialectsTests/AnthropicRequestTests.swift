@@ -208,11 +208,11 @@ import Vocabulary
         ),
         (
             #"[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"x"}}]}]"#,
-            "messages[0].content[0].type"
+            "messages[0].content[0].source.type"
         ),
         (
             #"[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image"}]}]}]"#,
-            "messages[0].content[0].content[0].type"
+            "messages[0].content[0].content[0].source"
         ),
         (
             #"[{"role":"user","content":[{"type":"document","source":{"type":"base64","data":"x"}}]}]"#,

@@ -97,22 +97,26 @@ import Vocabulary
         (
             #"[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x"}}]}]"#,
             .unsupportedValue(
-                field: "messages[0].content[1].type", value: "'image_url'", remedy: "this server reads text parts only")
+                field: "messages[0].content[1].image_url.url", value: "a URL ('x')",
+                remedy: "URL fetching is off: send the image itself as a data URL, data:image/png;base64,…")
         ),
         (
             #"[{"role":"user","content":[{"type":"input_audio"}]}]"#,
             .unsupportedValue(
                 field: "messages[0].content[0].type", value: "'input_audio'",
-                remedy: "this server reads text parts only")
+                remedy: "this server reads parts of text and images only")
         ),
         (
             #"[{"role":"user","content":[{"type":"file"}]}]"#,
             .unsupportedValue(
-                field: "messages[0].content[0].type", value: "'file'", remedy: "this server reads text parts only")
+                field: "messages[0].content[0].type", value: "'file'",
+                remedy: "this server reads parts of text and images only")
         ),
         (
             #"[{"role":"user","content":[{"type":"refusal","refusal":"x"}]}]"#,
-            .invalidValue(field: "messages[0].content[0].type", value: "'refusal'", expected: "'text'")
+            .invalidValue(
+                field: "messages[0].content[0].type", value: "'refusal'",
+                expected: "one of: 'text', 'image_url'")
         ),
         (
             #"[{"role":"assistant","audio":{"id":"a"}}]"#,

@@ -137,7 +137,7 @@ extension ErrorReport.Severity {
         let json =
             #"{"id":"tiny\"1","object":"model","created":7,"owned_by":"skein","meta":{"state":"ready","#
             + #""reason":null,"architecture":"qwen3","n_ctx":2048,"n_ctx_train":4096,"n_params":7300000,"#
-            + #""n_vocab":1000,"n_embd":256,"layers":8,"size":8000000,"digest":"ab"}}"#
+            + #""n_vocab":1000,"n_embd":256,"layers":8,"size":8000000,"digest":"ab","sees":false}}"#
         #expect(text(OpenAI.body(of: ready)) == json)
         #expect(text(OpenAI.body(of: [ready, ready])) == #"{"object":"list","data":[\#(json),\#(json)]}"#)
         #expect(text(OpenAI.body(of: [])) == #"{"object":"list","data":[]}"#)

@@ -73,12 +73,12 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
     @Test(arguments: [
         (Ollama.Route.generate, #","prompt":7"#, "prompt"), (.generate, #","suffix":"x""#, "suffix"),
         (.generate, #","template":"{{.}}""#, "template"), (.generate, #","context":[1]"#, "context"),
-        (.generate, #","images":["aGk="]"#, "images"), (.generate, #","images":"x""#, "images"),
+        (.generate, #","images":["aGk="]"#, "images[0]"), (.generate, #","images":"x""#, "images"),
         (.generate, #","prompt":"x","raw":true,"system":"S""#, "system"), (.generate, #","width":5"#, "width"),
         (.chat, #","messages":"x""#, "messages"), (.chat, #","messages":[{"content":"x"}]"#, "messages[0].role"),
         (.chat, #","messages":[{"role":"king"}]"#, "messages[0].role"),
         (.chat, #","messages":[{"role":"user","content":["x"]}]"#, "messages[0].content"),
-        (.chat, #","messages":[{"role":"user","images":["x"]}]"#, "messages[0].images"),
+        (.chat, #","messages":[{"role":"user","images":["x"]}]"#, "messages[0].images[0]"),
         (.chat, #","messages":[{"role":"assistant","tool_calls":[{}]}]"#, "messages[0].tool_calls[0].function.name"),
         (
             .chat, #","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":[]}}]}]"#,

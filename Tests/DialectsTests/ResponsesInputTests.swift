@@ -72,12 +72,15 @@ import Vocabulary
         ),
         (
             #"[{"role":"user","content":[{"type":"input_image","image_url":"data:,"}]}]"#,
-            .unsupportedValue(
-                field: "input[0].content[0].type", value: "'input_image'", remedy: "this server reads text parts only")
+            .invalidValue(
+                field: "input[0].content[0].image_url", value: "'data:,'",
+                expected: "data:image/png;base64, and the file in base64")
         ),
         (
             #"[{"role":"user","content":[{"type":"output_text","text":"x"}]}]"#,
-            .invalidValue(field: "input[0].content[0].type", value: "'output_text'", expected: "'input_text'")
+            .invalidValue(
+                field: "input[0].content[0].type", value: "'output_text'",
+                expected: "one of: 'input_text', 'input_image'")
         ),
         (
             #"[{"type":"function_call_output","call_id":"c9","output":"x"}]"#,

@@ -135,6 +135,10 @@ struct LocalPipeline {
     mutating func submit(_ request: GenerationRequest, stop: [String] = []) throws {
         var prepared = try ReferenceRenderer().prepare(request)
         prepared.stop = stop
+        submit(request, prepared)
+    }
+
+    mutating func submit(_ request: GenerationRequest, _ prepared: PreparedPrompt) {
         submissions[request.id] = now
         handle(.submit(request: request, prepared: prepared))
     }

@@ -127,6 +127,15 @@ size_t extras_time_products(const char * device, uint32_t type, int64_t width, i
 size_t extras_time_attention(const char * device, int64_t cells, int64_t heads, int64_t pairs, int64_t size,
                              int32_t layers, int32_t threads, double * nanoseconds, size_t count);
 
+// --- pictures ---------------------------------------------------------------------------------------------------
+
+// The pixels of a PNG, JPEG or GIF file (of a GIF its first image), three bytes each (red, green, blue), row by row;
+// the caller frees them with extras_pixels_free. `memory` bounds what decoding may allocate altogether, whatever the
+// file unpacks to. NULL when the file is damaged, of another format or needs more.
+uint8_t * extras_pixels_decode(const uint8_t * bytes, size_t length, size_t memory, int32_t * width, int32_t * height,
+                               char ** error);
+void      extras_pixels_free(uint8_t * pixels);
+
 #ifdef __cplusplus
 }
 #endif

@@ -40,8 +40,11 @@ extension Anthropic.Conversation {
 
     /// Rows of the documentation.
     static var fields: [FieldDescription] {
-        [systemTable, textTable, thinkingTable, redactedTable, toolUseTable, toolResultTable, documentTable]
-            .flatMap(\.descriptions) + messageTable.descriptions
+        [
+            systemTable, textTable, imageTable, thinkingTable, redactedTable, toolUseTable, toolResultTable,
+            documentTable,
+        ]
+        .flatMap(\.descriptions) + messageTable.descriptions
     }
 
     static let messageTable = RuleTable<Anthropic.MessageParts>(
@@ -54,13 +57,23 @@ extension Anthropic.Conversation {
                 default: parts.role = .system
                 }
             },
-            Rule("content", .honoured, "a text or at most 1024 blocks; images are refused") { (parts, field) in
+            Rule("content", .honoured, "a text or at most 1024 blocks; images of the user and of tools") {
+                (parts, field) in
                 parts.content = field
             },
         ])
 
     static let systemTable = table("system[]", textRules)
     static let textTable = table("messages[].content[text]", textRules)
+
+    static let imageTable = table(
+        "messages[].content[image]",
+        [
+            Rule("source", .honoured, "type base64: \(ImageField.forms); URLs are not fetched") { (block, field) in
+                block.content = field
+            },
+            Anthropic.MessageDraft.cacheControl(),
+        ])
 
     static let thinkingTable = table(
         "messages[].content[thinking]",
@@ -102,7 +115,7 @@ extension Anthropic.Conversation {
         "messages[].content[tool_result]",
         [
             identity("tool_use_id", "the id of the call it answers"),
-            Rule("content", .honoured, "a text, or text and document blocks; images are refused") { (block, field) in
+            Rule("content", .honoured, "a text, or text, document and image blocks") { (block, field) in
                 block.content = field
             },
             Rule("is_error", .noted, "chat templates have no place for it; the content tells the model") {

@@ -16,6 +16,7 @@ extension Anthropic {
             var decoder = Conversation(warnings: warnings)
             for element in elements { try decoder.add(element) }
             warnings = decoder.warnings
+            try ImageField.checkCount(decoder.messages, field)
             if decoder.messages.last?.role == .assistant {
                 throw .unsupportedValue(
                     field: last.name + ".role", value: "'assistant' in the last message",
@@ -68,42 +69,50 @@ extension Anthropic {
             guard !blocks.isEmpty else { throw .tooFew(field: content.name, count: 0, minimum: 1) }
             switch role {
             case .assistant: try addAssistant(blocks)
-            case .system: messages.append(Message(role: .system, text: try text(of: blocks, allowed: ["text"])))
+            case .system:
+                messages.append(Message(role: .system, text: try self.content(of: blocks, allowed: ["text"]).text))
             default: try addUser(blocks)
             }
         }
 
         /// Results of tools become messages of their own, in their place among the user's texts.
         private mutating func addUser(_ blocks: [Field]) throws(DialectError) {
-            var texts: [String] = []
+            var content = MessageContent()
             for block in blocks {
                 switch try Self.blockType(of: block) {
                 case "tool_result":
-                    if !texts.isEmpty { messages.append(Message(role: .user, text: texts.joined(separator: "\n"))) }
-                    texts = []
+                    addUser(content)
+                    content = MessageContent()
                     try addResult(block)
-                case let type: texts.append(try text(of: block, type: type, allowed: Self.userTypes))
+                case let type: try add(block, type: type, allowed: Self.userTypes, to: &content)
                 }
             }
-            if !texts.isEmpty { messages.append(Message(role: .user, text: texts.joined(separator: "\n"))) }
+            addUser(content)
+        }
+
+        private mutating func addUser(_ content: MessageContent) {
+            guard !content.isEmpty else { return }
+            var message = Message(role: .user, text: "")
+            content.fill(&message)
+            messages.append(message)
         }
 
         private mutating func addResult(_ field: Field) throws(DialectError) {
             let block = try read(Self.toolResultTable, field)
             let id = try block.required(\.id, "tool_use_id", of: field)
-            var text = ""
+            var message = Message(role: .tool, text: "", toolCallID: id, toolName: toolNames[id])
             if let content = block.content {
                 if let plain = content.node.string {
-                    text = plain
+                    message.text = plain
                 } else {
                     guard content.node.array != nil else {
                         throw content.wrongType(expected: "a string or an array of blocks")
                     }
                     let parts = try content.elements(atMost: Limits.contentParts)
-                    text = try self.text(of: parts, allowed: ["text", "document"])
+                    try self.content(of: parts, allowed: ["text", "document", "image"]).fill(&message)
                 }
             }
-            messages.append(Message(role: .tool, text: text, toolCallID: id, toolName: toolNames[id]))
+            messages.append(message)
         }
 
         private mutating func addAssistant(_ blocks: [Field]) throws(DialectError) {
@@ -141,16 +150,44 @@ extension Anthropic {
 
         // MARK: Blocks that are text
 
-        private static let userTypes = ["text", "document", "tool_result"]
+        private static let userTypes = ["text", "document", "image", "tool_result"]
         private static let assistantTypes = ["text", "thinking", "redacted_thinking", "tool_use"]
         private static let pictureTypes = ["image", "browser_state"]
 
-        private mutating func text(of blocks: [Field], allowed: [String]) throws(DialectError) -> String {
-            var texts: [String] = []
+        private mutating func content(of blocks: [Field], allowed: [String]) throws(DialectError) -> MessageContent {
+            var content = MessageContent()
             for block in blocks {
-                texts.append(try text(of: block, type: try Self.blockType(of: block), allowed: allowed))
+                try add(block, type: try Self.blockType(of: block), allowed: allowed, to: &content)
             }
-            return texts.joined(separator: "\n")
+            return content
+        }
+
+        private mutating func add(
+            _ field: Field, type: String, allowed: [String], to content: inout MessageContent
+        ) throws(DialectError) {
+            if type == "image", allowed.contains(type) {
+                content.add(try image(field))
+            } else {
+                content.add(try text(of: field, type: type, allowed: allowed))
+            }
+        }
+
+        private mutating func image(_ field: Field) throws(DialectError) -> MessageImage {
+            let source = try read(Self.imageTable, field).required(\.content, "source", of: field)
+            try source.requireObject()
+            let type = try source.required("type")
+            switch try type.string() {
+            case "base64":
+                let media = try source.required("media_type").string(atMost: Limits.labelBytes).lowercased()
+                return try ImageField.base64(try source.required("data"), type: media)
+            case "url":
+                throw .unsupportedValue(
+                    field: type.name, value: "'url'",
+                    remedy: "URL fetching is off: send the image itself with type 'base64'")
+            case let other:
+                throw .unsupportedValue(
+                    field: type.name, value: "'\(clipped(other))'", remedy: "send the image with type 'base64'")
+            }
         }
 
         private mutating func text(
@@ -188,7 +225,7 @@ extension Anthropic {
                 .contains(type)
             if pictureTypes.contains(type) {
                 return .unsupportedValue(
-                    field: name, value: "'\(type)'", remedy: "the model reads text only; leave pictures out")
+                    field: name, value: "'\(type)'", remedy: "put images into messages of the user, as 'image' blocks")
             }
             if isKnown || type.hasSuffix("_tool_result") {
                 return .unsupportedValue(

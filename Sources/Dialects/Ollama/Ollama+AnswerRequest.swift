@@ -54,6 +54,7 @@ extension Ollama {
         var system = ""
         var isRaw = false
         var messages: [Message] = []
+        var images: [MessageImage]?
         var keepAlive: Vocabulary.KeepAlive?
 
         var warnings: Warnings {
@@ -74,9 +75,12 @@ extension Ollama {
             if isRaw, !system.isEmpty {
                 throw .conflict(field: "system", reason: "a raw prompt has no place for it; write it into 'prompt'")
             }
+            if isRaw, images != nil {
+                throw .conflict(field: "images", reason: "a raw prompt has no place for them; use /api/chat")
+            }
             if route == .generate {
                 if !system.isEmpty { messages.append(Message(role: .system, text: system)) }
-                messages.append(Message(role: .user, text: prompt))
+                messages.append(Message(role: .user, text: prompt, images: images))
             }
             base.prompt = isRaw ? .text(prompt) : .chat(messages)
             let isEmpty = route == .generate ? prompt.isEmpty : messages.isEmpty
@@ -158,8 +162,9 @@ extension Ollama.AnswerDraft {
                 throw .unsupportedField(field: field.name, remedy: "use /api/chat and send the messages so far")
             }
         },
-        Rule("images", .refused, "only an empty array") { (_, field) throws(DialectError) in
-            try Ollama.refuseImages(field)
+        Rule("images", .honoured, "in base64, not with raw; \(ImageField.forms)") {
+            (draft, field) throws(DialectError) in
+            draft.images = try Ollama.images(field)
         },
         .refused("width", "only text is generated"),
         .refused("height", "only text is generated"),
@@ -188,9 +193,10 @@ extension Ollama.AnswerDraft {
 }
 
 extension Ollama {
-    static func refuseImages(_ field: Field) throws(DialectError) {
-        guard try field.elements(atMost: Limits.contentParts).isEmpty else {
-            throw .unsupportedField(field: field.name, remedy: "the model reads text only; leave pictures out")
-        }
+    /// Images in front of a message's text; nil for an empty list.
+    static func images(_ field: Field) throws(DialectError) -> [MessageImage]? {
+        var images: [MessageImage] = []
+        for element in try field.elements(atMost: Limits.images) { images.append(try ImageField.base64(element)) }
+        return images.isEmpty ? nil : images
     }
 }

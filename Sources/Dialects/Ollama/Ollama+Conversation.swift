@@ -29,6 +29,7 @@ extension Ollama {
             var decoder = Conversation(warnings: warnings)
             for element in try field.elements(atMost: Limits.messages) { try decoder.add(element) }
             warnings = decoder.warnings
+            try ImageField.checkCount(decoder.messages, field)
             return decoder.messages
         }
 
@@ -39,6 +40,10 @@ extension Ollama {
             guard let role = draft.role else { throw .missingField(field.name + ".role") }
             var message = draft.message
             message.role = role
+            if message.images != nil, role != .user, role != .tool {
+                throw .unsupportedField(
+                    field: field.name + ".images", remedy: "put images into messages of the user or of a tool")
+            }
             if role == .assistant {
                 for index in message.toolCalls.indices where message.toolCalls[index].id.isEmpty {
                     message.toolCalls[index].id = "call_\(messages.count)_\(index)"
@@ -87,8 +92,9 @@ extension Ollama {
                     let thinking = try field.string()
                     if !thinking.isEmpty { draft.message.reasoning = thinking }
                 },
-                Rule("images", .refused, "only an empty array") { (_, field) throws(DialectError) in
-                    try refuseImages(field)
+                Rule("images", .honoured, "in base64, in front of the content; \(ImageField.forms)") {
+                    (draft, field) throws(DialectError) in
+                    draft.message.images = try Ollama.images(field)
                 },
                 Rule("tool_calls", .honoured, "at most 512") { (draft, field) throws(DialectError) in
                     for element in try field.elements(atMost: Limits.messageToolCalls) {

@@ -108,7 +108,7 @@ extension Ollama {
     private static func capabilities(_ card: ModelCard) -> [String] {
         if makesOnlyVectors(card) { return ["embedding"] }
         let thinks = ["enable_thinking", "<think>", "reasoning_content"].contains { card.chatTemplate.contains($0) }
-        return ["completion", "tools"] + (thinks ? ["thinking"] : [])
+        return ["completion", "tools"] + (thinks ? ["thinking"] : []) + (card.sees == true ? ["vision"] : [])
     }
 
     /// The body of `POST /api/show`.

@@ -18,6 +18,7 @@ extension OpenAI {
             var decoder = Messages(warnings: warnings)
             for element in elements { try decoder.add(element) }
             warnings = decoder.warnings
+            try ImageField.checkCount(decoder.messages, field)
             return decoder.messages
         }
 
@@ -35,8 +36,9 @@ extension OpenAI {
         }
 
         private mutating func addPlain(_ role: Message.Role, _ field: Field) throws(DialectError) {
-            let content = try field.required("content")
-            messages.append(Message(role: role, text: try text(of: content, role: role)))
+            var message = Message(role: role, text: "")
+            try content(of: try field.required("content"), role: role).fill(&message)
+            messages.append(message)
             try checkName(field)
             warnings.addUnknown(in: field.node, besides: ["role", "content", "name"], place: "messages[]")
         }
@@ -44,10 +46,9 @@ extension OpenAI {
         private mutating func addTool(_ field: Field) throws(DialectError) {
             let id = try field.required("tool_call_id").string(atMost: Limits.toolCallIDBytes)
             let name = try field.member("name")?.string(atMost: Limits.labelBytes) ?? toolNames[id]
-            messages.append(
-                Message(
-                    role: .tool, text: try text(of: try field.required("content"), role: .tool), toolCallID: id,
-                    toolName: name))
+            var message = Message(role: .tool, text: "", toolCallID: id, toolName: name)
+            try content(of: try field.required("content"), role: .tool).fill(&message)
+            messages.append(message)
             let known = ["role", "content", "tool_call_id", "name"]
             warnings.addUnknown(in: field.node, besides: known, place: "messages[]")
         }
@@ -56,7 +57,7 @@ extension OpenAI {
         private mutating func addFunction(_ field: Field) throws(DialectError) {
             let name = try field.required("name").identifier()
             var message = Message(role: .tool, text: "", toolCallID: legacyCallID, toolName: name)
-            if let content = field.member("content") { message.text = try text(of: content, role: .tool) }
+            if let content = field.member("content") { try self.content(of: content, role: .tool).fill(&message) }
             messages.append(message)
             warnings.addUnknown(in: field.node, besides: ["role", "content", "name"], place: "messages[]")
         }
@@ -69,7 +70,7 @@ extension OpenAI {
                 case "role": break
                 case "name": try checkName(field)
                 case "content":
-                    message.text = try text(of: member, role: .assistant)
+                    message.text = try content(of: member, role: .assistant).text
                     hasContent = true
                 case "refusal":
                     let refusal = try member.string()
@@ -96,29 +97,52 @@ extension OpenAI {
 
         // MARK: Parts
 
-        private mutating func text(of content: Field, role: Message.Role) throws(DialectError) -> String {
-            if let text = content.node.string { return text }
+        private mutating func content(
+            of content: Field, role: Message.Role
+        ) throws(DialectError) -> MessageContent {
+            var pieces = MessageContent()
+            if let text = content.node.string {
+                pieces.add(text)
+                return pieces
+            }
             guard content.node.array != nil else { throw content.wrongType(expected: "a string or an array of parts") }
             let parts = try content.elements(atMost: Limits.contentParts)
             guard !parts.isEmpty else { throw .tooFew(field: content.name, count: 0, minimum: 1) }
-            var texts: [String] = []
             for part in parts {
                 try part.requireObject()
                 let type = try part.required("type")
                 let kind = try type.string()
                 switch kind {
-                case "text": texts.append(try part.required("text").string())
-                case "refusal" where role == .assistant: texts.append(try part.required("refusal").string())
-                case "image_url", "input_audio", "file", "video_url", "input_image", "input_file":
+                case "text": pieces.add(try part.required("text").string())
+                case "refusal" where role == .assistant: pieces.add(try part.required("refusal").string())
+                case "image_url" where role == .user || role == .tool: pieces.add(try image(part))
+                case "image_url":
                     throw .unsupportedValue(
-                        field: type.name, value: "'\(kind)'", remedy: "this server reads text parts only")
+                        field: type.name, value: "'image_url' in a message of \(role.rawValue)",
+                        remedy: "put images into messages of the user or of a tool")
+                case "input_audio", "file", "video_url", "input_image", "input_file":
+                    throw .unsupportedValue(
+                        field: type.name, value: "'\(kind)'", remedy: "this server reads parts of text and images only")
                 default:
-                    let expected = role == .assistant ? "one of: 'text', 'refusal'" : "'text'"
+                    let expected = "one of: 'text', '\(role == .assistant ? "refusal" : "image_url")'"
                     throw .invalidValue(field: type.name, value: "'\(clipped(kind))'", expected: expected)
                 }
                 warnings.addUnknown(in: part.node, besides: ["type", kind], place: "messages[].content[]")
             }
-            return texts.joined(separator: "\n")
+            return pieces
+        }
+
+        /// An image; some clients send the URL without the object around it.
+        private mutating func image(_ part: Field) throws(DialectError) -> MessageImage {
+            let field = try part.required("image_url")
+            if field.node.string != nil { return try ImageField.dataURL(field) }
+            try field.requireObject()
+            if let detail = field.member("detail"), try detail.word(["auto", "low", "high", "original"]) != "auto" {
+                warnings.add("'image_url.detail' has no effect: the model's projector decides how finely it looks.")
+            }
+            let place = "messages[].content[].image_url"
+            warnings.addUnknown(in: field.node, besides: ["url", "detail"], place: place)
+            return try ImageField.dataURL(try field.required("url"))
         }
 
         private mutating func toolCalls(_ field: Field) throws(DialectError) -> [ToolCall] {

@@ -76,6 +76,8 @@ extension OpenAI {
         }
         writer.key("digest")
         writer.string(card.digest)
+        writer.key("sees")
+        writer.bool(card.sees ?? false)
         writer.endObject()
         writer.endObject()
     }

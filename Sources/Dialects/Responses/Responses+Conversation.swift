@@ -30,7 +30,9 @@ extension Responses {
                 isTurnOpen = true
             case .message(let role, let parts):
                 endTurn()
-                messages.append(Message(role: role, text: Item.text(parts)))
+                var message = Message(role: role, text: "")
+                Item.content(parts).fill(&message)
+                messages.append(message)
             case .functionCall(let callID, let name, let arguments):
                 if !isTurnOpen || !reasoning.isEmpty {
                     messages.append(Message(role: .assistant, text: "", reasoning: takeReasoning()))
@@ -46,9 +48,9 @@ extension Responses {
                         field: item.field + ".call_id", value: "'\(clipped(callID))'",
                         expected: "the call_id of a function_call before it")
                 }
-                messages.append(
-                    Message(
-                        role: .tool, text: Item.text(parts), toolCallID: callID, toolName: calledNames[callID]))
+                var message = Message(role: .tool, text: "", toolCallID: callID, toolName: calledNames[callID])
+                Item.content(parts).fill(&message)
+                messages.append(message)
             case .reasoning(let text, let summary):
                 if isTurnOpen { endTurn() }
                 reasoning += text.isEmpty ? summary.joined(separator: "\n") : text

@@ -8,6 +8,8 @@ extension Responses {
             var text: String
             /// The model declined to answer (OpenAI's `refusal`).
             var isRefusal = false
+            /// An image in place of a text.
+            var image: MessageImage?
         }
 
         enum Kind: Hashable, Sendable {
@@ -39,8 +41,25 @@ extension Responses {
             }
         }
 
+        /// Images in the item.
+        var imageCount: Int {
+            switch kind {
+            case .message(_, let parts), .functionOutput(_, let parts, _): parts.count { $0.image != nil }
+            default: 0
+            }
+        }
+
         /// The text of parts, as a chat template sees it.
-        static func text(_ parts: [Part]) -> String { parts.map(\.text).joined(separator: "\n") }
+        static func text(_ parts: [Part]) -> String { content(parts).text }
+
+        /// What of parts goes into a message.
+        static func content(_ parts: [Part]) -> MessageContent {
+            var content = MessageContent()
+            for part in parts {
+                if let image = part.image { content.add(image) } else { content.add(part.text) }
+            }
+            return content
+        }
     }
 }
 
@@ -79,6 +98,11 @@ extension Responses.Item {
                 item.status = try status.word(["in_progress", "completed", "incomplete"])
             }
             items.append(item)
+        }
+        let count = items.reduce(0) { $0 + $1.imageCount }
+        guard count <= Limits.images else {
+            throw .invalidValue(
+                field: field.name, value: "\(count) images", expected: "at most \(Limits.images) in one request")
         }
         return items
     }
@@ -146,16 +170,35 @@ extension Responses.Item {
             case "refusal" where role == .assistant:
                 parts.append(Part(text: try element.required("refusal").string(), isRefusal: true))
                 known = ["type", "refusal"]
-            case "input_image", "input_file", "input_audio", "input_video", "image_url", "computer_screenshot":
+            case "input_image" where role == .user || role == .tool:
+                parts.append(Part(text: "", image: try image(element, warnings: &warnings)))
+                known = ["type", "image_url", "detail", "file_id"]
+            case "input_image":
                 throw .unsupportedValue(
-                    field: type.name, value: "'\(kind)'", remedy: "this server reads text parts only")
+                    field: type.name, value: "'input_image' in a message of \(role.rawValue)",
+                    remedy: "put images into messages of the user")
+            case "input_file", "input_audio", "input_video", "image_url", "computer_screenshot":
+                throw .unsupportedValue(
+                    field: type.name, value: "'\(kind)'", remedy: "this server reads parts of text and images only")
             default:
-                let expected = role == .assistant ? "one of: 'output_text', 'refusal'" : "'input_text'"
+                let expected =
+                    role == .assistant ? "one of: 'output_text', 'refusal'" : "one of: 'input_text', 'input_image'"
                 throw .invalidValue(field: type.name, value: "'\(clipped(kind))'", expected: expected)
             }
             warnings.addUnknown(in: element.node, besides: known, place: "input[].content[]")
         }
         return parts
+    }
+
+    private static func image(_ part: Field, warnings: inout Warnings) throws(DialectError) -> MessageImage {
+        if let file = part.member("file_id") {
+            throw .unsupportedField(
+                field: file.name, remedy: "this server keeps no files; send image_url as a data URL")
+        }
+        if let detail = part.member("detail"), try detail.word(["auto", "low", "high", "original"]) != "auto" {
+            warnings.add("'input_image.detail' has no effect: the model's projector decides how finely it looks.")
+        }
+        return try ImageField.dataURL(try part.required("image_url"))
     }
 
     private static func functionCall(_ field: Field, warnings: inout Warnings) throws(DialectError) -> Responses.Item {
@@ -286,6 +329,16 @@ extension Responses.Item {
         writer.beginArray()
         for part in parts {
             writer.beginObject()
+            if let image = part.image {
+                writer.key("type")
+                writer.string("input_image")
+                writer.key("detail")
+                writer.string("auto")
+                writer.key("image_url")
+                writer.string("data:\(ImageField.mediaType(of: image.base64));base64,\(image.base64)")
+                writer.endObject()
+                continue
+            }
             writer.key("type")
             writer.string(part.isRefusal ? "refusal" : isOutput ? "output_text" : "input_text")
             writer.key(part.isRefusal ? "refusal" : "text")

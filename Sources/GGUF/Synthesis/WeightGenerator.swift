@@ -152,6 +152,8 @@ enum Distribution: Equatable {
             case "ssm_a": (tensor.dimensions.first ?? 1) > 1 ? .decay : .headDecay
             case "ssm_d": .ones
             case "ssm_dt.bias": .timeStep
+            case _ where role.hasPrefix("v.blk.") && (role.hasSuffix(".ln1.weight") || role.hasSuffix(".ln2.weight")):
+                .ones
             case _ where role.hasSuffix("norm.weight") || role.hasSuffix("norm"): .ones
             case _ where role.hasSuffix(".bias") || tensor.dimensions.count < 2: .small
             default: .matrix

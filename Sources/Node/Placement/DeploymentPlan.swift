@@ -42,6 +42,7 @@ package struct DeploymentPlan: Sendable {
             if files.isEmpty {
                 files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
             }
+            try ProjectorFile.check(files, of: spec)
             self.files = files
             self.cut = cut
             self.spec = spec

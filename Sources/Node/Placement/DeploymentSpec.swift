@@ -43,6 +43,8 @@ package struct DeploymentSpec: Sendable {
     package var archive: ArchiveSettings?
     /// How tokens are guessed ahead.
     package var drafting = Drafting.auto
+    /// The projector's file, with which the model reads images; nil reads text only.
+    package var projector: String?
     /// Compute threads per stage; nil shares the machine's cores evenly.
     package var threads: Int?
     /// Rows per microbatch.
@@ -88,6 +90,8 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
     case setting(name: String, value: String, limit: String)
     /// A draft model cannot guess for the model.
     case draft(path: String, reason: String)
+    /// A projector cannot make the model see.
+    case projector(path: String, reason: String)
     /// A stage could not be started.
     case stage(index: Int, reason: String)
     /// The chain of stages does not answer.
@@ -102,6 +106,9 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
         case .setting(let name, let value, let limit): "\(name) is \(value); \(limit)."
         case .draft(let path, let reason):
             "The draft model \(path) cannot be used: \(reason). Name another one, or use --draft auto, ngram or off."
+        case .projector(let path, let reason):
+            "The projector \(path) cannot be used: \(reason). Name the one that was made for the model, or leave out "
+                + "--mmproj."
         case .stage(let index, let reason): "Stage \(index) did not start: \(reason)"
         case .canary(let reason): "The stages started but do not answer: \(reason)"
         case .timeout(let seconds, let waitingFor): "Not ready after \(seconds) s, still waiting for \(waitingFor)."

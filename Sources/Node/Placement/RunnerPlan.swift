@@ -29,6 +29,8 @@ struct RunnerPlan: Sendable {
     private let isEncoder: Bool
     /// The file of the draft model; nil without one.
     private let draftPath: String?
+    /// The digest of the projector's file; nil without one.
+    private let projectorDigest: String?
     private let costs: StepCostCache
     /// Sequences the engine library tells apart.
     private static let laneLimit = 256
@@ -66,7 +68,17 @@ struct RunnerPlan: Sendable {
         costs = caches.costs
         isRecurrent = cutter.layers(.recurrent).contains(true)
         draftPath = try Self.draftPath(spec, digest: digest, isRecurrent: isRecurrent, caches)
-        card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
+        var card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
+        if let path = spec.projector {
+            guard !file.isEncoder else {
+                throw .projector(path: path, reason: "the model makes vectors of texts and generates nothing")
+            }
+            projectorDigest = try ProjectorFile.digest(path, caches)
+        } else {
+            projectorDigest = nil
+        }
+        if projectorDigest != nil { card.sees = true }
+        self.card = card
     }
 
     private static func draftPath(
@@ -112,6 +124,8 @@ struct RunnerPlan: Sendable {
         configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
         configuration.speculation = speculation
         configuration.draftPath = index == 0 ? draftPath : nil
+        configuration.projectorPath = index == 0 ? spec.projector : nil
+        configuration.projectorDigest = index == 0 ? projectorDigest : nil
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)
         if isEncoder {
             // It reads a whole text at once, and keeps nothing of it.

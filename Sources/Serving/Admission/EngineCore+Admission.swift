@@ -63,7 +63,7 @@ extension EngineCore {
         arrivalCount += 1
         return RequestState(
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
-            sampling: request.sampling, seed: seed,
+            images: prepared.images, sampling: request.sampling, seed: seed,
             reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
             isGuessed: isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil),
             pooling: prepared.pooling, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
@@ -261,6 +261,7 @@ extension EngineCore {
             parameters: parameters, grammar: state.grammar, topLogprobs: state.topLogprobs, thinking: state.thinking,
             promptLength: Int32(state.prompt.count))
         sampling.pooling = state.pooling
+        sampling.images = state.images
         return sampling
     }
 }

@@ -64,6 +64,7 @@ package struct RequestCheck: Sendable {
                 promptTokens: prepared.tokens.count, outputTokens: request.maxOutputTokens ?? 0, window: window)
         }
         for (index, token) in prepared.tokens.enumerated() where !(0..<vocabularySize).contains(Int(token)) {
+            if token < 0, prepared.images.row(at: index) != nil { continue }
             return .invalidField(
                 name: "prompt[\(index)]", value: "\(token)", limit: "token ids are 0 to \(vocabularySize - 1)")
         }

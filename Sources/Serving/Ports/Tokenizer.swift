@@ -36,7 +36,7 @@ extension Tokenizer {
 
 /// A request after templating: what is prefilled and how the answer is read.
 package struct PreparedPrompt: Sendable {
-    /// The prompt.
+    /// The prompt; ids below 0 are rows of `images`.
     package var tokens: [Token]
     /// Grammar demanded by tools, tool choice or response format.
     package var grammar: LaneGrammar?
@@ -50,6 +50,8 @@ package struct PreparedPrompt: Sendable {
     package var thinking: LaneThinking?
     /// Control tokens whose text `format` needs to see in the answer.
     package var marks: [Token: [UInt8]]
+    /// Images among the tokens, whose rows have ids below 0; in order.
+    package var images: [ImageSpan] = []
 
     /// Makes a prepared prompt.
     package init(

@@ -23,15 +23,18 @@ extension EngineCore {
         }
         for (index, resident) in shelf.residents.enumerated() {
             guard let resident else { continue }
-            let length = PrefixShelf.commonLength(resident.tokens, prompt)
+            let length = PrefixShelf.sharedLength(resident.tokens, prompt)
             if settings.prefixReuse == .whole, length < resident.tokens.count { continue }
             consider(Lane(UInt16(index)), length)
         }
         guard settings.prefixReuse == .beginnings else { return best }
         for other in active {
-            let common = PrefixShelf.commonLength(other.prompt, prompt)
+            let common = PrefixShelf.sharedLength(other.prompt, prompt)
             for choice in other.choices {
-                if let lane = choice.lane { consider(lane, min(common, choice.landed)) }
+                guard let lane = choice.lane else { continue }
+                // Not all of an image's rows may have come back.
+                let landed = other.prompt.prefix(min(common, choice.landed))
+                consider(lane, PrefixShelf.sharedLength(landed, prompt))
             }
         }
         return best

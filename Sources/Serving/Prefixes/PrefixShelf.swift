@@ -56,6 +56,24 @@ struct PrefixShelf {
         return oldest?.lane
     }
 
+    /// How many of a prompt's tokens another sequence can give: what both begin with, but an image whole or not at all,
+    /// and none of so few rows that their ids might be another image's.
+    static func sharedLength(_ sequence: some Collection<Token>, _ prompt: some Collection<Token>) -> Int {
+        var length = 0
+        // Where the rows of an image began.
+        var image: Int?
+        for (one, other) in zip(sequence, prompt) {
+            if let start = image, other >= 0 {
+                guard length - start >= Limits.imageRowsAlike else { return start }
+                image = nil
+            }
+            guard one == other else { break }
+            if other < 0, image == nil { image = length }
+            length += 1
+        }
+        return image ?? length
+    }
+
     /// How many tokens two sequences have in common from their beginning.
     static func commonLength(_ left: some Collection<Token>, _ right: some Collection<Token>) -> Int {
         var length = 0

@@ -53,7 +53,7 @@ struct SequenceArchive {
     func longest(_ prompt: some Collection<Token>, whole: Bool) -> (sequence: ArchivedSequence, length: Int)? {
         var best: (sequence: ArchivedSequence, length: Int)?
         for entry in entries {
-            let length = PrefixShelf.commonLength(entry.tokens, prompt)
+            let length = PrefixShelf.sharedLength(entry.tokens, prompt)
             if whole, length < entry.tokens.count { continue }
             // Of equal ones the shorter is read sooner.
             let isBetter = best.map { (length, -entry.tokens.count) > ($0.length, -$0.sequence.tokens.count) } ?? true

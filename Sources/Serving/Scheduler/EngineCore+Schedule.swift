@@ -156,7 +156,7 @@ extension EngineCore {
         operations.append(operation)
         guard settings.usesModel else { return }
         var sampling: LaneSampling?
-        if case .copy(_, let lane, _) = operation, let owner = lanes[lane].owner, active[owner.request].isGuessed {
+        if case .copy(_, let lane, _) = operation, let owner = lanes[lane].owner, active[owner.request].asksModel {
             sampling = draftSampling(owner.request, owner.choice)
         }
         mirror.follow(operation, sampling: sampling)

@@ -43,6 +43,8 @@ struct RequestState {
     let arrival: UInt64
     let model: String
     let prompt: [Token]
+    /// Images in the prompt.
+    let images: [ImageSpan]
     let sampling: SamplingParameters
     let seed: UInt64
     /// Whether it may take over the beginning of another sequence.
@@ -85,6 +87,9 @@ struct RequestState {
         for choice in choices where choice.finish == nil { count += 1 }
         return count
     }
+
+    /// Whether the draft model may guess its tokens: it sees no images.
+    var asksModel: Bool { isGuessed && images.isEmpty }
 
     /// Positions all choices share: the last prompt token is computed by each, so that each samples its first token.
     var sharedLength: Int { prompt.count - 1 }

@@ -43,7 +43,8 @@ struct Drafter: Sendable {
             tokens: draft.tokens,
             evidence: Array(repeating: draft.evidence + source.evidenceCount, count: draft.tokens.count))
         if !guesses.evidence.isEmpty { guesses.evidence[0] = draft.evidence }
-        return guesses.before(tokenizer.endsGeneration)
+        // What followed earlier may have been an image.
+        return guesses.before { $0 < 0 || tokenizer.endsGeneration($0) }
     }
 
     /// The chance of each guess to be right when those before it were.

@@ -7,13 +7,13 @@ extension EngineCore {
     mutating func orderDrafts(now: Instant) {
         guard settings.usesModel, loss == nil else { return }
         let load = loneDraftLoad
-        for request in active.indices where active[request].isGuessed {
+        for request in active.indices where active[request].asksModel {
             for choice in active[request].choices.indices { decideToAsk(request, choice, load, now: now) }
         }
         guard mirror.inFlight == nil else { return }
         var work = DraftWork(id: mirror.workCount + 1, operations: [], rows: [], wishes: [])
         var orders: [DraftMirror.Order] = []
-        for request in active.indices where active[request].isGuessed {
+        for request in active.indices where active[request].asksModel {
             for choice in active[request].choices.indices { order(request, choice, &work, &orders) }
         }
         feedPrompts(load, &work)
@@ -103,7 +103,7 @@ extension EngineCore {
     /// little at a time, because lanes that wait for guesses wait for it, too.
     private mutating func feedPrompts(_ load: DraftLoad, _ work: inout DraftWork) {
         var room = Limits.draftFeed
-        for request in active.indices where active[request].isGuessed {
+        for request in active.indices where active[request].asksModel {
             for choice in active[request].choices.indices where room > 0 {
                 let state = active[request]
                 guard let lane = state.choices[choice].lane, state.choices[choice].awaitedDraft == nil,

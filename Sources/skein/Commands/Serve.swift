@@ -18,6 +18,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Name clients use. Default: the file's name without .gguf.")
     var name: String?
 
+    @Option(help: "The model's projector (GGUF): with it the model reads images.")
+    var mmproj: String?
+
     @OptionGroup var cutting: CuttingOptions
     @OptionGroup var engine: EngineOptions
     @OptionGroup var devices: DeviceOptions
@@ -42,6 +45,7 @@ struct Serve: AsyncParsableCommand {
         var spec = DeploymentSpec(name: name ?? ownName, path: path)
         cutting.apply(to: &spec)
         try engine.apply(to: &spec)
+        spec.projector = mmproj
         spec.archive = disk.settings
         var configuration = NodeConfiguration(deployments: [spec])
         configuration.host = host

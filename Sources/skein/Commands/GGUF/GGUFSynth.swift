@@ -20,6 +20,9 @@ struct GGUFSynth: ParsableCommand {
     @Option(help: "Deepen this file instead: its layers are repeated up to --layers.")
     var like: String?
 
+    @Flag(help: "Write a projector, which makes input of images, for a model of --width floats per token.")
+    var projector = false
+
     @Option(help: "Number of layers.")
     var layers: Int?
 
@@ -43,7 +46,12 @@ struct GGUFSynth: ParsableCommand {
 
     func run() throws {
         do {
-            if let like {
+            if projector {
+                guard let width, (1...65_536).contains(width) else {
+                    throw ValidationError("--projector needs --width, 1 … 65536.")
+                }
+                try ModelSynthesis.write(ProjectorShape(width: width), seed: seed, to: output)
+            } else if let like {
                 guard let layers else { throw ValidationError("--like needs --layers.") }
                 try ModelSynthesis.deepen(like, layers: layers, to: output)
             } else if let direct = TensorType.allCases.first(where: { "\($0)" == type }),
