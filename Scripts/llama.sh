@@ -105,7 +105,7 @@ libs() {
 # folder is on the include path for CLlamaExtras, the one room that sees common/ and src/llama-ext.h.
 write_pc() {
     local prefix=$1 libs="" name system
-    for name in mtmd llama-common llama-common-base cpp-httplib llama ggml ggml-blas ggml-metal ggml-cpu ggml-base; do
+    for name in mtmd vendor-hash llama-common llama-common-base cpp-httplib llama ggml ggml-blas ggml-metal ggml-cpu ggml-base; do
         [ -f "$prefix/lib/lib$name.a" ] && libs="$libs -l$name"
     done
     case $(uname -s) in

@@ -1,4 +1,5 @@
 import Dialects
+import GGUF
 import Gateway
 import Logging
 import ModelStore
