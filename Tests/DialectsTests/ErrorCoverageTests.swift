@@ -114,6 +114,35 @@ import Vocabulary
         (.storageAbsent(field: "f"), .storageAbsent), (.invalid(.missingField("f")), .missingParameter),
     ]
 
+    private static let making: [(Ollama.ModelError, ErrorCode)] = [
+        (.unknownModel("m", known: []), .modelNotFound), (.unknownBlob("d"), .modelNotFound),
+        (.nameTaken("m"), .modelNameTaken), (.tooMany(limit: 1), .tooManyModels),
+        (.tooLarge(bytes: 2, limit: 1), .stringTooLong), (.otherTemplate, .unsupportedParameter),
+        (.unusableFile(reason: "r"), .modelFileRefused), (.wrongDigest(expected: "a", actual: "b"), .digestMismatch),
+        (.blobTooLarge(bytes: 2, limit: 1), .requestTooLarge), (.diskFull(neededBytes: 2, freeBytes: 1), .diskFull),
+        (.tooManyUploads(limit: 1), .overloaded), (.storeFailed(reason: "r"), .modelStorageFailed),
+        (.impossible(what: "w", remedy: "r"), .notImplemented), (.undecided(reason: "r"), .modelNotReady),
+    ]
+
+    private static func place(_ error: Ollama.ModelError) -> Int {
+        switch error {
+        case .unknownModel: 0
+        case .unknownBlob: 1
+        case .nameTaken: 2
+        case .tooMany: 3
+        case .tooLarge: 4
+        case .otherTemplate: 5
+        case .unusableFile: 6
+        case .wrongDigest: 7
+        case .blobTooLarge: 8
+        case .diskFull: 9
+        case .tooManyUploads: 10
+        case .storeFailed: 11
+        case .impossible: 12
+        case .undecided: 13
+        }
+    }
+
     private static func place(_ error: Responses.StateError) -> Int {
         switch error {
         case .notFound: 0
@@ -141,12 +170,15 @@ import Vocabulary
         for (error, code) in Self.decoding { #expect(ErrorReport(error).entry == code) }
         for (error, code) in Self.answering { #expect(ErrorReport(error).entry == code) }
         for (refusal, code) in Self.door { #expect(ErrorReport(refusal).entry == code) }
+        #expect(Self.making.map { Self.place($0.0) } == Array(Self.making.indices))
         for (error, code) in Self.keeping { #expect(ErrorReport(error).entry == code) }
+        for (error, code) in Self.making { #expect(ErrorReport(error).entry == code) }
     }
 
-    @Test func `each row has an error, but the one for what a route lacks as a whole`() {
+    @Test func `each row has an error`() {
         let used = Set(
-            Self.decoding.map(\.1) + Self.answering.map(\.1) + Self.door.map(\.1) + Self.keeping.map(\.1))
-        #expect(Set(ErrorCode.allCases).subtracting(used) == [.notImplemented])
+            Self.decoding.map(\.1) + Self.answering.map(\.1) + Self.door.map(\.1) + Self.keeping.map(\.1)
+                + Self.making.map(\.1))
+        #expect(Set(ErrorCode.allCases).subtracting(used).isEmpty)
     }
 }

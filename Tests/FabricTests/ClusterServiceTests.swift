@@ -215,7 +215,6 @@ import Vocabulary
             let clocks = hours.map { _ in JumpingClock() }
             let nodes = try await Self.cluster(3, folder) { $1.wall = clocks[$0] }
             let first = nodes[0]
-            try await first.sees("two candidates") { $0.members.allSatisfy { $0.reading?.usableBytes != nil } }
             _ = try await first.service.apply(.deploy(Deployment(name: "d", model: "m")))
             let before = try await first.sees("d ready") { $0.deployments.first?.state == .ready }
             let epoch = try #require(before.deployments.first?.placements.first { $0.phase == .active }?.epoch)

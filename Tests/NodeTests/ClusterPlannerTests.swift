@@ -140,7 +140,8 @@ import Vocabulary
             PlanQuestion.PlanExclusion(node: NodeID($0), code: "draining", reason: "it is being emptied")
         }
         let answer = try await Self.planner().plan(
-            Self.question([Self.candidate(1, usable: whole / 2), Self.candidate(2, usable: nil)], excluded: excluded))
+            Self.question(
+                [Self.candidate(1, usable: whole * 3 / 4), Self.candidate(2, usable: nil)], excluded: excluded))
         guard case .refused(let reason) = answer else {
             Issue.record("\(answer)")
             return

@@ -85,8 +85,10 @@ final class Holders: ModelHolding {
 
     func blocks(_ digest: String, of node: NodeID, limit: Int) async throws -> [UInt8] {
         switch faults[node.value] ?? .right {
-        case .forges, .liesOfList: forged.blocks
-        default: blocks
+        case .forges, .liesOfList: return forged.blocks
+        // A release that knows no list of blocks knows no such route.
+        case .isOld: throw Broken()
+        default: return blocks
         }
     }
 
@@ -168,7 +170,8 @@ final class Holders: ModelHolding {
             let (file, _) = try await here.library.stage(here.identity, layers: Self.layers) { _ in }
             let bytes = Array(try Data(contentsOf: URL(filePath: file.path)))
             #expect(try bytes == expected(Self.layers, here.identity.digest, here.folder))
-            #expect(here.holders.order.last == 2)
+            // An older release tells no list, but its bytes are held against the list of another.
+            #expect(here.holders.order.last == (fault == .isOld ? 1 : 2))
         }
     }
 

@@ -31,6 +31,8 @@ private final class Talk: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
+        // TLS never tells that nothing was sent.
+        guard !bytes.isEmpty || !hangsUp else { return context.close(promise: nil) }
         let sent = context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)))
         if hangsUp { sent.whenComplete { _ in channel.close(promise: nil) } }
         context.fireChannelActive()

@@ -71,6 +71,8 @@ import Vocabulary
             for id in 1...4 as ClosedRange<UInt64> {
                 let request = Requests.text(id, limit: 40) {
                     $0.sampling.ignoreEndOfGeneration = true
+                    // Drawn, with the same numbers for all: the likeliest letter may be the same for all pictures.
+                    ($0.sampling.temperature, $0.sampling.seed) = (2, 7)
                     $0.sampling.repeatPenalty = 1.1
                     Requests.restrict(&$0, to: "ab")
                 }

@@ -195,15 +195,12 @@ enum AnswerSchemas {
         ("RunningList", tag(["expires_at": text, "size_vram": count, "context_length": count])),
     ]
 
+    /// A token with its text, or its bytes where they are no text.
+    private static let piece = object(["id": count, "piece": #"{"anyOf":[\#(text),\#(list(count))]}"#])
+
     private static let inspections: [(name: String, schema: String)] = [
-        (
-            "Tokens",
-            object([
-                "tokens": list(
-                    #"{"anyOf":[\#(count),\#(object(["id": count, "piece": #"{"anyOf":[\#(text),\#(list(count))]}"#]))]}"#
-                )
-            ])
-        ), ("Content", object(["content": text])), ("Prompt", object(["prompt": text])),
+        ("Tokens", object(["tokens": list(#"{"anyOf":[\#(count),\#(piece)]}"#)])),
+        ("Content", object(["content": text])), ("Prompt", object(["prompt": text])),
     ]
 
     private static let operations: [(name: String, schema: String)] = [
