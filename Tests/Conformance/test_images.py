@@ -96,7 +96,10 @@ def of_anthropic(node, file, stream):
     client = anthropic.Anthropic(base_url=node.url, api_key="none", max_retries=0, timeout=ANSWER_SECONDS)
     source = {"type": "base64", "media_type": "image/png", "data": text64(file)}
     content = [{"type": "image", "source": source}, {"type": "text", "text": QUESTION}]
-    fields = dict(model=MODEL_NAME, messages=[{"role": "user", "content": content}], temperature=0, max_tokens=12)
+    # The newest SDK knows no temperature any more; the server does.
+    fields = dict(
+        model=MODEL_NAME, messages=[{"role": "user", "content": content}], max_tokens=12,
+        extra_body={"temperature": 0})
     if stream:
         with client.messages.stream(**fields) as events:
             answer = events.get_final_message()

@@ -1,10 +1,10 @@
 """Every answer and every event of every route against the vendors' own types, read strictly, and against the members
 that the vendors' published schemas demand where the types of their SDKs are forgiving."""
 
+import importlib
 import json
 
 import anthropic
-import httpx
 import ollama
 import openai
 import pytest
@@ -53,14 +53,14 @@ OBJECTS = {
         "max_output_tokens", "max_tool_calls", "store", "background", "service_tier", "metadata", "safety_identifier",
         "prompt_cache_key"], {
             "output": "type[]", "usage": "response.usage", "error": "response.error",
-            "incomplete_details": "response.incomplete", "tools": "response.tool[]"}),
+            "incomplete_details": "incomplete", "tools": "response.tool[]"}),
     "response.usage": ([
         "input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"], {
             "input_tokens_details": "input.details", "output_tokens_details": "output.details"}),
     "input.details": (["cached_tokens"], {}),
     "output.details": (["reasoning_tokens"], {}),
     "response.error": (["code", "message"], {}),
-    "response.incomplete": (["reason"], {}),
+    "incomplete": (["reason"], {}),
     "response.tool": (["type", "name", "description", "parameters", "strict"], {}),
     "response.compaction": (["id", "object", "created_at", "output", "usage"], {
         "output": "type[]", "usage": "response.usage"}),
@@ -487,10 +487,11 @@ def test_errors_have_the_vendors_shape_and_unknown_fields_are_told(served, path)
     assert status == 200 and "nonesuch" not in headers.get("warnings", "")
 
 
-def replayed(body, content_type):
-    """A transport that answers every request by these bytes."""
-    return httpx.MockTransport(
-        lambda _: httpx.Response(200, headers={"content-type": content_type}, content=body.encode()))
+def replayed(sdk, body, content_type):
+    """An HTTP client of the library that this SDK uses, which answers every request by these bytes."""
+    library = importlib.import_module(sdk.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    return library.Client(transport=library.MockTransport(
+        lambda _: library.Response(200, headers={"content-type": content_type}, content=body.encode())))
 
 
 def with_signs(text, sign):
@@ -509,7 +510,7 @@ def test_clients_pass_over_signs_of_life(served):
         for bytes in [text, with_signs(text, comment), with_signs(text, ": queued position=3 wait=1.2s\n\n")]:
             client = openai.OpenAI(
                 base_url="http://replayed/v1", api_key="none", _strict_response_validation=True,
-                http_client=httpx.Client(transport=replayed(bytes, "text/event-stream")))
+                http_client=replayed(openai, bytes, "text/event-stream"))
             seen.append([event.to_json() for event in call(client)])
         assert seen[0] and seen.count(seen[0]) == len(seen)
 
@@ -523,7 +524,7 @@ def test_clients_pass_over_signs_of_life(served):
     for bytes in [text, with_signs(text, comment), with_signs(text, 'event: ping\ndata: {"type":"ping"}\n\n')]:
         client = anthropic.Anthropic(
             base_url="http://replayed", api_key="none", _strict_response_validation=True,
-            http_client=httpx.Client(transport=replayed(bytes, "text/event-stream")))
+            http_client=replayed(anthropic, bytes, "text/event-stream"))
         with client.messages.stream(**{k: v for k, v in message.items()}) as stream:
             seen.append(stream.get_final_message().to_json())
     assert seen.count(seen[0]) == len(seen)

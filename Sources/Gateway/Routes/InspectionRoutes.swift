@@ -25,11 +25,11 @@ struct InspectionRoutes: Sendable {
             call.decoded, context, LlamaServer.Aggregate(route: route, withPieces: call.withPieces))
     }
 
-    /// The model a request without a name is for.
+    /// The model a request without a name is for; other names of it are not counted.
     ///
     /// **Throws:** `missingField` where more than one is served.
     private func onlyModel() async throws(DialectError) -> String {
-        let served = await backend.models().filter { $0.state != .available }
+        let served = await backend.models().filter { $0.state != .available && $0.variant == nil }
         guard served.count <= 1 else { throw .missingField("model") }
         return served.first?.card.id ?? "auto"
     }
