@@ -95,9 +95,9 @@ extension ControlPlane {
         }
         if branch?.state != nil, let lost = unsparedVoter {
             warnings.append(
-                "Node \(lost) lost its memory of the cluster, and without it no majority of the \(voters.count) voters is "
-                    + "left: this does not end by itself. Bring its data directory back, or found a new cluster ('skein "
-                    + "leave --force' on each machine).")
+                "Node \(lost) lost its memory of the cluster, and without it no majority of the \(voters.count) voters "
+                    + "is left: this does not end by itself. Bring its data directory back, or found a new cluster "
+                    + "('skein leave --force' on each machine).")
         }
         if let unmerged = branch?.unmerged, !unmerged.isEmpty {
             warnings.append("What was decided without a majority is still being merged.")

@@ -66,13 +66,13 @@ import Vocabulary
     private static let question = "Look at this, please: "
 
     @Test func `stages, guesses and preemption change nothing in answers about images`() throws {
-        func texts(_ pipeline: LocalPipeline) throws -> [String] {
+        func answers(_ pipeline: LocalPipeline) throws -> [LocalPipeline.Answer] {
             var pipeline = pipeline
             for id in 1...4 as ClosedRange<UInt64> {
                 let request = Requests.text(id, limit: 40) {
                     $0.sampling.ignoreEndOfGeneration = true
-                    // Drawn, with the same numbers for all: the likeliest letter may be the same for all pictures.
-                    ($0.sampling.temperature, $0.sampling.seed) = (2, 7)
+                    // Few rows move the likeliest letters of so small a model little.
+                    $0.topLogprobs = 1
                     $0.sampling.repeatPenalty = 1.1
                     Requests.restrict(&$0, to: "ab")
                 }
@@ -81,14 +81,14 @@ import Vocabulary
             pipeline.run()
             pipeline.checkQuiescence()
             #expect(pipeline.violation == nil)
-            return try (1...4).map { try #require(pipeline.answer(RequestID($0))?.texts.first) }
+            return try (1...4).map { try #require(pipeline.answer(RequestID($0))) }
         }
-        let expected = try texts(Self.pipeline(stages: 1, lanes: 1, shelf: 0))
-        #expect(Set(expected).count == 4, "the pictures differ")
-        #expect(try texts(Self.pipeline(stages: 3)) == expected)
-        #expect(try texts(Self.pipeline(stages: 2, speculation: .ngram)) == expected)
+        let expected = try answers(Self.pipeline(stages: 1, lanes: 1, shelf: 0))
+        #expect(Set(expected.map { $0.logprobs[0][0].chosen.logprob }).count == 4, "the pictures differ")
+        #expect(try answers(Self.pipeline(stages: 3)) == expected)
+        #expect(try answers(Self.pipeline(stages: 2, speculation: .ngram)) == expected)
         // Room for one and a half of them.
-        #expect(try texts(Self.pipeline(stages: 2, cells: 120)) == expected)
+        #expect(try answers(Self.pipeline(stages: 2, cells: 120)) == expected)
     }
 
     @Test func `the same image is found again, another one is not`() throws {
