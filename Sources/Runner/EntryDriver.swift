@@ -33,7 +33,8 @@ actor EntryDriver {
     private let draft: (any Drafting)?
     private let preparation = NIOThreadPool(numberOfThreads: 1)
     /// Where prompts with images are prepared: encoding one takes long, and other prompts are not to wait behind it.
-    private let imaging = NIOThreadPool(numberOfThreads: 1)
+    /// Without a projector there is none, as all that is left to do is to refuse them.
+    private let imaging: NIOThreadPool?
     private var preparing: [RequestID: FrameLink] = [:]
     private var links: LinkTable
     private var brain: EngineCore
@@ -79,8 +80,9 @@ actor EntryDriver {
         self.lost = lost
         links = LinkTable(identity)
         brain = EngineCore(settings: settings, tokenizer: tools.tokenizer, renderer: tools.renderer)
+        imaging = identity.configuration.projectorPath.map { _ in NIOThreadPool(numberOfThreads: 1) }
         preparation.start()
-        imaging.start()
+        imaging?.start()
     }
 
     private var isAlone: Bool { identity.configuration.stages.count == 1 }
@@ -207,7 +209,7 @@ actor EntryDriver {
                 let outcome = request.flatMap { Self.prepare($0, with: tools) }
                 eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
             }
-            guard case .success(let read) = request, read.hasImages else { return finish() }
+            guard let imaging, case .success(let read) = request, read.hasImages else { return finish() }
             imaging.submit { state in
                 guard case .active = state else { return }
                 finish()

@@ -146,7 +146,7 @@ import Vocabulary
             id: RequestID(1))
         #expect(decoded.request.maxOutputTokens == 0 && decoded.request.tools.count == 1)
         #expect(messages(decoded.request).map(\.role) == [.system, .user])
-        var count = Anthropic.CountAggregate()
+        var count = EndAggregate(body: Anthropic.countBody)
         guard case .pending = count.outcome() else {
             Issue.record("an end before the end")
             return

@@ -52,6 +52,25 @@ final class EngineStage {
         engine = try LlamaStageEngine(configuration, abort: abort)
     }
 
+    /// The built-in model cut at these boundaries, and the files that hold its stages below a folder.
+    static func chain(_ boundaries: [Int], _ folder: URL) throws -> (stages: [EngineStage], pins: [PinnedFile]) {
+        let cutter = try BuiltinModel.cutter()
+        let cut = try #require(Cut(layerCount: cutter.layerCount, boundaries: boundaries))
+        try cutter.check(cut)
+        let cache = StageFileCache(folder: folder.path)
+        var pins: [PinnedFile] = []
+        let stages = try cut.stages.map { layers in
+            let plan = try cutter.plan(layers)
+            let pin = try cache.materialise(plan, of: BuiltinModel.path, digest: "d")
+            pins.append(pin)
+            return try EngineStage(
+                LlamaStageConfiguration(
+                    path: pin.path, layers: layers, layerCount: cutter.layerCount, recipe: plan.recipe,
+                    context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128)))
+        }
+        return (stages, pins)
+    }
+
     func apply(_ operation: SequenceOperation) throws { try engine.apply(operation) }
 
     func open(_ lane: UInt16 = 0, _ sampling: LaneSampling) throws {

@@ -65,23 +65,6 @@ extension `The engine` {
             return answer
         }
 
-        private static func chain(_ boundaries: [Int], _ folder: URL) throws -> (stages: [EngineStage], [PinnedFile]) {
-            let cutter = try BuiltinModel.cutter()
-            let cut = try #require(Cut(layerCount: cutter.layerCount, boundaries: boundaries))
-            let cache = StageFileCache(folder: folder.appending(path: "stages").path)
-            var pins: [PinnedFile] = []
-            let stages = try cut.stages.map { layers in
-                let plan = try cutter.plan(layers)
-                let pin = try cache.materialise(plan, of: BuiltinModel.path, digest: "d")
-                pins.append(pin)
-                return try EngineStage(
-                    LlamaStageConfiguration(
-                        path: pin.path, layers: layers, layerCount: cutter.layerCount, recipe: plan.recipe,
-                        context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128)))
-            }
-            return (stages, pins)
-        }
-
         /// Rows of text behind the last image: where the last decode's logits are.
         private static func tail(_ tokens: [Token]) -> Int { tokens.reversed().prefix { $0 >= 0 }.count }
 
@@ -109,7 +92,7 @@ extension `The engine` {
             let (tokens, images) = try lab.projector().prompt(Self.pieces)
             let whole = try EngineStage()
             let expected = try Self.answer(tokens, images, [whole], count: 12)
-            let (stages, pins) = try Self.chain(boundaries, lab.folder)
+            let (stages, pins) = try EngineStage.chain(boundaries, lab.folder.appending(path: "stages"))
             try withExtendedLifetime(pins) {
                 let cut = try Self.answer(tokens, images, stages, count: 12)
                 #expect(cut == expected)

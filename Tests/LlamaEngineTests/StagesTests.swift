@@ -54,20 +54,8 @@ extension `The engine` {
         func `a chain of stages computes the same bits as the whole model`(boundaries: [Int]) throws {
             let folder = FileManager.default.temporaryDirectory.appending(path: "skein-chain-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: folder) }
-            let cutter = try BuiltinModel.cutter()
-            let cut = try #require(Cut(layerCount: cutter.layerCount, boundaries: boundaries))
-            try cutter.check(cut)
-            let cache = StageFileCache(folder: folder.path)
-            var pins: [PinnedFile] = []
-            let chain = try cut.stages.map { layers in
-                let plan = try cutter.plan(layers)
-                let pin = try cache.materialise(plan, of: BuiltinModel.path, digest: "d")
-                pins.append(pin)
-                return try EngineStage(
-                    LlamaStageConfiguration(
-                        path: pin.path, layers: layers, layerCount: cutter.layerCount, recipe: plan.recipe,
-                        context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128)))
-            }
+            let (chain, pins) = try EngineStage.chain(boundaries, folder)
+            defer { withExtendedLifetime(pins) {} }
             let whole = try Self.script([try EngineStage()])
             let staged = try Self.script(chain)
             #expect(staged.tokens == whole.tokens)

@@ -77,19 +77,8 @@ extension `The engine` {
         func `a chain of stages makes the same bits as the whole model`(boundaries: [Int], pooling: Pooling) throws {
             let folder = FileManager.default.temporaryDirectory.appending(path: "skein-chain-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: folder) }
-            let cutter = try BuiltinModel.cutter()
-            let cut = try #require(Cut(layerCount: cutter.layerCount, boundaries: boundaries))
-            let cache = StageFileCache(folder: folder.path)
-            var pins: [PinnedFile] = []
-            let chain = try cut.stages.map { layers in
-                let plan = try cutter.plan(layers)
-                let pin = try cache.materialise(plan, of: BuiltinModel.path, digest: "d")
-                pins.append(pin)
-                return try EngineStage(
-                    LlamaStageConfiguration(
-                        path: pin.path, layers: layers, layerCount: cutter.layerCount, recipe: plan.recipe,
-                        context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128)))
-            }
+            let (chain, pins) = try EngineStage.chain(boundaries, folder)
+            defer { withExtendedLifetime(pins) {} }
             let whole = try EngineStage()
             for text in Self.texts {
                 let tokens = try BuiltinModel.tokens(text)

@@ -56,26 +56,4 @@ extension Ollama {
             bytes += statusLine(last.isEmpty ? "pulling manifest" : last) + [UInt8(ascii: "\n")]
         }
     }
-
-    /// Waits for the end of a request that only loads a model.
-    package struct PullAggregate: AnswerAggregate {
-        private var end: GenerationEvent?
-
-        /// Begins to wait.
-        package init() {}
-
-        /// Takes an event in.
-        package mutating func absorb(_ event: GenerationEvent) {
-            if end == nil, event.isTerminal { end = event }
-        }
-
-        /// `{"status":"success"}` when the model is there.
-        package func outcome() -> AggregateOutcome {
-            switch end {
-            case .finished: .complete(body: statusLine("success"))
-            case .failed(let error): .failed(error)
-            case .preparing, .queued, .started, .output, nil: .pending
-            }
-        }
-    }
 }

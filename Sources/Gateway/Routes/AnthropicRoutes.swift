@@ -29,7 +29,7 @@ struct AnthropicRoutes: Sendable {
         router.post("v1/messages/count_tokens") { request, context in
             let body = try await AnswerFlow.body(of: request)
             let decoded = try Anthropic.CountRequest.decode(body, id: backend.nextRequestID())
-            return try await flow.gather(decoded, context, Anthropic.CountAggregate())
+            return try await flow.gather(decoded, context, EndAggregate(body: Anthropic.countBody))
         }
     }
 

@@ -66,16 +66,13 @@ extension OllamaRoutes {
     }
 
     private static func done(_ warnings: [String]) -> Response {
-        var headers = HTTPFields()
-        if let told = DecodedRequest.warningHeader(warnings) { headers[.warnings] = told }
-        return Response(status: .ok, headers: headers)
+        Response(status: .ok).telling(warnings)
     }
 
     private static func progress(_ steps: [String], stream: Bool, _ warnings: [String]) -> Response {
         var response = Response(json: Ollama.progressBody(steps, stream: stream))
         if stream { response.headers[.contentType] = lines }
-        if let told = DecodedRequest.warningHeader(warnings) { response.headers[.warnings] = told }
-        return response
+        return response.telling(warnings)
     }
 
     // MARK: Uploading
@@ -144,7 +141,10 @@ extension OllamaRoutes {
         let decoded = DecodedRequest(
             request: request, stream: asked.stream, includeUsage: false, warnings: asked.warnings)
         let flow = AnswerFlow(backend: backend, room: room, dialect: .ollama, promptField: "model")
-        guard asked.stream else { return try await flow.gather(decoded, context, Ollama.PullAggregate()) }
+        guard asked.stream else {
+            return try await flow.gather(
+                decoded, context, EndAggregate { _ in Ollama.progressBody([], stream: false) })
+        }
         return await flow.stream(decoded, context, Ollama.PullEncoder(), contentType: Self.lines)
     }
 }

@@ -58,7 +58,8 @@ struct OllamaRoutes: Sendable {
             var decoded = asked.decoded
             decoded.request.prompt = .text(" ")
             decoded.request.maxOutputTokens = 0
-            return try await flow.gather(decoded, context, LoadAggregate(request: asked, watch: watch))
+            return try await flow.gather(
+                decoded, context, EndAggregate { _ in Ollama.loadedBody(asked, at: watch.now) })
         case .answer where asked.decoded.stream:
             let encoder = Ollama.LineEncoder(route: route, model: asked.model, requestID: id)
             return await flow.stream(
@@ -133,30 +134,6 @@ private struct TimedAggregate: AnswerAggregate {
     mutating func absorb(_ event: GenerationEvent) { aggregate.absorb(event) }
 
     func outcome() -> AggregateOutcome { aggregate.outcome(at: watch.now) }
-}
-
-/// Waits for the end of a request without a prompt.
-private struct LoadAggregate: AnswerAggregate {
-    let request: Ollama.AnswerRequest
-    let watch: Stopwatch
-    private var end: GenerationEvent?
-
-    init(request: Ollama.AnswerRequest, watch: Stopwatch) {
-        self.request = request
-        self.watch = watch
-    }
-
-    mutating func absorb(_ event: GenerationEvent) {
-        if end == nil, event.isTerminal { end = event }
-    }
-
-    func outcome() -> AggregateOutcome {
-        switch end {
-        case .finished: .complete(body: Ollama.loadedBody(request, at: watch.now))
-        case .failed(let error): .failed(error)
-        case .preparing, .queued, .started, .output, nil: .pending
-        }
-    }
 }
 
 extension Ollama.Model {
