@@ -20,10 +20,19 @@ flags=(
     -DGGML_NATIVE=ON -DGGML_OPENMP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_CURL=OFF
     -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_USE_PREBUILT_UI=OFF
 )
-# GCC 12 (Debian 12) drops the stores to AMX's tile configuration: the first batch of quantised rows then dies with
-# SIGILL. AMX is switched off on every x86 compiler, so that machines with and without it also compute the same bits.
-case $(uname -m) in
-    x86_64 | amd64) flags+=("-DARCH_FLAGS=-mno-amx-tile;-mno-amx-int8;-mno-amx-bf16") ;;
+# The C++ compiler that comes with Swift, so that one toolchain builds everything, unless CXX names another. GCC 12
+# (Debian 12) drops the stores to AMX's tile configuration, and the first batch of quantised rows then dies with
+# SIGILL: compilers other than clang get no AMX (docs/decisions/0019-swifts-clang-builds-the-engine.md).
+if [ -z "${CXX:-}" ] && [ "$(uname -s)" != Darwin ]; then
+    bin=$(swiftc -print-target-info 2>/dev/null | sed -n 's|.*"runtimeResourcePath": "\(.*\)/lib/swift".*|\1/bin|p')
+    if [ -n "$bin" ] && echo '#include <vector>' | "$bin/clang++" -x c++ -fsyntax-only - 2>/dev/null; then
+        export CC="$bin/clang" CXX="$bin/clang++"
+    fi
+fi
+compiler=$({ "${CXX:-c++}" --version 2>/dev/null || echo none; } | head -1)
+case "$(uname -m) $compiler" in
+    x86_64*clang* | amd64*clang*) ;;
+    x86_64* | amd64*) flags+=("-DARCH_FLAGS=-mno-amx-tile;-mno-amx-int8;-mno-amx-bf16") ;;
 esac
 cpu_features() {
     case $(uname -s) in
@@ -32,7 +41,6 @@ cpu_features() {
     esac
 }
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
-compiler=$({ "${CXX:-c++}" --version 2>/dev/null || echo none; } | head -1)
 key=$({ pin version; pin sha256; echo "${flags[*]}"; uname -sm; cpu_features; echo "$compiler"; } | sha256 | cut -c1-16)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/skein/deps"
 home="$cache/$key"

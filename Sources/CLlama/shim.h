@@ -4,5 +4,6 @@
 #include <ggml.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
+#include <gguf.h>
 #include <mtmd.h>
 #include <mtmd-helper.h>

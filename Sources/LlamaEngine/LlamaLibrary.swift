@@ -29,6 +29,12 @@ package enum LlamaLibrary {
     /// The library's version, as it reports itself.
     package static var version: String { unsafe String(cString: llama_version()) }
 
+    /// What the library was built to use of this machine: what it computes with, and how fast, depends on it.
+    package static var features: String {
+        start()
+        return unsafe String(cString: llama_print_system_info())
+    }
+
     /// The last warnings and errors of the library, oldest first, at most `LogTail.lineLimit` lines.
     package static var lastWords: [String] { log.withLock(\.lines) }
 

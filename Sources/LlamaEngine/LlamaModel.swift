@@ -20,7 +20,11 @@ package import Vocabulary
         LlamaLibrary.clearLog()
         var parameters = unsafe llama_model_default_params()
         unsafe parameters.n_gpu_layers = options.gpuLayers
-        unsafe parameters.load_mode = options.usesMmap ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE
+        let isPacked = options.packsWeights && !options.vocabularyOnly && WeightPacking.isSafe(path: path)
+        unsafe parameters.use_extra_bufts = isPacked
+        // What is packed stands in memory of its own: mapped, the file would be there a second time.
+        let isMapped = options.usesMmap && !(isPacked && WeightPacking.usesTiles)
+        unsafe parameters.load_mode = isMapped ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE
         unsafe parameters.vocab_only = options.vocabularyOnly
         unsafe parameters.no_alloc = options.withoutAllocation
         if options.withoutAllocation { unsafe parameters.load_mode = LLAMA_LOAD_MODE_NONE }
@@ -122,6 +126,8 @@ package struct ModelOptions: Sendable {
     package var devices: [String]?
     /// Map the file instead of reading it.
     package var usesMmap = true
+    /// Pack the weights anew where that makes this processor quicker and the file allows it.
+    package var packsWeights = true
     /// Load the tokenizer only.
     package var vocabularyOnly = false
     /// Read metadata only and simulate the allocations, for memory planning.

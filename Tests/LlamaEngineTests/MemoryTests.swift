@@ -10,6 +10,8 @@ import Vocabulary
 extension `The engine` {
     /// The closed formula of planning against the library's own allocator, which simulates every allocation.
     @Suite struct `Memory` {
+        private static let layout = WeightPacking.usesTiles ? WeightLayout.tiled : .plain
+
         private struct Compared {
             var formula: StageFootprint
             var library: StageMemory
@@ -61,7 +63,8 @@ extension `The engine` {
             let model = try ModelFootprint(BuiltinModel.cutter())
             let compared = try Self.compare(
                 BuiltinModel.path, model, model.whole, .whole(width: model.width),
-                MemorySettings(cells: cells, lanes: lanes, rows: rows, keys: format, values: format))
+                MemorySettings(
+                    cells: cells, lanes: lanes, rows: rows, keys: format, values: format, layout: Self.layout))
             #expect(compared.formula.weights == compared.library.weights)
             #expect(compared.formula.cache == compared.library.cache)
             #expect(abs(compared.error) < 0.03, "\(compared)")
@@ -72,7 +75,7 @@ extension `The engine` {
             let layout = try #require(ModelShape.named(name)).writer().layout()
             let cutter = try ModelCutter(layout.file)
             let model = try ModelFootprint(cutter)
-            let settings = MemorySettings(cells: 4096)
+            let settings = MemorySettings(cells: 4096, layout: Self.layout)
             try Self.withScratch { folder in
                 let whole = folder.appending(path: "whole.gguf")
                 try Self.write(layout.header, byteCount: layout.fileByteCount, to: whole)
@@ -101,7 +104,8 @@ extension `The engine` {
                 let path = folder.appending(path: "model.gguf")
                 try Self.write(layout.header, byteCount: layout.fileByteCount, to: path)
                 let compared = try Self.compare(
-                    path.path, model, model.whole, .whole(width: model.width), MemorySettings(cells: 512, rows: 64))
+                    path.path, model, model.whole, .whole(width: model.width),
+                    MemorySettings(cells: 512, rows: 64, layout: Self.layout))
                 #expect(compared.formula.weights == compared.library.weights)
                 #expect(compared.formula.cache == compared.library.cache)
             }

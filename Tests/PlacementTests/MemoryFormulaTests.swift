@@ -141,8 +141,33 @@ import Vocabulary
         shape.hasOutput = false
         let model = try Models.footprint(shape)
         let host = model.stage(model.whole, MemorySettings(cells: 512))
-        let device = model.stage(model.whole, MemorySettings(cells: 512, isOffloaded: true))
+        let device = model.stage(model.whole, MemorySettings(cells: 512, layout: .offloaded))
         #expect(device.weights.bytes - host.weights.bytes == 512 * (64 / 32 * 34))
+    }
+
+    @Test func `packing for tiles adds to every block of eight bits, and a shared table stands there twice`() throws {
+        let model = try Models.footprint(try #require(ModelShape.named("qwen3-0.6b")))
+        let plain = model.stage(model.whole, MemorySettings(cells: 512)).weights.bytes
+        let tiled = model.stage(model.whole, MemorySettings(cells: 512, layout: .tiled)).weights.bytes
+        // 28 layers with 16 heads of 128 and 8 of keys and values, and a table of 151,936 tokens.
+        let attention: UInt64 = 2 * 1024 * (2048 + 1024)
+        let feedForward: UInt64 = 3 * 1024 * 3072
+        let values: UInt64 = 28 * (attention + feedForward)
+        let table: UInt64 = 151_936 * 1024
+        #expect(tiled - plain == values / 32 * 4 + table / 32 * 38)
+    }
+
+    @Test func `experts are not packed for tiles, and with stacked matrices nothing is`() throws {
+        func added(_ architecture: SynthesisArchitecture) throws -> UInt64 {
+            var shape = ModelShape(architecture)
+            (shape.width, shape.hasOutput) = (128, true)
+            let model = try Models.footprint(shape)
+            return model.stage(model.whole, MemorySettings(cells: 512, layout: .tiled)).weights.bytes
+                - model.stage(model.whole, MemorySettings(cells: 512)).weights.bytes
+        }
+        #expect(try added(.qwen3) > 0)
+        #expect(try added(.qwen3moe) < added(.qwen3))
+        #expect(try added(.deepseek2) == 0)
     }
 
     @Test func `counts what the library reserves and nothing touches as no memory, save on a device`() throws {
@@ -156,7 +181,7 @@ import Vocabulary
         let parts = [stage.weights, stage.cache, stage.compute, stage.output, stage.overhead].map(\.bytes)
         #expect(stage.total.bytes == parts.reduce(0, +) - stage.untouched.bytes)
         var offloaded = settings
-        offloaded.isOffloaded = true
+        offloaded.layout = .offloaded
         #expect(model.stage(model.whole, offloaded).untouched.bytes == 0)
     }
 

@@ -70,21 +70,24 @@ package struct DeviceInventory: Sendable, Hashable, Codable {
     package var totalMemory: ByteCount?
     /// How fast it is.
     package var speed: DeviceSpeed
+    /// Whether its engine packs weights for a processor's matrix tiles; nil when it does not tell.
+    package var tilesWeights: Bool?
 
     /// Makes a device.
     package init(
         name: String = "cpu", kind: String = "cpu", usableMemory: ByteCount?, totalMemory: ByteCount? = nil,
-        speed: DeviceSpeed = DeviceSpeed()
+        speed: DeviceSpeed = DeviceSpeed(), tilesWeights: Bool? = nil
     ) {
         self.name = name
         self.kind = kind
         self.usableMemory = usableMemory
         self.totalMemory = totalMemory
         self.speed = speed
+        self.tilesWeights = tilesWeights
     }
 
-    /// Whether weights are copied into memory of its own.
-    package var isOffloaded: Bool { kind != "cpu" }
+    /// How weights lie in its memory.
+    package var layout: WeightLayout { kind != "cpu" ? .offloaded : tilesWeights ?? false ? .tiled : .plain }
 }
 
 /// What was measured of a device.

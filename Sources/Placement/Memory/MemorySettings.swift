@@ -14,13 +14,13 @@ package struct MemorySettings: Sendable, Hashable, Codable {
     package var usesFlashAttention: Bool
     /// Whether layers with a sliding window keep every cell, as Skein's engine does so that any prefix can be reused.
     package var keepsWholeWindows: Bool
-    /// Whether weights lie in a device's memory, where a shared embedding and head are two copies.
-    package var isOffloaded: Bool
+    /// How the weights lie in memory.
+    package var layout: WeightLayout
 
     /// Makes settings; by default what `skein serve` uses on a processor.
     package init(
         cells: Int, lanes: Int = 4, rows: Int = 512, keys: CacheFormat = .f16, values: CacheFormat = .f16,
-        usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, isOffloaded: Bool = false
+        usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, layout: WeightLayout = .plain
     ) {
         self.cells = cells
         self.lanes = lanes
@@ -29,7 +29,7 @@ package struct MemorySettings: Sendable, Hashable, Codable {
         self.values = values
         self.usesFlashAttention = usesFlashAttention
         self.keepsWholeWindows = keepsWholeWindows
-        self.isOffloaded = isOffloaded
+        self.layout = layout
     }
 
     /// The same with another context.

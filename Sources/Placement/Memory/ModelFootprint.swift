@@ -25,6 +25,8 @@ package struct ModelFootprint: Sendable {
     let window: UInt64
     /// Bytes of the layers before each index, padded as the library lays tensors out.
     let weightsBefore: [UInt64]
+    /// The same when they are packed for tiles.
+    let tiledBefore: [UInt64]
     /// The same as they stand in the file, which is what is fetched.
     let fetchedBefore: [UInt64]
     let streams: [LayerStream]
@@ -54,18 +56,19 @@ package struct ModelFootprint: Sendable {
         window = rules.window
         let tensors = cutter.layerTensors
         work = ModelWork(cutter, rules: rules, tensors: tensors, vocabularySize: vocabularySize)
-        var weights: [UInt64] = [0]
-        var fetched: [UInt64] = [0]
-        for layer in tensors {
-            weights.append(weights[weights.count - 1] + layer.reduce(0) { $0 + TensorPadding.padded($1.byteCount) })
-            fetched.append(fetched[fetched.count - 1] + layer.reduce(0) { $0 + $1.byteCount })
+        let tiles = Tiles(cutter.file.tensors)
+        func before(_ bytes: (TensorInfo) -> UInt64) -> [UInt64] {
+            tensors.reduce(into: [0]) { sums, layer in
+                sums.append(layer.reduce(sums[sums.count - 1]) { $0 + bytes($1) })
+            }
         }
-        weightsBefore = weights
-        fetchedBefore = fetched
+        weightsBefore = before { TensorPadding.padded($0.byteCount) }
+        tiledBefore = before { TensorPadding.padded($0.byteCount + tiles.added($0.name, $0.type, $0.dimensions)) }
+        fetchedBefore = before(\.byteCount)
         let share = ExpertShare(cutter)
         streams = tensors.map { LayerStream(tensors: $0, share: share) }
         headStream = LayerStream(head: cutter.file)
-        shared = SharedTensors(cutter)
+        shared = SharedTensors(cutter, tiles)
     }
 
     /// What a row reads of each layer, a third of the head counted with the last one: stages of even weight take about
@@ -117,7 +120,8 @@ package struct ModelFootprint: Sendable {
     private func stage(
         _ layers: LayerRange, _ settings: MemorySettings, cache: UInt64, _ extent: WorkExtent
     ) -> StageFootprint {
-        let tensors = shared.sizes(layers, isOffloaded: settings.isOffloaded)
+        let tensors = shared.sizes(layers)
+        let ownBefore = settings.layout == .tiled ? tiledBefore : weightsBefore
         let vocabulary = work.vocabularySize(of: layers)
         let compute = work.computeByteCount(extent, vocabularySize: vocabulary, settings, window: window)
         // The engine asks for logits of the rows that sample, where the library reserves them for every row.
@@ -126,16 +130,17 @@ package struct ModelFootprint: Sendable {
             extent, vocabularySize: vocabulary, settings, window: window, headRows: heads)
         return StageFootprint(
             layers: layers,
-            weights: ByteCount(weightsBefore[layers.end] - weightsBefore[layers.first] + tensors.loaded),
+            weights: ByteCount(
+                ownBefore[layers.end] - ownBefore[layers.first] + tensors.loaded[settings.layout.rawValue]),
             cache: ByteCount(cache), compute: ByteCount(compute),
-            untouched: ByteCount(settings.isOffloaded ? 0 : compute - min(compute, touched)),
+            untouched: ByteCount(settings.layout == .offloaded ? 0 : compute - min(compute, touched)),
             output: ByteCount(work.outputByteCount(layers, settings)),
             overhead: ByteCount(RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings)),
             fetched: ByteCount(fetchedBefore[layers.end] - fetchedBefore[layers.first] + tensors.fetched))
     }
 
     /// Bytes of the tensors outside the layers that a stage takes from the model. **Units:** bytes.
-    func sharedFetchedByteCount(_ layers: LayerRange) -> UInt64 { shared.sizes(layers, isOffloaded: false).fetched }
+    func sharedFetchedByteCount(_ layers: LayerRange) -> UInt64 { shared.sizes(layers).fetched }
 
     /// Bytes that one more token of context takes in `layers`, padding aside. **Units:** bytes.
     package func cacheByteCountPerToken(_ layers: LayerRange, _ settings: MemorySettings) -> UInt64 {
@@ -165,7 +170,8 @@ enum TensorPadding {
 /// Tensors outside the layers, summed once per kind of stage.
 private struct SharedTensors: Sendable {
     struct Sizes: Sendable {
-        var loaded: UInt64 = 0
+        /// Bytes by how they lie.
+        var loaded = WeightLayout.allCases.map { _ in UInt64(0) }
         var fetched: UInt64 = 0
     }
 
@@ -175,41 +181,47 @@ private struct SharedTensors: Sendable {
     private let first: Sizes
     private let last: Sizes
     private let whole: Sizes
-    /// What a shared token table takes once more as head in a device's memory; 0 with a head of its own.
-    private let secondTable: UInt64
+    private let tiles: Tiles
 
-    init(_ cutter: ModelCutter) {
+    init(_ cutter: ModelCutter, _ tiles: Tiles) {
         self.cutter = cutter
+        self.tiles = tiles
         let count = cutter.layerCount
         followsLayers = cutter.sharedTensorsFollowLayers
-        whole = Self.sum(cutter, LayerRange(first: 0, end: count))
-        first = count > 1 ? Self.sum(cutter, LayerRange(first: 0, end: 1)) : whole
-        last = count > 1 ? Self.sum(cutter, LayerRange(first: count - 1, end: count)) : whole
-        middle = count > 2 ? Self.sum(cutter, LayerRange(first: 1, end: 2)) : whole
-        let table = cutter.file.tensor(named: "token_embd.weight")
-        secondTable = cutter.file.tensor(named: "output.weight") == nil ? table?.byteCount ?? 0 : 0
+        whole = Self.sum(cutter, tiles, LayerRange(first: 0, end: count))
+        first = count > 1 ? Self.sum(cutter, tiles, LayerRange(first: 0, end: 1)) : whole
+        last = count > 1 ? Self.sum(cutter, tiles, LayerRange(first: count - 1, end: count)) : whole
+        middle = count > 2 ? Self.sum(cutter, tiles, LayerRange(first: 1, end: 2)) : whole
     }
 
-    func sizes(_ layers: LayerRange, isOffloaded: Bool) -> Sizes {
+    func sizes(_ layers: LayerRange) -> Sizes {
         let isFirst = layers.first == 0
         let isLast = layers.end == cutter.layerCount
-        var sizes: Sizes
-        switch (isFirst, isLast) {
-        case (true, true): sizes = whole
-        case _ where followsLayers: sizes = Self.sum(cutter, layers)
-        case (true, false): sizes = first
-        case (false, true): sizes = last
-        case (false, false): sizes = middle
+        return switch (isFirst, isLast) {
+        case (true, true): whole
+        case _ where followsLayers: Self.sum(cutter, tiles, layers)
+        case (true, false): first
+        case (false, true): last
+        case (false, false): middle
         }
-        if isOffloaded, isFirst || isLast { sizes.loaded += secondTable }
-        return sizes
     }
 
-    private static func sum(_ cutter: ModelCutter, _ layers: LayerRange) -> Sizes {
+    private static func sum(_ cutter: ModelCutter, _ tiles: Tiles, _ layers: LayerRange) -> Sizes {
         var sizes = Sizes()
-        for (plan, isCopied) in cutter.sharedTensors(layers) {
+        let tensors = cutter.sharedTensors(layers)
+        let hasHead = tensors.contains { $0.plan.name == "output.weight" }
+        for (plan, isCopied) in tensors {
             let bytes = TensorInfo.byteCount(type: plan.type, dimensions: plan.dimensions) ?? 0
-            sizes.loaded += TensorPadding.padded(bytes)
+            // Without a head the library takes the token table for one, needed or not.
+            let isHead = !hasHead && plan.name == "token_embd.weight"
+            for layout in WeightLayout.allCases {
+                var loaded = TensorPadding.padded(bytes)
+                if layout == .tiled {
+                    loaded = TensorPadding.padded(bytes + tiles.added(plan.name, plan.type, plan.dimensions))
+                }
+                if isHead { loaded += tiles.secondByteCount(plan.type, plan.dimensions, bytes, layout) }
+                sizes.loaded[layout.rawValue] += loaded
+            }
             if isCopied { sizes.fetched += bytes }
         }
         return sizes

@@ -45,7 +45,7 @@ extension Planner {
         var mostFree: UInt64 = 0
         for seat in entrants.seats {
             mostFree = max(mostFree, UInt64(seat.memory))
-            let settings = request.settings(cells: plan.context, isOffloaded: seat.isOffloaded)
+            let settings = request.settings(cells: plan.context, seat.layout)
             let footprint = draft.stage(draft.whole, settings)
             guard footprint.total.bytes <= UInt64(seat.memory) else { continue }
             let node = inventory.nodes[seat.node]
@@ -70,7 +70,7 @@ extension Planner {
             best = (candidate, isEntry)
         }
         guard let best else {
-            let settings = request.settings(cells: plan.context, isOffloaded: false)
+            let settings = request.settings(cells: plan.context)
             return .none(required: draft.stage(draft.whole, settings).total, mostFree: ByteCount(mostFree))
         }
         return best.isEntry ? .besideEntry(best.plan) : .remote(best.plan)

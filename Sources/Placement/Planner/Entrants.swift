@@ -38,7 +38,7 @@ struct Entrants {
                 }
                 seats.append(
                     Seat(
-                        node: place, device: number, memory: Int64(free), isOffloaded: device.isOffloaded,
+                        node: place, device: number, memory: Int64(free), layout: device.layout,
                         misses: Int32(request.preferredTags.filter { !tags.contains($0) }.count)))
             }
         }
@@ -72,7 +72,7 @@ struct Entrants {
 
     /// Bytes of the smallest legal stage with the least context, below which a device is of no use.
     private static func smallestStage(_ model: ModelFootprint, _ request: PlacementRequest) -> UInt64 {
-        let settings = request.settings(cells: 256, isOffloaded: false)
+        let settings = request.settings(cells: 256)
         var smallest = UInt64.max
         for first in 0..<model.layerCount {
             guard let end = (first + 1...model.layerCount).first(where: { model.legal[first][$0] }) else { continue }

@@ -68,9 +68,9 @@ package struct PlacementRequest: Sendable, Hashable, Codable {
     }
 
     /// Memory settings of a stage with a context.
-    func settings(cells: Int, isOffloaded: Bool) -> MemorySettings {
+    func settings(cells: Int, _ layout: WeightLayout = .plain) -> MemorySettings {
         MemorySettings(
-            cells: cells, lanes: lanes, rows: rows, keys: keys, values: values, isOffloaded: isOffloaded)
+            cells: cells, lanes: lanes, rows: rows, keys: keys, values: values, layout: layout)
     }
 }
 

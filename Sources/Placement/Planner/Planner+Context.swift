@@ -103,7 +103,7 @@ extension Planner {
         var taken = [Int64](repeating: 0, count: space.seats.count)
         for stage in choice.found.stages {
             let seat = space.seats[stage.seat]
-            let settings = request.settings(cells: context, isOffloaded: seat.isOffloaded)
+            let settings = request.settings(cells: context, seat.layout)
             taken[stage.seat] += model.stage(stage.layers, settings).needed(share: choice.share)
             if taken[stage.seat] > seat.memory { return stage.seat }
         }

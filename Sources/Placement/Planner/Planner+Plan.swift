@@ -54,7 +54,7 @@ extension Planner {
             let seat = space.seats[stage.seat]
             let node = inventory.nodes[seat.node]
             let device = node.devices[seat.device]
-            let settings = request.settings(cells: choice.context, isOffloaded: seat.isOffloaded)
+            let settings = request.settings(cells: choice.context, seat.layout)
             let footprint = model.stage(stage.layers, settings)
             let reserve = UInt64(footprint.needed(share: choice.share)) - footprint.total.bytes
             let before = free[stage.seat]
@@ -98,7 +98,7 @@ extension Planner {
         let speed = SpeedModel(model: model, request: request, policy: policy)
         var fastest: PredictedTime?
         for seat in space.seats {
-            let settings = request.settings(cells: choice.context, isOffloaded: seat.isOffloaded)
+            let settings = request.settings(cells: choice.context, seat.layout)
             guard model.stage(model.whole, settings).needed(share: choice.share) <= seat.memory else { continue }
             let time = tokenTime(
                 model.whole, on: inventory.nodes[seat.node].devices[seat.device].speed, speed)

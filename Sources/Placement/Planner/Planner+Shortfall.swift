@@ -5,7 +5,7 @@ extension Planner {
     /// Why a request does not fit, and what would help.
     func shortfall(_ request: PlacementRequest, _ entrants: Entrants, context: Int) -> Shortfall {
         let share = request.context == nil ? policy.cacheShare : 1
-        let settings = request.settings(cells: context, isOffloaded: false)
+        let settings = request.settings(cells: context)
         let required = UInt64(model.stage(model.whole, settings).needed(share: share))
         let available = entrants.seats.reduce(0) { $0 + UInt64($1.memory) }
         var shortfall = Shortfall(
@@ -73,7 +73,7 @@ extension Planner {
         var request = request
         // One more machine may change the number of stages.
         request.stages = nil
-        let settings = request.settings(cells: context, isOffloaded: false)
+        let settings = request.settings(cells: context)
         var boundaries: [Int] = []
         if !entrants.seats.isEmpty {
             boundaries = roomy(request, entrants, context: context, share: share).reached

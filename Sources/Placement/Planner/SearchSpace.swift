@@ -5,7 +5,7 @@ struct Seat: Sendable {
     var node: Int
     var device: Int
     var memory: Int64
-    var isOffloaded: Bool
+    var layout: WeightLayout
     /// Preferred tags it lacks.
     var misses: Int32
 }
@@ -36,12 +36,11 @@ struct SearchSpace: Sendable {
     var shared: [Int64] = []
     /// The seat each layer is pinned to, as the node's index; -1 when it is not.
     var pinned: [Int] = []
-    /// Bytes a stage needs, at `first * (layerCount + 1) + end`; -1 where it is not legal. On processors and devices.
-    var need: (host: [Int64], device: [Int64]) = ([], [])
+    /// Bytes a stage needs, at `first * (layerCount + 1) + end`; -1 where it is not legal. By how its weights lie.
+    var need: [[Int64]] = []
 
     func needed(_ seat: Int, _ first: Int, _ end: Int) -> Int64 {
-        let place = first * (layerCount + 1) + end
-        return seats[seat].isOffloaded ? need.device[place] : need.host[place]
+        need[seats[seat].layout.rawValue][first * (layerCount + 1) + end]
     }
 
     func fetched(_ seat: Int, _ first: Int, _ end: Int) -> Int64 {
@@ -125,9 +124,9 @@ extension SearchSpace {
             for boundary in [0] + boundaries + [layerCount] where boundary <= layerCount { isStart[boundary] = true }
             starts = isStart
         }
-        func table(isOffloaded: Bool) -> [Int64] {
+        func table(_ layout: WeightLayout) -> [Int64] {
             var table = [Int64](repeating: -1, count: (layerCount + 1) * (layerCount + 1))
-            let settings = request.settings(cells: cells, isOffloaded: isOffloaded)
+            let settings = request.settings(cells: cells, layout)
             for first in 0..<layerCount where starts?[first] ?? true {
                 let next = starts.map { starts in (first + 1...layerCount).first { starts[$0] } ?? layerCount }
                 model.stages(startingAt: first, settings) { footprint in
@@ -137,8 +136,7 @@ extension SearchSpace {
             }
             return table
         }
-        need.host = seats.contains { !$0.isOffloaded } ? table(isOffloaded: false) : []
-        need.device = seats.contains { $0.isOffloaded } ? table(isOffloaded: true) : []
+        need = WeightLayout.allCases.map { layout in seats.contains { $0.layout == layout } ? table(layout) : [] }
     }
 }
 

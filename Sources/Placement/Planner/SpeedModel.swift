@@ -22,7 +22,7 @@ struct SpeedModel {
     /// Time of one row's attention over the cache of a layer, in the middle of a typical answer: what takes longer,
     /// reading it or computing with it.
     func cacheTime(_ layer: Int, on speed: DeviceSpeed) -> PredictedTime {
-        let settings = request.settings(cells: 1, isOffloaded: false)
+        let settings = request.settings(cells: 1)
         let depth = Double(policy.promptTokens + policy.answerTokens / 2)
         let bytes = depth * Double(model.caches[layer].byteCountPerToken(settings))
         let rate = speed.weightReadBytesPerSecond ?? policy.assumedReadBytesPerSecond
