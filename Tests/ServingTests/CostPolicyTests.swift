@@ -91,6 +91,10 @@ import Vocabulary
         let quick = CostBatchPolicy([try self.costs([1: 100, 2: 101, 512: 500])])
         mixed.decodedSincePrefill = 2
         #expect((quick.quota(for: mixed).prefillRows + 2) % 64 == 0, "whole tiles with the decoding rows")
+        for (rows, expected) in [(64, 190), (191, 191), (300, 190)] {
+            mixed.firstPromptRows = rows
+            #expect(quick.quota(for: mixed).prefillRows == expected, "a prompt that can end with the chunk does")
+        }
         mixed.prefillRowsLeft = 70
         #expect(quick.quota(for: mixed).prefillRows == 70, "the rest of a prompt goes whole")
         mixed.prefillRowsLeft = 400

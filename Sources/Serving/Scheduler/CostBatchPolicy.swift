@@ -110,9 +110,11 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         let alone = decodes > 0 ? pace(rows: decodes) : 0
         var rows = 1
         while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
-        // A tile that was begun costs as much as a whole one.
-        let begun = (decodes + rows) % Limits.attentionTile
-        return rows < load.prefillRowsLeft && decodes + rows > Limits.attentionTile ? max(1, rows - begun) : rows
+        guard rows < load.prefillRowsLeft, decodes + rows > Limits.attentionTile else { return rows }
+        // A tile that was begun costs as much as a whole one. But a prompt that can end with this chunk ends with it:
+        // its answer would wait a whole round for the few rows a tile leaves over.
+        let whole = rows - (decodes + rows) % Limits.attentionTile
+        return max(1, whole, load.firstPromptRows <= rows ? load.firstPromptRows : 0)
     }
 
     /// Rows per chunk of a prompt that has the stages for itself: large ones compute well, small ones let the stages

@@ -61,6 +61,9 @@ extension EngineCore {
         guard !decodes.isEmpty || !prefills.isEmpty else { return [] }
         load.readyDecodes = decodes.count
         load.readyPrefills = prefills.count
+        if let owner = prefills.first.flatMap({ lanes[$0.lane].owner }) {
+            load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
+        }
         return fill(quota(for: load), load: load, decodes: decodes, prefills: prefills)
     }
 
