@@ -152,14 +152,14 @@ package struct PredictedTime: Sendable, Hashable, Codable {
         case isMeasured
     }
 
-    /// See `Decodable`.
+    /// Reads a prediction. **Throws:** `DecodingError` when a time is missing.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         milliseconds = try container.decode(Double.self, forKey: .milliseconds)
         assumedMilliseconds = try container.decode(Double.self, forKey: .assumedMilliseconds)
     }
 
-    /// See `Encodable`.
+    /// Writes a prediction. **Throws:** what the encoder throws.
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(milliseconds, forKey: .milliseconds)
