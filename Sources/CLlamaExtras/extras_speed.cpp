@@ -5,6 +5,8 @@
 #include <ggml-cpu.h>
 #include <ggml.h>
 
+#include <time.h>
+
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -31,6 +33,13 @@ using pool_pointer    = std::unique_ptr<ggml_threadpool, free_pool>;
 
 // A byte that makes a usual number of every type: 44 in eight bits, 0.065 in half precision.
 constexpr uint8_t FILLING = 0x2c;
+
+// Time that processors spent for this process.
+double processor_nanoseconds() {
+    timespec spent = {};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return spent.tv_sec * 1e9 + spent.tv_nsec;
+}
 
 // A device made ready to compute, with threads of its own where it is the processor.
 struct bench {
@@ -77,15 +86,17 @@ struct bench {
     }
 
     // Runs the graph once unseen, then `count` times.
-    size_t time(ggml_cgraph * graph, double * nanoseconds, size_t count) const {
+    size_t time(ggml_cgraph * graph, extras_time * times, size_t count) const {
         for (size_t run = 0; run <= count; run++) {
-            const auto began = std::chrono::steady_clock::now();
+            const double spent = processor_nanoseconds();
+            const auto   began = std::chrono::steady_clock::now();
             if (ggml_backend_graph_compute(backend.get(), graph) != GGML_STATUS_SUCCESS) {
                 return 0;
             }
             const auto took = std::chrono::steady_clock::now() - began;
             if (run > 0) {
-                nanoseconds[run - 1] = std::chrono::duration<double, std::nano>(took).count();
+                times[run - 1] = { std::chrono::duration<double, std::nano>(took).count(),
+                                   processor_nanoseconds() - spent };
             }
         }
         return count;
@@ -105,7 +116,7 @@ void fill(ggml_tensor * tensor) {
 }  // namespace
 
 size_t extras_time_products(const char * device, uint32_t type, int64_t width, int64_t height, int32_t matrices,
-                            int32_t rows, int32_t threads, double * nanoseconds, size_t count,
+                            int32_t rows, int32_t threads, extras_time * times, size_t count,
                             uint64_t * weight_bytes) try {
     if (type >= GGML_TYPE_COUNT || width % ggml_blck_size(static_cast<ggml_type>(type)) != 0) {
         return 0;
@@ -140,13 +151,13 @@ size_t extras_time_products(const char * device, uint32_t type, int64_t width, i
         fill(matrix);
     }
     fill(input);
-    return bench.time(graph, nanoseconds, count);
+    return bench.time(graph, times, count);
 } catch (...) {
     return 0;
 }
 
 size_t extras_time_attention(const char * device, int64_t cells, int64_t heads, int64_t pairs, int64_t size,
-                             int32_t layers, int32_t threads, double * nanoseconds, size_t count) try {
+                             int32_t layers, int32_t threads, extras_time * times, size_t count) try {
     const bench bench(device, threads);
     if (bench.backend == nullptr) {
         return 0;
@@ -176,7 +187,7 @@ size_t extras_time_attention(const char * device, int64_t cells, int64_t heads, 
             fill(tensor);
         }
     }
-    return bench.time(graph, nanoseconds, count);
+    return bench.time(graph, times, count);
 } catch (...) {
     return 0;
 }

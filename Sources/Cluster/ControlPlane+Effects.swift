@@ -54,10 +54,63 @@ package struct PlanQuestion: Hashable, Sendable {
 
 /// What the planner answers.
 package enum PlanAnswer: Hashable, Sendable {
-    /// Stages on nodes.
-    case placed([StageAssignment], contextTokens: UInt64, lanes: UInt64)
+    /// Stages on nodes, and how fast they are predicted to be; nothing is decided by the forecast.
+    case placed([StageAssignment], contextTokens: UInt64, lanes: UInt64, forecast: PlanForecast? = nil)
     /// It does not fit, with the sentence that says why and what would help.
     case refused(reason: String)
+}
+
+/// How fast a placement is predicted to be, and from what.
+package struct PlanForecast: Hashable, Sendable {
+    /// What is predicted of one stage.
+    package struct Stage: Hashable, Sendable {
+        /// Time per token. **Units:** microseconds.
+        package var tokenMicroseconds: UInt64
+        /// What of it rests on figures that nobody measured. **Units:** microseconds.
+        package var assumedMicroseconds: UInt64
+        /// Bytes of weights that a token reads.
+        package var readBytes: UInt64
+        /// The rate at which it reads them. **Units:** bytes per second.
+        package var bytesPerSecond: UInt64
+        /// What attention over the cache takes of the time. **Units:** microseconds.
+        package var cacheMicroseconds: UInt64
+        /// Time of a typical prompt. **Units:** microseconds.
+        package var promptMicroseconds: UInt64
+        /// Time per token of the hop to the next stage; nil behind the last one. **Units:** microseconds.
+        package var hopMicroseconds: UInt64?
+
+        /// Makes a stage of which nothing is predicted yet.
+        package init() {
+            (tokenMicroseconds, assumedMicroseconds, readBytes, bytesPerSecond) = (0, 0, 0, 0)
+            (cacheMicroseconds, promptMicroseconds) = (0, 0)
+        }
+    }
+
+    /// In the order of the stages.
+    package var stages: [Stage]
+    /// Time per token of one request alone. **Units:** microseconds.
+    package var tokenMicroseconds: UInt64
+    /// What of it rests on figures that nobody measured. **Units:** microseconds.
+    package var assumedMicroseconds: UInt64
+    /// Time to the first token of a typical prompt. **Units:** microseconds.
+    package var firstTokenMicroseconds: UInt64
+    /// Tokens of that prompt.
+    package var promptTokens: UInt64
+    /// Whether so much of it was measured that the times are more than an order of placements.
+    package var isMeasured: Bool
+
+    /// Puts a forecast together.
+    package init(
+        stages: [Stage], tokenMicroseconds: UInt64, assumedMicroseconds: UInt64, firstTokenMicroseconds: UInt64,
+        promptTokens: UInt64, isMeasured: Bool
+    ) {
+        self.stages = stages
+        self.tokenMicroseconds = tokenMicroseconds
+        self.assumedMicroseconds = assumedMicroseconds
+        self.firstTokenMicroseconds = firstTokenMicroseconds
+        self.promptTokens = promptTokens
+        self.isMeasured = isMeasured
+    }
 }
 
 /// Decides which layers run where. A pure function; the shell calls it beside the control plane, because it may take

@@ -88,6 +88,10 @@ package enum Limits {
     package static let leastKeepAliveMilliseconds: UInt64 = 1000
     /// Devices a node reports about.
     package static let reportedDevices = 16
+    /// Types of weights whose rate a reading tells.
+    package static let reportedRates = 8
+    /// Longest name of such a type. **Units:** bytes of UTF-8.
+    package static let rateTypeBytes = 16
     /// Crashes within the crash window before a replica is given up.
     package static let crashCount = 3
     /// How often the pause between tries is doubled while stages do not reach each other.

@@ -26,16 +26,31 @@ package struct DeviceTiming: Sendable {
         self.threads = threads
     }
 
+    /// One run of a timing.
+    package struct Sample: Hashable, Sendable {
+        /// What was timed.
+        package var figure: Double
+        /// Share of its threads' time in which they computed; below 1 others used the processor meanwhile. Nil for a
+        /// device of its own.
+        package var share: Double?
+
+        /// Makes a sample.
+        package init(figure: Double, share: Double?) {
+            self.figure = figure
+            self.share = share
+        }
+    }
+
     /// Times of `rows` rows over 10^9 bytes of weights of a ggml type, one per run; empty when the device or the type
     /// cannot. **Units:** milliseconds.
-    package func millisecondsPerGigabyte(type: UInt32, rows: Int, runs: Int) -> [Double] {
+    package func millisecondsPerGigabyte(type: UInt32, rows: Int, runs: Int) -> [Sample] {
         guard type < GGML_TYPE_COUNT.rawValue, (1...4096).contains(rows), runs > 0 else { return [] }
         LlamaLibrary.start()
         let bytes = ggml_row_size(ggml_type(rawValue: type), Self.width) * Int(Self.height)
         guard bytes > 0 else { return [] }
         // Many rows take long and do not wait for memory.
         let matrices = Int32(max(1, Self.weightBytes / bytes / (rows > 16 ? 8 : 1)))
-        var times = [Double](repeating: 0, count: runs)
+        var times = [extras_time](repeating: extras_time(), count: runs)
         var read: UInt64 = 0
         let count = unsafe withDevice { device in
             unsafe extras_time_products(
@@ -43,22 +58,28 @@ package struct DeviceTiming: Sendable {
                 times.count, &read)
         }
         guard read > 0 else { return [] }
-        return times.prefix(count).map { $0 / Double(read) * 1e3 }
+        return times.prefix(count).map { sample($0) { $0 / Double(read) * 1e3 } }
     }
 
     /// Rates of attention of a single row, one per run; empty when the device cannot. Counted is one multiplication and
     /// one addition per value of a key and of a value, for every head of queries. **Units:** operations per second.
-    package func attentionOperationsPerSecond(runs: Int) -> [Double] {
+    package func attentionOperationsPerSecond(runs: Int) -> [Sample] {
         guard runs > 0 else { return [] }
         LlamaLibrary.start()
-        var times = [Double](repeating: 0, count: runs)
+        var times = [extras_time](repeating: extras_time(), count: runs)
         let count = unsafe withDevice { device in
             unsafe extras_time_attention(
                 device, Self.cells, Self.heads, Self.pairs, Self.headSize, Self.layers, Int32(max(1, threads)), &times,
                 times.count)
         }
         let operations = Double(4 * Self.cells * Self.heads * Self.headSize * Int64(Self.layers))
-        return times.prefix(count).map { operations / $0 * 1e9 }
+        return times.prefix(count).map { sample($0) { operations / $0 * 1e9 } }
+    }
+
+    private func sample(_ time: extras_time, _ figure: (Double) -> Double) -> Sample {
+        Sample(
+            figure: figure(time.nanoseconds),
+            share: device == nil ? time.processor_nanoseconds / (time.nanoseconds * Double(max(1, threads))) : nil)
     }
 
     private func withDevice<Value>(_ body: (UnsafePointer<CChar>?) -> Value) -> Value {

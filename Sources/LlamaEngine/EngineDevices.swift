@@ -61,15 +61,18 @@ package enum EngineDevices {
         return name == "mtl" ? "metal" : name
     }
 
+    /// Whether a name means the processor.
+    package static func isHost(_ name: String) -> Bool { hostNames.contains(name.lowercased()) }
+
     /// What is wrong with a choice of devices, one sentence fragment; nil when every name is one of `devices`.
     package static func objection(to names: [String], among devices: [EngineDevice]) -> String? {
         let offload = devices.filter(\.isOffload).map(\.name)
-        let isHost = names.contains { hostNames.contains($0.lowercased()) }
-        let unknown = names.first { !hostNames.contains($0.lowercased()) && !offload.contains($0) }
+        let isOnHost = names.contains(where: isHost)
+        let unknown = names.first { !isHost($0) && !offload.contains($0) }
         let known = (["none"] + offload).joined(separator: ", ")
         if let unknown { return "there is no device '\(unknown)' here; allowed: \(known)" }
         if names.isEmpty { return "no device is named; allowed: \(known)" }
-        return isHost && names.count > 1 ? "'none' stands alone; allowed: \(known)" : nil
+        return isOnHost && names.count > 1 ? "'none' stands alone; allowed: \(known)" : nil
     }
 
     /// The devices among `devices` that a choice leaves to a stage; nil chooses all. The CPU always computes along.
@@ -87,7 +90,7 @@ package enum EngineDevices {
     ) throws(EngineError) -> Value {
         guard let names else { return try body(nil) }
         if let objection = objection(to: names, among: all()) { throw .loadFailed(path: path, reason: objection) }
-        let chosen = names.filter { !hostNames.contains($0.lowercased()) }
+        let chosen = names.filter { !isHost($0) }
         let handles = UnsafeMutablePointer<ggml_backend_dev_t?>.allocate(capacity: chosen.count + 1)
         defer { unsafe handles.deallocate() }
         for (index, name) in chosen.enumerated() {

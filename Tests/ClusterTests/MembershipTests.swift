@@ -51,4 +51,20 @@ import Vocabulary
         #expect(nodes.brains[2].reading(of: Nodes.id(0))?.usableBytes == 100)
         #expect(nodes.brains[2].reading(of: Nodes.id(1))?.usableBytes == 101)
     }
+
+    @Test func `tell speeds since this version, and are read without them`() throws {
+        var reading = NodeReading(node: Nodes.id(0))
+        reading.weightBytesPerSecond = 7
+        let old = try NodeReading(encoded: Array(reading.encoded.dropLast(3)))
+        #expect(old == reading)
+        reading.prefillOperationsPerSecond = 1 << 40
+        reading.attentionOperationsPerSecond = 1 << 30
+        reading.weightRates = (0..<20).map { WeightRate(type: "type \($0)", bytesPerSecond: .max) }
+        let bounded = reading.bounded().reading
+        #expect(bounded.weightRates.count == Limits.reportedRates)
+        #expect(try NodeReading(encoded: bounded.encoded) == bounded)
+        #expect(throws: CodecError.self) { try NodeReading(encoded: reading.encoded) }
+        reading.weightRates = [WeightRate(type: String(repeating: "q", count: 17), bytesPerSecond: 1)]
+        #expect(throws: CodecError.self) { try NodeReading(encoded: reading.encoded) }
+    }
 }

@@ -313,6 +313,26 @@ def test_devices_are_listed_and_only_those_can_be_chosen(skein, own_node):
     node.stop()
 
 
+def test_this_machine_is_measured_and_plans_tell_its_speed(skein, cache):
+    measured = cache / "data" / "device.json"
+    measured.unlink(missing_ok=True)
+    unknown = skein("plan")
+    assert unknown.returncode == DONE and "speed: unknown" in unknown.stdout
+    figures = json.loads(skein("devices", "--speed", "--json").stdout)
+    assert figures["speed"]["weightReadBytesPerSecond"] > 0 and not measured.exists()
+    kept = skein("devices", "--speed", "--keep")
+    assert kept.returncode == DONE and "q8_0" in kept.stdout and measured.exists()
+    known = skein("plan")
+    assert "predicted:" in known.stdout and "TOKENS/S" in known.stdout
+    plan = json.loads(skein("plan", "--json").stdout)["placements"][0]
+    assert plan["tokenTime"]["isMeasured"] and plan["stages"][0]["basis"]["weightTime"]["milliseconds"] > 0
+    measured.write_bytes(measured.read_bytes()[:-9])
+    assert "speed: unknown" in skein("plan").stdout
+    measured.unlink()
+    check_refusal(skein("devices", "--threads", 1), USAGE, "--speed")
+    check_refusal(skein("devices", "--speed", "--device", "CUDA97"), USAGE, "CUDA97")
+
+
 def test_a_file_is_called_by_its_name(own_node):
     node = own_node(MODEL, "--threads", 1)
     assert json.loads(node.get("/v1/models")[1])["data"][0]["id"] == "skein-tiny-q8_0"

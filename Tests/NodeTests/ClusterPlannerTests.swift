@@ -45,7 +45,7 @@ import Vocabulary
     }
 
     private static func stages(_ answer: PlanAnswer) throws -> [StageAssignment] {
-        guard case .placed(let stages, let context, let lanes) = answer else {
+        guard case .placed(let stages, let context, let lanes, _) = answer else {
             Issue.record("\(answer)")
             return []
         }
@@ -187,5 +187,76 @@ import Vocabulary
         let unknown = NodeMeasurement(node: NodeID(3), folder: "/nowhere/at/all", inventory: { Inventory(nodes: []) })
             .reading()
         #expect(unknown.usableBytes == nil && unknown.freeDiskBytes == nil)
+    }
+
+    // MARK: Speed
+
+    private static let figures = DeviceFigures(
+        device: nil, threads: 2,
+        speed: DeviceSpeed(
+            weightReadBytesPerSecond: 12e9, prefillOperationsPerSecond: 90e9, attentionOperationsPerSecond: 7e9,
+            rowCosts: [
+                .init(type: "q8_0", rows: 1, millisecondsPerGigabyte: 80),
+                .init(type: "q8_0", rows: 64, millisecondsPerGigabyte: 900),
+                .init(type: "f16", rows: 1, millisecondsPerGigabyte: 100),
+            ]),
+        isDisturbed: false)
+
+    @Test func `what a node measured of its device arrives at the planner of another`() throws {
+        let measurement = NodeMeasurement(node: NodeID(3), folder: "/", figures: { Self.figures })
+        let told = measurement.reading()
+        let heard = try NodeReading(encoded: told.encoded)
+        #expect(heard == told && heard.weightBytesPerSecond == 12_000_000_000)
+        var candidate = Self.candidate(3, usable: 1 << 40)
+        candidate.reading = heard
+        let inventory = ClusterPlanner.inventory(Self.question([candidate]), layerCount: 12)
+        var expected = Self.figures.speed
+        // Times of several rows stay at home.
+        expected.rowCosts.removeAll { $0.rows > 1 }
+        #expect(inventory.nodes[0].devices[0].speed == expected)
+        try inventory.check()
+    }
+
+    @Test func `a rate of zero is none`() throws {
+        var candidate = Self.candidate(3, usable: 1 << 40)
+        candidate.reading?.weightBytesPerSecond = 0
+        candidate.reading?.prefillOperationsPerSecond = 0
+        candidate.reading?.attentionOperationsPerSecond = 0
+        candidate.reading?.weightRates = [WeightRate(type: "q8_0", bytesPerSecond: 0)]
+        let inventory = ClusterPlanner.inventory(Self.question([candidate]), layerCount: 12)
+        #expect(inventory.nodes[0].devices[0].speed == DeviceSpeed())
+        try inventory.check()
+    }
+
+    @Test func `a plan foretells speed where it was measured, and says where not`() async throws {
+        func forecast(_ nodes: [PlanQuestion.PlanCandidate], width: Int = 1) async throws -> PlanForecast {
+            guard
+                case .placed(let stages, _, _, let forecast) = try await Self.planner().plan(
+                    Self.question(nodes, width: width))
+            else { throw PlacementError.invalid(field: "plan", value: "refused", limit: "it fits") }
+            let told = try #require(forecast)
+            #expect(told.stages.count == stages.count)
+            return told
+        }
+        func node(_ number: UInt64, rate: UInt64?, trip: UInt64? = nil) -> PlanQuestion.PlanCandidate {
+            var node = Self.candidate(number, usable: 1 << 40)
+            node.reading?.weightBytesPerSecond = rate
+            node.reading?.links = (1...2).filter { $0 != number }.map {
+                LinkReading(peer: NodeID($0), roundTripMicroseconds: trip, bytesPerSecond: nil)
+            }
+            return node
+        }
+        let slow = try await forecast([node(1, rate: 1_000_000_000)])
+        let fast = try await forecast([node(1, rate: 1_000_000_000), node(2, rate: 4_000_000_000)])
+        #expect(slow.isMeasured && slow.assumedMicroseconds == 0 && fast.isMeasured)
+        #expect(slow.stages[0].bytesPerSecond == 1_000_000_000 && slow.stages[0].readBytes > 0)
+        // The faster machine is taken.
+        #expect(fast.stages[0].bytesPerSecond == 4_000_000_000 && fast.tokenMicroseconds < slow.tokenMicroseconds)
+        #expect(try await forecast([node(1, rate: nil)]).isMeasured == false)
+        // A link's rate is not measured, and moves a token's time by little.
+        let split = try await forecast(
+            [node(1, rate: 100_000_000, trip: 400), node(2, rate: 100_000_000, trip: 400)], width: 2)
+        #expect(split.stages.count == 2 && split.isMeasured && split.assumedMicroseconds > 0)
+        #expect(split.stages[0].hopMicroseconds ?? 0 >= 200 && split.stages[1].hopMicroseconds == nil)
     }
 }

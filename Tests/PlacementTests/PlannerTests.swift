@@ -256,4 +256,64 @@ import Vocabulary
         // 500 ms per gigabyte is a tenth of 20 GB/s.
         #expect(measured.tokenTime.milliseconds > 5 * rated.tokenTime.milliseconds)
     }
+
+    @Test func `a prompt computes at the rate of prompts where only single rows were measured`() throws {
+        let model = try Models.even(layers: 4)
+        func prompt(_ operations: Double?) throws -> Double {
+            var node = NodeInventory.simple("a", memory: 8 << 30, operations: operations)
+            node.devices[0].speed.rowCosts = ["q8_0", "f32"].map {
+                .init(type: $0, rows: 1, millisecondsPerGigabyte: 50)
+            }
+            return try plan(model, Inventory(nodes: [node]), PlacementRequest(context: 4096)).firstTokenTime
+                .milliseconds
+        }
+        let (slow, twice, quick, rows) = (try prompt(1e9), try prompt(2e9), try prompt(1e18), try prompt(nil))
+        #expect(abs(slow / twice - 2) < 0.05)
+        // However quick it computes, the weights are read once; unmeasured it is as if every row read them again.
+        #expect(quick > 0 && quick * 100 < rows)
+    }
+
+    @Test func `a stage tells what its time is made of, and a hop what is known of its link`() throws {
+        let model = try Models.even(layers: 4)
+        let plan = try plan(
+            model,
+            Inventory(
+                nodes: [.simple("a", memory: 8 << 30), .simple("b", memory: 8 << 30)],
+                links: ["a", "b"].map {
+                    LinkInventory(
+                        from: $0, to: $0 == "a" ? "b" : "a", roundTripMilliseconds: 0.4, bytesPerSecond: nil)
+                }),
+            PlacementRequest(
+                context: 4096,
+                pins: [
+                    .init(layers: LayerRange(first: 0, end: 2), node: "a"),
+                    .init(layers: LayerRange(first: 2, end: 4), node: "b"),
+                ]))
+        #expect(plan.stages.count == 2)
+        for stage in plan.stages {
+            let basis = stage.basis
+            #expect(stage.tokenTime == basis.tokenTime && stage.tokenTime.isMeasured)
+            let parts = basis.weightTime.milliseconds + basis.cacheTime.milliseconds + basis.stepMilliseconds
+            #expect(abs(parts - stage.tokenTime.milliseconds) < 1e-12)
+            // A simple machine reads 20 GB/s.
+            #expect(abs(basis.bytesPerSecond / 20e9 - 1) < 0.001)
+            #expect(stage.tokensPerSecond == 1000 / stage.tokenTime.milliseconds)
+        }
+        // The head is read by the last stage.
+        #expect(plan.stages[1].basis.readBytes > plan.stages[0].basis.readBytes)
+        #expect(plan.stages[0].hopLink?.roundTripMilliseconds == 0.4 && plan.stages[1].hopLink == nil)
+        // Half a round trip is known, the time of the row's bytes is not.
+        let hop = try #require(plan.stages[0].hopTime)
+        #expect(hop.assumedMilliseconds > 0 && hop.assumedMilliseconds < hop.milliseconds - 0.2)
+        #expect(plan.tokenTime.assumedMilliseconds == hop.assumedMilliseconds)
+    }
+
+    @Test(arguments: [(0.0, true), (0.05, true), (0.051, false), (1, false)])
+    func `a prediction counts as measured while at most a twentieth of it is assumed`(share: Double, isMeasured: Bool)
+        throws
+    {
+        var time = PredictedTime(milliseconds: 10, isMeasured: true)
+        time.assumedMilliseconds = 10 * share
+        #expect(time.isMeasured == isMeasured)
+    }
 }

@@ -7,13 +7,13 @@ import Testing
         #expect(
             ClusterText.nodes(try Sample.cluster()) == [
                 "ID               NAME   STATE              VOTES   ROLE        MEMORY      "
-                    + "         TAGS                  ADDRESS",
+                    + "         SPEED      TAGS                  ADDRESS",
                 "00000000000000a  alpha  alive              leader  full        8.0 GiB of 1"
-                    + "6.0 GiB  llama-cpu             10.0.0.1:7535",
+                    + "6.0 GiB  12.3 GB/s  llama-cpu             10.0.0.1:7535",
                 "00000000000000b  beta   suspect, draining  voter   full        ?           "
-                    + "         llama-cpu,llama-cuda  10.0.0.2:7535",
+                    + "         ?          llama-cpu,llama-cuda  10.0.0.2:7535",
                 "c3000000         gate   dead               -       management  ?           "
-                    + "         -                     -",
+                    + "         ?          -                     -",
             ])
     }
 
@@ -130,6 +130,39 @@ import Testing
                 "does not fit: Short by 7 GiB.", "  NODE   USABLE   PROMISED", "  alpha  1.0 KiB  0 B",
                 "not used: b2, draining (It drains.)",
             ])
+    }
+
+    @Test func `a plan tells how fast it will be and from what, or why that is not known`() throws {
+        func lines(_ predicted: String) throws -> [String] {
+            let json = #"""
+                {"fits":true,"stages":[{"node":"a1","first_layer":0,"end_layer":8,"bytes":1024},
+                 {"node":"a1","first_layer":8,"end_layer":9,"bytes":1}],"candidates":[],"excluded":[],
+                 "predicted":\#(predicted)}
+                """#
+            return Array(ClusterText.preview(try SeenPreview(Sample.json(json))).dropFirst(4))
+        }
+        let stages = #"""
+            [{"token_us":24000,"read_bytes":314572800,"bytes_per_second":12500000000,"cache_us":310,"hop_us":250},
+             {"token_us":1000,"read_bytes":1048576,"bytes_per_second":800000000}]
+            """#
+        #expect(
+            try lines(
+                #"{"measured":true,"token_us":25500,"assumed_us":40,"first_token_us":2000000,"prompt_tokens":512,"#
+                    + #""stages":\#(stages)}"#
+            )
+                == [
+                    "  STAGE  TOKENS/S  PER TOKEN  READS      AT         CACHE    HOP TO THE NEXT",
+                    "  0      41.7      24.0 ms    300.0 MiB  12.5 GB/s  0.31 ms  0.25 ms",
+                    "  1      1000.0    1.0 ms     1.0 MiB    800.0 MB/s  0.0 ms   -",
+                    "predicted: 39.2 tokens/s alone, 25.5 ms per token; first token of a prompt of 512 after "
+                        + "2000.0 ms; 0.04 ms of it assumed, as links' rates are not measured",
+                ])
+        #expect(
+            try lines(#"{"measured":false,"token_us":25500,"assumed_us":24000,"stages":\#(stages)}"#) == [
+                "speed: unknown, because 24.0 ms of 25.5 ms per token rest on figures nobody measured yet"
+            ])
+        // What cannot be read is no reason to show no plan.
+        #expect(try lines("{}") == [] && lines("7") == [])
     }
 
     @Test(arguments: [

@@ -197,4 +197,16 @@ import Testing
 
     @Test(arguments: ["", "s", "5", "0s", "-1h", "1.5h", "1w", "36501d", "9223372036854775807d", "1 h"])
     func `a length of time that is none is refused`(text: String) { #expect(TimeSpan(argument: text) == nil) }
+
+    // MARK: Measuring
+
+    @Test func `a node measures its device unless it is told not to`() throws {
+        #expect(try ClusterOptions.parse([]).settings.measuresDevice)
+        #expect(try !ClusterOptions.parse(["--no-benchmark"]).settings.measuresDevice)
+    }
+
+    @Test(arguments: [["--threads", "2"], ["--keep"], ["--device", "CPU"], ["--speed", "--threads", "0"]])
+    func `what belongs to measuring a device goes with it`(arguments: [String]) {
+        #expect(throws: (any Error).self) { try Devices.parse(arguments) }
+    }
 }

@@ -28,6 +28,9 @@ final class FixedCluster: ClusterViewing {
         // Beyond what a signed number holds.
         reading.totalBytes = .max
         reading.usableBytes = 1 << 33
+        reading.weightBytesPerSecond = 12_500_000_000
+        reading.prefillOperationsPerSecond = 90_000_000_000
+        reading.weightRates = [WeightRate(type: "q4_K", bytesPerSecond: 8_000_000_000)]
         let member = Member(node: NodeID(id), name: name, addresses: ["10.0.0.\(id):7535"], tags: ["llama-cpu"])
         return MemberView(member: member, liveness: .alive, reading: id == 1 ? reading : nil)
     }

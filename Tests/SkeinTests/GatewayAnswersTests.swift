@@ -19,7 +19,8 @@ import Testing
                 cluster.nodes == [
                     SeenNode(
                         id: one, name: "one", addresses: ["10.0.0.1:7535"], tags: ["llama-cpu"], role: "full",
-                        isDraining: false, liveness: "alive", usableBytes: 1 << 33, totalBytes: .max),
+                        isDraining: false, liveness: "alive", usableBytes: 1 << 33, totalBytes: .max,
+                        weightBytesPerSecond: 12_500_000_000),
                     SeenNode(
                         id: two, name: "two", addresses: ["10.0.0.2:7535"], tags: ["llama-cpu"], role: "full",
                         isDraining: false, liveness: "alive"),

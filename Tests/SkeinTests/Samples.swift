@@ -12,7 +12,8 @@ enum Sample {
          "nodes":[
           {"id":"00000000000000a1","name":"alpha","addresses":["10.0.0.1:7535","172.17.0.1:7535"],
            "tags":["llama-cpu"],"role":"full","draining":false,"liveness":"alive","usable_bytes":8589934592,
-           "total_bytes":17179869184,"free_disk_bytes":1,"links":[]},
+           "total_bytes":17179869184,"free_disk_bytes":1,
+           "speed":{"weight_bytes_per_second":12340000000,"weights":[]},"links":[]},
           {"id":"00000000000000b2","name":"beta","addresses":["10.0.0.2:7535"],"tags":["llama-cpu","llama-cuda"],
            "role":"full","draining":true,"liveness":"suspect"},
           {"id":"c300000000000000","name":"gate","addresses":[],"tags":[],"role":"management","draining":false,

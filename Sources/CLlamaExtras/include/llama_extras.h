@@ -115,17 +115,24 @@ size_t extras_memory_breakdown(const struct llama_context * context, struct extr
 
 // --- how fast a device is ---------------------------------------------------------------------------------------
 
+// How long a run took, and how much time of processors this process had meanwhile: less than `nanoseconds` times its
+// threads when it had to share them.
+struct extras_time {
+    double nanoseconds;
+    double processor_nanoseconds;
+};
+
 // Times `count` times the products of `matrices` matrices (`width` by `height`, of a ggml type) with `rows` rows, after
 // one time unseen; the weights lie where a model's would. `device` NULL is the processor, which takes `threads`.
-// Answers how many times are in `nanoseconds`: 0 when the device cannot; `weight_bytes` are those of all matrices.
+// Answers how many times are in `times`: 0 when the device cannot; `weight_bytes` are those of all matrices.
 size_t extras_time_products(const char * device, uint32_t type, int64_t width, int64_t height, int32_t matrices,
-                            int32_t rows, int32_t threads, double * nanoseconds, size_t count,
+                            int32_t rows, int32_t threads, struct extras_time * times, size_t count,
                             uint64_t * weight_bytes);
 
 // The same for the attention of one row over `cells` cells of `layers` caches in half precision: `heads` heads of
 // queries and `pairs` heads of keys and values, each of `size` values.
 size_t extras_time_attention(const char * device, int64_t cells, int64_t heads, int64_t pairs, int64_t size,
-                             int32_t layers, int32_t threads, double * nanoseconds, size_t count);
+                             int32_t layers, int32_t threads, struct extras_time * times, size_t count);
 
 // --- pictures ---------------------------------------------------------------------------------------------------
 

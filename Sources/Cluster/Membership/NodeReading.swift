@@ -132,6 +132,30 @@ package struct DeviceReading: Hashable, Sendable, Recordable {
     }
 }
 
+/// How fast a node's device reads weights of one type.
+package struct WeightRate: Hashable, Sendable, Recordable {
+    /// The type, as model files' tools call it: `q8_0`.
+    package var type: String
+    /// Rate of a single row. **Units:** bytes of such weights per second.
+    package var bytesPerSecond: UInt64
+
+    /// Makes a rate.
+    package init(type: String, bytesPerSecond: UInt64) {
+        self.type = type
+        self.bytesPerSecond = bytesPerSecond
+    }
+
+    func write(to writer: inout RecordWriter) {
+        writer.put(type)
+        writer.put(bytesPerSecond)
+    }
+
+    init(from reader: inout RecordReader) throws(CodecError) {
+        type = try reader.text("rate.type", limit: Limits.rateTypeBytes)
+        bytesPerSecond = try reader.number("rate.speed")
+    }
+}
+
 /// Telemetry of a node: the latest wins, nothing of it enters the log, and what is unknown stays nil.
 package struct NodeReading: Hashable, Sendable, Recordable {
     /// Whose.
@@ -144,8 +168,14 @@ package struct NodeReading: Hashable, Sendable, Recordable {
     package var totalBytes: UInt64?
     /// Free disk for models. **Units:** bytes.
     package var freeDiskBytes: UInt64?
-    /// Speed of the node's devices by the start-up benchmark. **Units:** bytes of weights read per second.
+    /// Speed of the node's device by the start-up benchmark. **Units:** bytes of weights read per second.
     package var weightBytesPerSecond: UInt64?
+    /// The same for types of weights that were measured; the rate above is that of the others.
+    package var weightRates: [WeightRate] = []
+    /// Speed of prompts by the same benchmark. **Units:** floating-point operations per second.
+    package var prefillOperationsPerSecond: UInt64?
+    /// Speed of a single row's attention. **Units:** floating-point operations per second.
+    package var attentionOperationsPerSecond: UInt64?
     /// Digests of models and fragments it holds, in the node's order of preference.
     package var holds: [String] = []
     /// Links it has measured.
@@ -169,6 +199,9 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         writer.put(list: links)
         writer.put(list: stages)
         writer.put(list: devices)
+        writer.put(list: weightRates)
+        writer.put(optional: prefillOperationsPerSecond)
+        writer.put(optional: attentionOperationsPerSecond)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -182,6 +215,10 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         links = try reader.list("reading.links", limit: Limits.reportedLinks)
         stages = try reader.list("reading.stages", limit: Limits.reportedStages)
         devices = reader.isAtEnd ? [] : try reader.list("reading.devices", limit: Limits.reportedDevices)
+        guard !reader.isAtEnd else { return }
+        weightRates = try reader.list("reading.rates", limit: Limits.reportedRates)
+        prefillOperationsPerSecond = try reader.optionalNumber("reading.prefill")
+        attentionOperationsPerSecond = try reader.optionalNumber("reading.attention")
     }
 
     /// The reading with what does not fit a message left out: links and holdings go first, then the reasons.
@@ -191,6 +228,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         reading.links = Array(reading.links.prefix(Limits.reportedLinks))
         reading.stages = Array(reading.stages.suffix(Limits.reportedStages))
         reading.devices = Array(reading.devices.prefix(Limits.reportedDevices))
+        reading.weightRates = Array(reading.weightRates.prefix(Limits.reportedRates))
         var size = reading.encoded.count
         while size > Limits.readingBytes, !(reading.holds.isEmpty && reading.links.isEmpty) {
             reading.holds.removeLast(min(reading.holds.count, max(1, reading.holds.count / 2)))

@@ -174,7 +174,7 @@ enum ReplicaReconciler {
         _ key: ReplicaKey, wish: Stamp, _ answer: PlanAnswer, _ view: ReconcilerView
     ) -> Command.Action? {
         switch answer {
-        case .placed(let stages, let contextTokens, let lanes):
+        case .placed(let stages, let contextTokens, let lanes, _):
             // The world may have changed while the planner thought.
             let nodes = stages.map(\.node)
             let isDraining = nodes.contains { view.state.members[$0]?.isDraining ?? false }

@@ -150,13 +150,14 @@ enum ClusterJSON {
     static func preview(_ preview: PlanPreview) -> [UInt8] {
         object { writer in
             switch preview.answer {
-            case .placed(let stages, let context, let lanes):
+            case .placed(let stages, let context, let lanes, let forecast):
                 writer.key("fits")
                 writer.bool(true)
                 writer.field("context_tokens", context)
                 writer.field("lanes", lanes)
                 writer.key("stages")
                 writer.list(stages) { write($0, to: &$1) }
+                if let forecast { write(forecast, to: &writer) }
             case .refused(let reason):
                 writer.key("fits")
                 writer.bool(false)
@@ -273,6 +274,7 @@ enum ClusterJSON {
                 writer.field("total_bytes", device.totalBytes)
                 writer.endObject()
             }
+            write(speedOf: reading, to: &writer)
             writer.key("links")
             writer.list(reading.links) { link, writer in
                 writer.beginObject()
@@ -283,6 +285,57 @@ enum ClusterJSON {
             }
         }
         writer.endObject()
+    }
+
+    /// What the node's benchmark told; nothing while it has told nothing.
+    private static func write(speedOf reading: NodeReading, to writer: inout JSONWriter) {
+        guard let rate = reading.weightBytesPerSecond else { return }
+        writer.key("speed")
+        writer.beginObject()
+        writer.field("weight_bytes_per_second", rate)
+        writer.field("prefill_operations_per_second", reading.prefillOperationsPerSecond)
+        writer.field("attention_operations_per_second", reading.attentionOperationsPerSecond)
+        writer.key("weights")
+        writer.list(reading.weightRates) { rate, writer in
+            writer.beginObject()
+            writer.field("type", rate.type)
+            writer.field("bytes_per_second", rate.bytesPerSecond)
+            writer.endObject()
+        }
+        writer.endObject()
+    }
+
+    private static func write(_ forecast: PlanForecast, to writer: inout JSONWriter) {
+        writer.key("predicted")
+        writer.beginObject()
+        writer.key("measured")
+        writer.bool(forecast.isMeasured)
+        writer.field("token_us", forecast.tokenMicroseconds)
+        writer.field("assumed_us", forecast.assumedMicroseconds)
+        writer.key("tokens_per_second")
+        writer.double(perSecond(forecast.tokenMicroseconds))
+        writer.field("first_token_us", forecast.firstTokenMicroseconds)
+        writer.field("prompt_tokens", forecast.promptTokens)
+        writer.key("stages")
+        writer.list(forecast.stages) { stage, writer in
+            writer.beginObject()
+            writer.field("token_us", stage.tokenMicroseconds)
+            writer.field("assumed_us", stage.assumedMicroseconds)
+            writer.key("tokens_per_second")
+            writer.double(perSecond(stage.tokenMicroseconds))
+            writer.field("read_bytes", stage.readBytes)
+            writer.field("bytes_per_second", stage.bytesPerSecond)
+            writer.field("cache_us", stage.cacheMicroseconds)
+            writer.field("prompt_us", stage.promptMicroseconds)
+            writer.field("hop_us", stage.hopMicroseconds)
+            writer.endObject()
+        }
+        writer.endObject()
+    }
+
+    /// With two places.
+    private static func perSecond(_ microseconds: UInt64) -> Double {
+        microseconds > 0 ? (1e8 / Double(microseconds)).rounded() / 100 : 0
     }
 
     private static func write(_ view: DeploymentView, to writer: inout JSONWriter) {

@@ -38,6 +38,8 @@ struct ClusterNode: Sendable {
     private let discovery: ClusterDiscovery?
     /// Nil where the addresses were given by hand.
     private let addresses: AddressWatch?
+    /// Nil where the user wants no measuring.
+    private let survey: DeviceSurvey?
     private let logger: Logger
 
     /// What opening needs beside the settings.
@@ -90,12 +92,13 @@ struct ClusterNode: Sendable {
         told.foundedCluster = credentials.cluster.value
         told.isReturning = known == credentials.node
         told.seeds = seeds
-        let measurement = NodeMeasurement(node: credentials.node, folder: around.cacheFolder)
-        let planner = Self.planner(library)
+        let survey = Self.survey(credentials.node, settings, around)
         let shelf = HeldDigests()
+        let measurement = NodeMeasurement(
+            node: credentials.node, folder: around.cacheFolder, holds: { shelf.value }, figures: { survey?.figures })
+        let planner = Self.planner(library)
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
-            reading.holds = shelf.value
             reading.devices = around.devices.map(DeviceReading.init)
             return reading
         }
@@ -125,7 +128,23 @@ struct ClusterNode: Sendable {
             service: service, security: security, door: door, stages: stages, library: library, peers: peers,
             port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
             office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
-            addresses: Self.watch(settings, service.fabric.port), logger: around.logger)
+            addresses: Self.watch(settings, service.fabric.port), survey: survey, logger: around.logger)
+    }
+
+    /// Measures the first device that layers are moved to, as a stage here would use it; the processor when there is
+    /// none.
+    private static func survey(
+        _ node: NodeID, _ settings: ClusterSettings, _ around: Surroundings
+    ) -> DeviceSurvey? {
+        guard settings.measuresDevice else { return nil }
+        let device = around.devices.first(where: \.isOffload)?.name
+        let threads = settings.threads ?? MachineInventory.coreCount
+        let executable = around.executable
+        return DeviceSurvey(
+            file: DeviceFigureFile(dataFolder: around.dataFolder),
+            fingerprint: .thisMachine(devices: around.devices, device: device, threads: threads),
+            logger: around.logger, delay: Double(node.value % 1024) / 1024,
+            measure: { await DeviceProbe.survey(executable, device: device, threads: threads) })
     }
 
     private static func fabric(
@@ -300,6 +319,7 @@ struct ClusterNode: Sendable {
             group.addTask { await self.passOnTrust() }
             if let discovery { group.addTask { await discovery.run() } }
             if let addresses { group.addTask { await addresses.run(self.service) } }
+            if let survey { group.addTask { await survey.run() } }
             group.addTask { await self.serve() }
         }
         await peers.close()

@@ -39,10 +39,9 @@ package struct ClusterPlanner: Sendable {
                 let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
                 return try self.answer(planner, question, beside: draft)
             }
-            if let favourites = Self.preferred(question),
-                case .placed(let stages, let context, let lanes) = try answer(favourites)
-            {
-                return .placed(stages, contextTokens: context, lanes: lanes)
+            if let favourites = Self.preferred(question) {
+                let placed = try answer(favourites)
+                if case .placed = placed { return placed }
             }
             return try answer(question)
         } catch {
@@ -137,7 +136,9 @@ package struct ClusterPlanner: Sendable {
                             + "the same vocabulary."))
             }
         }
-        return .placed(stages, contextTokens: UInt64(plan.context), lanes: UInt64(request.lanes))
+        return .placed(
+            stages, contextTokens: UInt64(plan.context), lanes: UInt64(request.lanes),
+            forecast: PlanForecast(plan, promptTokens: planner.policy.promptTokens))
     }
 
     // MARK: Inventory
@@ -161,8 +162,7 @@ package struct ClusterPlanner: Sendable {
                 return ByteCount(sum - min(sum, candidate.promisedBytes))
             }
             let total = reading?.totalBytes.map { ByteCount(min($0, PlacementLimits.memoryMax)) }
-            let speed = DeviceSpeed(
-                weightReadBytesPerSecond: reading?.weightBytesPerSecond.flatMap { $0 > 0 ? Double($0) : nil })
+            let speed = reading?.speed ?? DeviceSpeed()
             let holdsAll =
                 !question.deployment.digest.isEmpty
                 && reading?.holds.contains(question.deployment.digest) == true
@@ -195,5 +195,30 @@ package struct ClusterPlanner: Sendable {
     private static func clipped(_ text: String) -> String {
         guard text.utf8.count > reasonBytes else { return text }
         return String(decoding: text.utf8.prefix(reasonBytes - 3), as: UTF8.self) + "…"
+    }
+}
+
+extension PlanForecast {
+    /// What a plan predicts.
+    init(_ plan: PlacementPlan, promptTokens: Int) {
+        func microseconds(_ milliseconds: Double) -> UInt64 {
+            UInt64(exactly: (milliseconds * 1000).rounded()) ?? .max
+        }
+        self.init(
+            stages: plan.stages.map { stage in
+                var told = Stage()
+                told.tokenMicroseconds = microseconds(stage.tokenTime.milliseconds)
+                told.assumedMicroseconds = microseconds(stage.tokenTime.assumedMilliseconds)
+                told.readBytes = stage.basis.readBytes.bytes
+                told.bytesPerSecond = UInt64(exactly: stage.basis.bytesPerSecond.rounded()) ?? 0
+                told.cacheMicroseconds = microseconds(stage.basis.cacheTime.milliseconds)
+                told.promptMicroseconds = microseconds(stage.promptTime.milliseconds)
+                told.hopMicroseconds = stage.hopTime.map { microseconds($0.milliseconds) }
+                return told
+            },
+            tokenMicroseconds: microseconds(plan.tokenTime.milliseconds),
+            assumedMicroseconds: microseconds(plan.tokenTime.assumedMilliseconds),
+            firstTokenMicroseconds: microseconds(plan.firstTokenTime.milliseconds),
+            promptTokens: UInt64(promptTokens), isMeasured: plan.tokenTime.isMeasured)
     }
 }

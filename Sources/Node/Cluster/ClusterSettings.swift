@@ -43,6 +43,9 @@ package struct ClusterSettings: Sendable {
     /// Whether the first request for a model that the cluster has and does not serve deploys it.
     package var autoDeploys = true
 
+    /// Whether this node measures how fast its device is, when that is not known from an earlier start.
+    package var measuresDevice = true
+
     /// An etcd that gives the leadership and holds the log; nil leaves that to the nodes.
     package var coordinator: EtcdAddress?
     /// A PEM file with the authorities that may have signed the etcd's certificate; nil trusts the system's.

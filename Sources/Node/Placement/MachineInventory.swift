@@ -10,16 +10,20 @@ import Vocabulary
 
 /// This machine, as planning sees it.
 package enum MachineInventory {
-    /// This machine alone, with the memory its system offers now minus what stays reserved. Its speed was not measured.
-    package static func thisMachine() -> Inventory {
+    /// This machine alone, with the memory its system offers now minus what stays reserved, and with `speed`; by
+    /// default that is not known.
+    package static func thisMachine(speed: DeviceSpeed = DeviceSpeed()) -> Inventory {
         let memory = systemMemory()
         let usable = memory.available.map { available in
             let reserve = MachineReserve.byteCount(total: memory.total ?? available)
             return ByteCount(available.bytes - min(available.bytes, reserve.bytes))
         }
-        let device = DeviceInventory(usableMemory: usable, totalMemory: memory.total)
+        let device = DeviceInventory(usableMemory: usable, totalMemory: memory.total, speed: speed)
         return Inventory(nodes: [NodeInventory(name: hostName, devices: [device])])
     }
+
+    /// Threads of a stage that has the machine for itself.
+    package static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
     /// What the speed of this machine depends on: the machine, its processor, the cores this process may use.
     static var fingerprint: String {

@@ -6,12 +6,6 @@ import Transport
 import Vocabulary
 import Wire
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// The file a stage is loaded from, pinned as long as the value lives.
 struct StageFile: Sendable {
     let path: String
@@ -134,7 +128,7 @@ struct RunnerPlan: Sendable {
             configuration.prefixReuse = .off
             configuration.speculation = .off
         }
-        configuration.threads = spec.threads ?? max(1, Self.coreCount / runners)
+        configuration.threads = spec.threads ?? max(1, MachineInventory.coreCount / runners)
         configuration.keyType = spec.keyType
         configuration.valueType = spec.valueType
         configuration.gpuLayers = spec.gpuLayers
@@ -150,6 +144,4 @@ struct RunnerPlan: Sendable {
     func remember(_ measured: StepCosts, of stage: RunnerConfiguration) {
         if stage.costs == nil { costs.remember(measured, of: stage) }
     }
-
-    private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 }

@@ -84,10 +84,41 @@ package struct StagePlan: Sendable, Hashable, Codable {
     package var missing: ByteCount
     /// Time per token in this stage.
     package var tokenTime: PredictedTime
+    /// What that time is made of.
+    package var basis: SpeedBasis
     /// Time of a typical prompt in this stage.
     package var promptTime: PredictedTime
     /// Time per token of the hop to the next stage; nil behind the last one.
     package var hopTime: PredictedTime?
+    /// What was measured of the link of that hop; nil behind the last stage, within a machine, and where nothing was.
+    package var hopLink: LinkInventory?
+
+    /// Tokens per second that the stage would come to by itself.
+    package var tokensPerSecond: Double {
+        tokenTime.milliseconds > 0 ? 1000 / tokenTime.milliseconds : 0
+    }
+}
+
+/// What a stage's time per token is worked out from.
+package struct SpeedBasis: Sendable, Hashable, Codable {
+    /// Bytes of weights that a row reads: of experts those it uses, in the last stage the head.
+    package var readBytes = ByteCount(0)
+    /// How long that takes.
+    package var weightTime = PredictedTime.zero
+    /// How long attention takes over the cache of a request in the middle of its answer.
+    package var cacheTime = PredictedTime.zero
+    /// What a step costs beside. **Units:** milliseconds.
+    package var stepMilliseconds: Double
+
+    /// All of it.
+    package var tokenTime: PredictedTime {
+        weightTime + cacheTime + PredictedTime(milliseconds: stepMilliseconds, isMeasured: true)
+    }
+
+    /// The rate at which the weights are read. **Units:** bytes per second.
+    package var bytesPerSecond: Double {
+        weightTime.milliseconds > 0 ? Double(readBytes.bytes) / weightTime.milliseconds * 1000 : 0
+    }
 }
 
 /// A machine or device that takes no part.

@@ -59,6 +59,7 @@ extension Planner {
             let reserve = UInt64(footprint.needed(share: choice.share)) - footprint.total.bytes
             let before = free[stage.seat]
             free[stage.seat] = before - min(before, footprint.total.bytes + reserve)
+            let basis = speed.basis(stage.layers, on: device.speed)
             let missing = UInt64(space.fetched(stage.seat, stage.layers.first, stage.layers.end))
             var plan = StagePlan(
                 index: index, layers: stage.layers, node: node.name, device: device.name, footprint: footprint,
@@ -66,23 +67,16 @@ extension Planner {
                 freeAfter: ByteCount(before - min(before, footprint.total.bytes)),
                 cached: ByteCount(footprint.fetched.bytes - min(footprint.fetched.bytes, missing)),
                 missing: ByteCount(missing),
-                tokenTime: tokenTime(stage.layers, on: device.speed, speed),
+                tokenTime: basis.tokenTime, basis: basis,
                 promptTime: promptTime(stage.layers, on: device.speed, speed))
             if index + 1 < choice.found.stages.count {
                 let next = space.seats[choice.found.stages[index + 1].seat].node
-                plan.hopTime = speed.hop(links.link(seat.node, next), isLocal: seat.node == next, rows: 1)
+                let link = links.link(seat.node, next)
+                plan.hopTime = speed.hop(link, isLocal: seat.node == next, rows: 1)
+                plan.hopLink = seat.node == next ? nil : link
             }
             return plan
         }
-    }
-
-    private func tokenTime(_ layers: LayerRange, on device: DeviceSpeed, _ speed: SpeedModel) -> PredictedTime {
-        var time = PredictedTime(milliseconds: policy.stageMilliseconds, isMeasured: true)
-        for layer in layers.indices {
-            time += speed.time(model.streams[layer], rows: 1, on: device) + speed.cacheTime(layer, on: device)
-        }
-        if layers.end == model.layerCount { time += speed.time(model.headStream, rows: 1, on: device) }
-        return time
     }
 
     private func promptTime(_ layers: LayerRange, on device: DeviceSpeed, _ speed: SpeedModel) -> PredictedTime {
@@ -100,8 +94,8 @@ extension Planner {
         for seat in space.seats {
             let settings = request.settings(cells: choice.context, seat.layout)
             guard model.stage(model.whole, settings).needed(share: choice.share) <= seat.memory else { continue }
-            let time = tokenTime(
-                model.whole, on: inventory.nodes[seat.node].devices[seat.device].speed, speed)
+            let device = inventory.nodes[seat.node].devices[seat.device]
+            let time = speed.basis(model.whole, on: device.speed).tokenTime
             if time.milliseconds < fastest?.milliseconds ?? .infinity { fastest = time }
         }
         return fastest

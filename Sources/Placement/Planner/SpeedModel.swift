@@ -34,10 +34,30 @@ struct SpeedModel {
         return PredictedTime(milliseconds: seconds * 1000, isMeasured: speed.weightReadBytesPerSecond != nil)
     }
 
+    /// Time of one row in the stage `layers`, and what it is made of.
+    func basis(_ layers: LayerRange, on speed: DeviceSpeed) -> SpeedBasis {
+        var basis = SpeedBasis(stepMilliseconds: policy.stageMilliseconds)
+        var bytes = 0.0
+        for layer in layers.indices {
+            bytes += model.streams[layer].byteCountPerRow
+            basis.weightTime += time(model.streams[layer], rows: 1, on: speed)
+            basis.cacheTime += cacheTime(layer, on: speed)
+        }
+        if layers.end == model.layerCount {
+            bytes += model.headStream.byteCountPerRow
+            basis.weightTime += time(model.headStream, rows: 1, on: speed)
+        }
+        basis.readBytes = ByteCount(UInt64(bytes))
+        return basis
+    }
+
     private func time(
         bytes: Double, operations: Double, type: TensorType, rows: Int, on speed: DeviceSpeed
     ) -> PredictedTime {
-        if let cost = Self.interpolated(speed.rowCosts, type: type, rows: rows) {
+        if let cost = Self.interpolated(
+            speed.rowCosts, type: type, rows: rows,
+            beyond: speed.prefillOperationsPerSecond.map { operations / $0 * 1e12 / max(1, bytes) })
+        {
             return PredictedTime(milliseconds: bytes / 1e9 * cost, isMeasured: true)
         }
         let read = bytes / (speed.weightReadBytesPerSecond ?? policy.assumedReadBytesPerSecond)
@@ -51,9 +71,11 @@ struct SpeedModel {
             isMeasured: speed.weightReadBytesPerSecond != nil && speed.prefillOperationsPerSecond != nil)
     }
 
-    /// The cost of `rows` rows between the neighbouring measurements of the type; beyond the last one the cost grows
-    /// with the rows.
-    static func interpolated(_ costs: [DeviceSpeed.RowCost], type: TensorType, rows: Int) -> Double? {
+    /// The cost of `rows` rows between the neighbouring measurements of the type. Beyond the last one it is what
+    /// computing takes, `computing`, but no less than the last one; where that was not measured it grows with the rows.
+    static func interpolated(
+        _ costs: [DeviceSpeed.RowCost], type: TensorType, rows: Int, beyond computing: Double? = nil
+    ) -> Double? {
         let name = type.description
         var below: DeviceSpeed.RowCost?
         var above: DeviceSpeed.RowCost?
@@ -67,7 +89,9 @@ struct SpeedModel {
             let place = Double(rows - low.rows) / Double(high.rows - low.rows)
             return low.millisecondsPerGigabyte
                 + (high.millisecondsPerGigabyte - low.millisecondsPerGigabyte) * place
-        case (let low?, nil): return low.millisecondsPerGigabyte * Double(rows) / Double(low.rows)
+        case (let low?, nil):
+            guard let computing else { return low.millisecondsPerGigabyte * Double(rows) / Double(low.rows) }
+            return max(low.millisecondsPerGigabyte, computing)
         case (nil, _): return nil
         }
     }
@@ -83,46 +107,79 @@ struct SpeedModel {
     /// A hop that carries `rows` rows of the residual; nil node names mean the same machine.
     func hop(_ link: LinkInventory?, isLocal: Bool, rows: Int) -> PredictedTime {
         guard !isLocal else { return PredictedTime(milliseconds: policy.localHopMilliseconds, isMeasured: true) }
-        let roundTrip = link?.roundTripMilliseconds ?? policy.assumedRoundTripMilliseconds
         let rate = link?.bytesPerSecond ?? policy.assumedLinkBytesPerSecond
         let bytes = Double(rows) * Double(model.width) * request.wireBytesPerElement
-        return PredictedTime(
-            milliseconds: roundTrip / 2 + policy.hopMilliseconds + bytes / rate * 1000,
-            isMeasured: link?.roundTripMilliseconds != nil && link?.bytesPerSecond != nil)
+        return PredictedTime(milliseconds: policy.hopMilliseconds, isMeasured: true) + way(link)
+            + PredictedTime(milliseconds: bytes / rate * 1000, isMeasured: link?.bytesPerSecond != nil)
     }
 
     /// The way of a token from the last stage back to the entry.
     func returnHop(_ link: LinkInventory?, isLocal: Bool) -> PredictedTime {
         guard !isLocal else { return PredictedTime(milliseconds: policy.localHopMilliseconds, isMeasured: true) }
-        let roundTrip = link?.roundTripMilliseconds ?? policy.assumedRoundTripMilliseconds
-        return PredictedTime(
-            milliseconds: roundTrip / 2 + policy.hopMilliseconds, isMeasured: link?.roundTripMilliseconds != nil)
+        return PredictedTime(milliseconds: policy.hopMilliseconds, isMeasured: true) + way(link)
+    }
+
+    /// Half a round trip.
+    private func way(_ link: LinkInventory?) -> PredictedTime {
+        PredictedTime(
+            milliseconds: (link?.roundTripMilliseconds ?? policy.assumedRoundTripMilliseconds) / 2,
+            isMeasured: link?.roundTripMilliseconds != nil)
     }
 }
 
-/// A predicted time, and whether all that it rests on was measured.
+/// A predicted time, and how much of it rests on figures that were measured.
 package struct PredictedTime: Sendable, Hashable, Codable {
+    /// A prediction counts as measured while no more than this share of it rests on figures that stand in for others.
+    package static let assumedShareMax = 0.05
+
     /// The time.
     package var milliseconds: Double
-    /// False when a figure that was never measured had to be stood in for: the time then only orders placements.
-    package var isMeasured: Bool
+    /// What of it rests on figures that were never measured and had to be stood in for.
+    package var assumedMilliseconds: Double
 
-    /// Makes a prediction.
+    /// False when too much rests on figures that were never measured: the time then only orders placements.
+    package var isMeasured: Bool { assumedMilliseconds <= Self.assumedShareMax * milliseconds }
+
+    /// Makes a prediction of which all or nothing was measured.
     package init(milliseconds: Double, isMeasured: Bool) {
         self.milliseconds = milliseconds
-        self.isMeasured = isMeasured
+        assumedMilliseconds = isMeasured ? 0 : milliseconds
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case milliseconds
+        case assumedMilliseconds
+        case isMeasured
+    }
+
+    /// Reads a prediction. **Throws:** `DecodingError` when a time is missing.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        milliseconds = try container.decode(Double.self, forKey: .milliseconds)
+        assumedMilliseconds = try container.decode(Double.self, forKey: .assumedMilliseconds)
+    }
+
+    /// Writes a prediction. **Throws:** what the encoder throws.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(milliseconds, forKey: .milliseconds)
+        try container.encode(assumedMilliseconds, forKey: .assumedMilliseconds)
+        try container.encode(isMeasured, forKey: .isMeasured)
     }
 
     static let zero = PredictedTime(milliseconds: 0, isMeasured: true)
 
     static func + (left: PredictedTime, right: PredictedTime) -> PredictedTime {
-        PredictedTime(
-            milliseconds: left.milliseconds + right.milliseconds, isMeasured: left.isMeasured && right.isMeasured)
+        var sum = PredictedTime(milliseconds: left.milliseconds + right.milliseconds, isMeasured: true)
+        sum.assumedMilliseconds = left.assumedMilliseconds + right.assumedMilliseconds
+        return sum
     }
 
     static func += (left: inout PredictedTime, right: PredictedTime) { left = left + right }
 
     static func * (time: PredictedTime, factor: Double) -> PredictedTime {
-        PredictedTime(milliseconds: time.milliseconds * factor, isMeasured: time.isMeasured)
+        var product = PredictedTime(milliseconds: time.milliseconds * factor, isMeasured: true)
+        product.assumedMilliseconds = time.assumedMilliseconds * factor
+        return product
     }
 }

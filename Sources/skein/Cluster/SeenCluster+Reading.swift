@@ -68,6 +68,7 @@ extension SeenNode {
         liveness = json["liveness"]?.string ?? "unknown"
         usableBytes = json.optionalNumber("usable_bytes")
         totalBytes = json.optionalNumber("total_bytes")
+        weightBytesPerSecond = json["speed"]?.optionalNumber("weight_bytes_per_second")
     }
 }
 
@@ -112,6 +113,8 @@ extension SeenPreview {
         contextTokens = json.optionalNumber("context_tokens")
         lanes = json.optionalNumber("lanes")
         stages = fits ? try json.list("stages") { item throws(MissingField) in try SeenStage(item) } : []
+        // A node that tells it in another way tells no speed.
+        forecast = json["predicted"].flatMap { try? SeenForecast($0) }
         candidates = try json.list("candidates") { item throws(MissingField) in
             SeenCandidate(
                 id: try item.text("id"), name: item["name"]?.string ?? "",
@@ -121,6 +124,22 @@ extension SeenPreview {
         excluded = try json.list("excluded") { item throws(MissingField) in
             SeenExclusion(
                 id: try item.text("id"), code: item["code"]?.string ?? "", reason: item["reason"]?.string ?? "")
+        }
+    }
+}
+
+extension SeenForecast {
+    init(_ json: JSONNode) throws(MissingField) {
+        isMeasured = json["measured"]?.bool ?? false
+        tokenMicroseconds = try json.number("token_us")
+        assumedMicroseconds = json.optionalNumber("assumed_us") ?? 0
+        firstTokenMicroseconds = json.optionalNumber("first_token_us")
+        promptTokens = json.optionalNumber("prompt_tokens")
+        stages = try json.list("stages") { item throws(MissingField) in
+            Stage(
+                tokenMicroseconds: try item.number("token_us"), readBytes: try item.number("read_bytes"),
+                bytesPerSecond: try item.number("bytes_per_second"),
+                cacheMicroseconds: item.optionalNumber("cache_us") ?? 0, hopMicroseconds: item.optionalNumber("hop_us"))
         }
     }
 }

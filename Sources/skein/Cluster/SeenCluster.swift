@@ -40,6 +40,8 @@ struct SeenNode: Hashable, Sendable {
     /// What stages may take. **Units:** bytes; nil while unknown.
     var usableBytes: UInt64?
     var totalBytes: UInt64?
+    /// How fast it reads weights. **Units:** bytes per second; nil while unknown.
+    var weightBytesPerSecond: UInt64?
 
     /// What it is, apart from what it measures: two that differ here differ for people.
     var standing: [String] { [name, role, liveness, isDraining ? "draining" : ""] + addresses + tags }
@@ -84,8 +86,32 @@ struct SeenPreview: Hashable, Sendable {
     var contextTokens: UInt64?
     var lanes: UInt64?
     var stages: [SeenStage]
+    /// Nil when the node told none.
+    var forecast: SeenForecast?
     var candidates: [SeenCandidate]
     var excluded: [SeenExclusion]
+}
+
+/// How fast a placement is predicted to be.
+struct SeenForecast: Hashable, Sendable {
+    /// What is predicted of a stage, and from what.
+    struct Stage: Hashable, Sendable {
+        var tokenMicroseconds: UInt64
+        var readBytes: UInt64
+        var bytesPerSecond: UInt64
+        var cacheMicroseconds: UInt64
+        /// Nil behind the last stage.
+        var hopMicroseconds: UInt64?
+    }
+
+    /// False when too much of it rests on figures nobody measured: then it only orders placements.
+    var isMeasured: Bool
+    var tokenMicroseconds: UInt64
+    /// What of it rests on such figures.
+    var assumedMicroseconds: UInt64
+    var firstTokenMicroseconds: UInt64?
+    var promptTokens: UInt64?
+    var stages: [Stage]
 }
 
 /// A node that could take part.

@@ -12,7 +12,8 @@ struct Plan: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how a model would be placed: memory, context and predicted speed.",
         discussion: """
-            Without --nodes this machine alone is asked for its memory. An inventory describes machines for what-if \
+            Without --nodes this machine alone is asked for its memory; how fast it is is known where 'skein serve' or \
+            'skein devices --speed --keep' measured it. An inventory describes machines for what-if \
             planning: {"nodes":[{"name":"a","memory_gb":16,"weight_read_gb_s":20,"prefill_gflops":300}],\
             "links":[{"from":"a","to":"b","rtt_ms":0.4,"mb_s":110}]}. What is left out counts as unknown. \
             With --on-cluster, the cluster says what it would do now; nothing is decided. \
@@ -108,13 +109,25 @@ struct Plan: AsyncParsableCommand {
         if let count, boundaries == nil, count > 1, count <= cutter.layerCount {
             _ = try cutter.evenCut(stageCount: count)
         }
-        let inventory = try nodes.map { try InventoryFile.read($0) } ?? MachineInventory.thisMachine()
+        let inventory = try nodes.map { try InventoryFile.read($0) } ?? Self.thisMachine()
         let planner = try Planner(model: ModelFootprint(cutter), inventory: inventory)
         return try planner.planReplicas(
             PlacementRequest(
                 context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
                 values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: boundaries == nil ? count : nil,
                 boundaries: boundaries, on: names(on), exclude: names(exclude), replicas: replicas))
+    }
+
+    /// This machine, with the speed that was measured of it as it is now.
+    private static func thisMachine() -> Inventory {
+        let devices = EngineDevices.all()
+        let device = devices.first(where: \.isOffload)?.name
+        let fingerprint = MachineFingerprint.thisMachine(
+            devices: devices, device: device, threads: MachineInventory.coreCount)
+        guard case .known(let figures) = DeviceFigureFile(dataFolder: Folders.data).content(of: fingerprint) else {
+            return MachineInventory.thisMachine()
+        }
+        return MachineInventory.thisMachine(speed: figures.speed)
     }
 
     private func printJSON(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) throws {

@@ -25,9 +25,15 @@ enum PlanText {
                 ]
             })
         if plan.tokenTime.isMeasured {
+            lines += table(basisTitles, plan.stages.map(basis))
             lines.append(
                 "predicted: \(rounded(plan.tokensPerSecond)) tokens/s alone, \(time(plan.tokenTime)) per token; "
                     + "first token of a 512-token prompt after \(time(plan.firstTokenTime))")
+            if plan.tokenTime.assumedMilliseconds > 0 {
+                lines.append(
+                    "  \(rounded(plan.tokenTime.assumedMilliseconds)) ms of it are assumed, as not everything was "
+                        + "measured")
+            }
         } else {
             lines.append("speed: unknown, because not everything above was measured")
         }
@@ -35,6 +41,29 @@ enum PlanText {
             lines.append("one machine alone would hold it and take \(time(solo)) per token")
         }
         return lines + excluded(plan.excluded)
+    }
+
+    /// Titles of a table with what stages' speeds were derived from.
+    static let basisTitles = ["STAGE", "TOKENS/S", "PER TOKEN", "READS", "AT", "CACHE", "HOP TO THE NEXT"]
+
+    private static func basis(_ stage: StagePlan) -> [String] {
+        var hop = stage.hopTime.map { "\(rounded($0.milliseconds)) ms" } ?? "-"
+        if let link = stage.hopLink {
+            let known = [
+                link.roundTripMilliseconds.map { "round trip \(rounded($0)) ms" },
+                link.bytesPerSecond.map { rate($0) },
+            ]
+            hop += " (\(known.compactMap { $0 }.joined(separator: ", ")))"
+        }
+        return [
+            "\(stage.index)", rounded(stage.tokensPerSecond), time(stage.tokenTime), "\(stage.basis.readBytes)",
+            rate(stage.basis.bytesPerSecond), time(stage.basis.cacheTime), hop,
+        ]
+    }
+
+    /// A rate for people.
+    static func rate(_ bytesPerSecond: Double) -> String {
+        bytesPerSecond < 1e9 ? "\(rounded(bytesPerSecond / 1e6)) MB/s" : "\(rounded(bytesPerSecond / 1e9)) GB/s"
     }
 
     static func lines(_ shortfall: Shortfall) -> [String] {
@@ -78,7 +107,8 @@ enum PlanText {
         time.isMeasured ? "\(rounded(time.milliseconds)) ms" : "unknown"
     }
 
-    private static func rounded(_ value: Double) -> String {
+    /// With one place, or two below 10.
+    static func rounded(_ value: Double) -> String {
         let places = value.magnitude < 10 ? 100.0 : 10.0
         return "\((value * places).rounded() / places)"
     }

@@ -22,11 +22,12 @@ enum ClusterText {
             [
                 id, node.name.isEmpty ? "-" : node.name, state(node), votes(node.id, cluster.leadership),
                 node.role.isEmpty ? "-" : node.role, memory(node),
+                node.weightBytesPerSecond.map { PlanText.rate(Double($0)) } ?? "?",
                 node.tags.isEmpty ? "-" : node.tags.joined(separator: ","), node.addresses.first ?? "-",
             ]
         }
         return TextTable(
-            titles: ["ID", "NAME", "STATE", "VOTES", "ROLE", "MEMORY", "TAGS", "ADDRESS"], rows: rows
+            titles: ["ID", "NAME", "STATE", "VOTES", "ROLE", "MEMORY", "SPEED", "TAGS", "ADDRESS"], rows: rows
         ).lines
     }
 
@@ -169,6 +170,7 @@ enum ClusterText {
             if let context = preview.contextTokens { text += " with \(context) tokens of context" }
             if let lanes = preview.lanes { text += " and \(lanes) lane\(lanes == 1 ? "" : "s")" }
             lines = [text] + stages(preview.stages, cluster, indent: 2)
+            if let forecast = preview.forecast { lines += ForecastText.lines(forecast) }
         } else {
             lines = ["does not fit: " + PrintableText.of(preview.reason)]
             if !preview.candidates.isEmpty {

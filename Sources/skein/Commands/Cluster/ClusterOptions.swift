@@ -49,6 +49,13 @@ struct ClusterOptions: ParsableArguments {
             """)
     var noDiscovery = false
 
+    @Flag(
+        help: """
+            Do not measure how fast this machine computes, which takes a second once per machine; plans of the cluster \
+            then know no speed of it.
+            """)
+    var noBenchmark = false
+
     /// Whether networks are told and listened to, by the flag and the environment.
     static func discovers(flag: Bool, environment: [String: String]) -> Bool {
         !flag && ["", "0", "false"].contains(environment["SKEIN_NO_DISCOVERY"] ?? "")
@@ -74,6 +81,7 @@ struct ClusterOptions: ParsableArguments {
             settings.advertised = advertised
             settings.discovers = Self.discovers(
                 flag: noDiscovery, environment: ProcessInfo.processInfo.environment)
+            settings.measuresDevice = !noBenchmark
             settings.tags = tags.sorted()
             settings.autoDeploys = autoDeploy == .on
             settings.seeds = try peers.map { text in

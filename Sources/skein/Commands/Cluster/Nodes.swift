@@ -8,7 +8,10 @@ import Vocabulary
 struct Nodes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the machines of the cluster, or those seen on this machine's networks.",
-        discussion: "The memory is what stages may take of what there is; what is not known shows as '?'.")
+        discussion: """
+            The memory is what stages may take of what there is, the speed how fast a token reads weights in 8 bits; \
+            what is not known shows as '?'.
+            """)
 
     @Flag(help: "List the nodes this machine sees on its networks, of any cluster; no node need run here.")
     var discovered = false
