@@ -185,7 +185,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
     }
 
     /// The reading with what does not fit a message left out: links and holdings go first, then the reasons.
-    func bounded() -> (reading: NodeReading, size: Int) {
+    func bounded() -> NodeReading {
         var reading = self
         reading.holds = Array(reading.holds.prefix(Limits.listCount))
         reading.links = Array(reading.links.prefix(Limits.reportedLinks))
@@ -200,8 +200,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         if size > Limits.readingBytes {
             reading.devices = []
             for index in reading.stages.indices { reading.stages[index].reason = "" }
-            size = reading.encoded.count
         }
-        return (reading, size)
+        return reading
     }
 }
