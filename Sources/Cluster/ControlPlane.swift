@@ -80,10 +80,13 @@ package struct ControlPlane: Sendable {
     var storeRetryAt: Instant?
 
     var readings = OrderedTable<NodeID, NodeReading>()
+    /// How new each part of the readings is; kept beside them.
+    var marks = OrderedTable<NodeID, ReadingMarks>()
+    /// Counts what was learned about anybody's telemetry.
+    var readingCount: UInt64 = 0
     var ownReading: NodeReading
     var nextReading: Instant?
-    /// When the reading goes around among the members again without having changed in kind.
-    var nextRound: Instant?
+    var rounds = ReadingRounds()
     var readingChanged = true
     /// Whom this node has told its reading; another leader needs it at once.
     var toldLeader: NodeID?
@@ -166,6 +169,7 @@ package struct ControlPlane: Sendable {
     private mutating func advance(now: Instant) {
         join(now: now)
         membership.tick(hint, &random, &effects, now: now)
+        exchange(now: now)
         tickElection(now: now)
         tickBranch(now: now)
         applyCommitted(now: now)
@@ -234,9 +238,7 @@ package struct ControlPlane: Sendable {
             hear(gossip, from: sender, now: now)
             membership.ack(sender, sequence, about: about, hint, &effects, now: now)
         case .nack(let sequence): membership.nack(sender, sequence, now: now)
-        case .sync(let updates, let isReply):
-            for update in updates { membership.learn(update, from: sender, now: now) }
-            if !isReply { answerSync(of: sender, knowing: updates.count) }
+        case .sync(let exchange): hear(exchange, from: sender, now: now)
         case .vote(let request): answer(request, from: sender, now: now)
         case .voteReply(let reply): count(reply, from: sender, now: now)
         case .append(let append): follow(append, from: sender, now: now)
@@ -256,19 +258,9 @@ package struct ControlPlane: Sendable {
         }
     }
 
-    /// Tells everything that is known; the readings only to who has just started, as others have heard them.
-    private mutating func answerSync(of other: NodeID, knowing count: Int) {
-        effects.send(other, .sync(membership.everything(), isReply: true))
-        guard count < readings.count else { return }
-        let others = readings.elements.filter { $0.key != other }.prefix(Limits.syncReadings)
-        for row in others { effects.send(other, .report(row.value)) }
-    }
-
     private mutating func hear(_ gossip: Gossip, from sender: NodeID, now: Instant) {
         for update in gossip.updates { membership.learn(update, from: sender, now: now) }
-        for reading in gossip.readings where learn(reading) {
-            membership.readingQueue.add(reading, about: reading.node, size: reading.encoded.count)
-        }
+        for news in gossip.news { learn(andPassOn: news) }
         if let index = membership.peers.index(of: sender) {
             membership.peers.update(at: index) { $0.hint = gossip.hint }
         }
@@ -287,7 +279,7 @@ package struct ControlPlane: Sendable {
         let farewell = StatusUpdate(node: node, status: .left, incarnation: membership.incarnation)
         let present = membership.peers.keys.filter { membership.isPresent($0) }
         for peer in present.prefix(Limits.indirectProbes * 4) {
-            effects.send(peer, .sync([farewell], isReply: true))
+            effects.send(peer, .sync(Exchange([farewell], isReply: true)))
         }
         hasLeft = true
     }
@@ -301,7 +293,10 @@ package struct ControlPlane: Sendable {
         sooner(leadingWake)
         sooner(branchWake)
         sooner(reconciler.settles(after: timings.settling, now: now))
-        if state.cluster != 0 { sooner(nextReading) }
+        if state.cluster != 0 {
+            sooner(nextReading)
+            sooner(rounds.stagesDue)
+        }
         sooner(joinSeed == nil ? nil : nextJoin)
         if hasForgotten, leader != nil { sooner(retirement?.nextTry) }
         for row in pending.elements { sooner(row.value.nextTry) }

@@ -66,9 +66,10 @@ package enum Limits {
     package static let gossipBytes = 1024
     /// News waiting to be passed on.
     package static let gossipQueue = 8192
-    /// Times news of who answers is passed on is this times log2 of the member count; readings, of which the next one
-    /// comes anyway, log2 times.
+    /// Times news of who answers is passed on is this times log2 of the member count; what a node holds, log2 times.
     package static let gossipFactor = 2
+    /// Times other telemetry is passed on, however many members there are.
+    package static let readingTellings = 4
     /// Members asked to probe for us.
     package static let indirectProbes = 3
     /// Probes in flight for others.
@@ -79,6 +80,10 @@ package enum Limits {
     package static let syncReadings = 512
     /// Members in a full exchange of membership.
     package static let syncCount = 4096
+    /// Parts of telemetry in one message of an exchange.
+    package static let exchangedNews = 2048
+    /// A message of an exchange stops growing at this size. **Units:** bytes of telemetry, soft by one part.
+    package static let exchangeBytes = 48 << 10
     /// Commands one pass of the reconcilers issues.
     package static let commandsPerPass = 16
     /// Plans being computed at once.

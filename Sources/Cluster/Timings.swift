@@ -12,8 +12,8 @@ package struct Timings: Sendable {
     package var suspicionStretch = 3
     /// Dead members are tried again, one per this time.
     package var revivePeriod = Duration.seconds(1)
-    /// Everything is exchanged with one member per this time, for each member; at most every ten seconds.
-    package var syncPeriodPerMember = Duration.milliseconds(200)
+    /// What is known is compared with one member per this time.
+    package var exchangePeriod = Duration.seconds(10)
 
     /// Time between a leader's heartbeats to voters.
     package var heartbeat = Duration.milliseconds(200)
@@ -48,6 +48,10 @@ package struct Timings: Sendable {
     /// A node tells the leader what it measures at most this often unless a stage changed, and the gossip in clusters
     /// of up to ten; in larger ones less often, so that nobody hears more of it.
     package var readingPeriod = Duration.seconds(5)
+    /// Links go around this many times less often than memory and disk: they are longer, and change less.
+    package var linkRounds = 12
+    /// Changes of a node's stages within this go around together.
+    package var stageRound = Duration.seconds(1)
     /// The reconcilers look again after this, when nothing happened.
     package var reconcilePeriod = Duration.seconds(1)
     /// The disk is tried again after this.

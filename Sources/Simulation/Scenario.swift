@@ -43,6 +43,8 @@ package struct Scenario: Sendable {
     package var isCoordinated = false
     /// Whether messages take the way through their bytes.
     package var encodesMessages = false
+    /// Whether nobody wants anything and nobody dies, in a large world.
+    package var isIdle = false
     /// Whether every node's history is compared entry by entry.
     package var checksHistory = true
     /// A planted bug.

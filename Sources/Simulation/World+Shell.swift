@@ -72,7 +72,7 @@ extension World {
                 }
             }
         }
-        figures.sent(bytes, at: time)
+        figures.sent(message, bytes, from: from, at: time)
         if scenario.mutation == .doubleLeader, case .voteReply(var reply) = message {
             reply.isGranted = true
             message = .voteReply(reply)

@@ -84,3 +84,64 @@ import Vocabulary
         }
     }
 }
+
+@Suite struct `What a leader sends` {
+    private func appends(_ nodes: Nodes, to node: Int) -> [Append] {
+        nodes.sent.compactMap { _, envelope in
+            if envelope.to == Nodes.id(node), case .append(let append) = envelope.message { append } else { nil }
+        }
+    }
+
+    /// It was the largest part of what a cluster of a thousand sent: the whole state, five times a second, to a machine
+    /// that had died.
+    @Test func `to a voter that is silent says where the log ends, and no more`() throws {
+        var nodes = Nodes(3)
+        let leader = try #require(nodes.leaders.first)
+        let silent = (leader + 1) % 3
+        nodes.isolated = [silent]
+        nodes.command(.configure("a", String(repeating: "x", count: 500)), at: leader)
+        nodes.sent = []
+        nodes.run(.seconds(10))
+        let sent = appends(nodes, to: silent)
+        #expect(sent.count > 40)
+        #expect(sent.reduce(0) { $0 + $1.entries.count } <= 2)
+        nodes.isolated = []
+        nodes.run(.seconds(1))
+        #expect(nodes.brains[silent].state.settings["a"] != nil)
+    }
+
+    @Test func `to a machine that died is no snapshot`() throws {
+        var nodes = Nodes(3)
+        let leader = try #require(nodes.leaders.first)
+        let silent = (leader + 1) % 3
+        nodes.isolated = [silent]
+        nodes.run(.seconds(5))
+        // What it lacks is in no log any more, as for a leader that has just begun and knows nothing of it.
+        let base = nodes.brains[leader].log.base.index
+        nodes.brains[leader].log.compact(through: nodes.brains[leader].commit)
+        #expect(nodes.brains[leader].log.base.index > base)
+        let index = try #require(nodes.brains[leader].leading?.progress.index(of: Nodes.id(silent)))
+        nodes.brains[leader].leading?.progress.update(at: index) { ($0.match, $0.next) = (0, 1) }
+        nodes.sent = []
+        nodes.run(.seconds(5))
+        #expect(appends(nodes, to: silent).count > 20)
+        #expect(!nodes.sent.contains { if case .snapshot = $0.1.message { true } else { false } })
+        nodes.isolated = []
+        nodes.run(.seconds(5))
+        #expect(nodes.brains[silent].state.index == nodes.brains[leader].state.index)
+    }
+
+    @Test func `to members that do not vote is committed`() throws {
+        var nodes = Nodes(7)
+        let leader = try #require(nodes.leaders.first)
+        let voters = nodes.brains[leader].currentVoters
+        let learner = try #require((0..<7).first { !voters.contains(Nodes.id($0)) })
+        nodes.sent = []
+        let id = nodes.command(.configure("a", "1"), at: learner)
+        nodes.run(.seconds(1))
+        let sent = appends(nodes, to: learner).filter { !$0.entries.isEmpty }
+        #expect(sent.count == 1)
+        #expect(sent.allSatisfy { $0.commit >= $0.entries.last?.index ?? .max })
+        #expect(nodes.outcomes[id].map { if case .done = $0 { true } else { false } } == true)
+    }
+}

@@ -14,6 +14,8 @@ struct Nodes {
     var isolated: Set<Int> = []
     /// What the runners say when they are told to do something; nil leaves every task and plan to the test.
     var runners: ((StageTask) -> StageStatus?)?
+    /// What was sent since a test emptied it, delivered or not.
+    var sent: [(from: Int, Effects.Envelope)] = []
     private var inbox: [(to: Int, from: Int, ClusterMessage)] = []
     private var commandCount: UInt64 = 0
 
@@ -41,6 +43,7 @@ struct Nodes {
         for record in effects.persist { stored[index].apply(record) }
         for envelope in effects.send {
             inbox.append((Int(envelope.to.value) - 1, index, envelope.message))
+            sent.append((index, envelope))
         }
         for reply in effects.replies { outcomes[reply.command] = reply.outcome }
         tasks[index] += effects.tasks

@@ -45,6 +45,7 @@ extension ControlPlane {
         let members = effectiveState.members
         membership.follow(members.keys, now: now)
         readings.removeAll { members[$0.key] == nil }
+        marks.removeAll { members[$0.key] == nil }
         guard isRemoved else { return }
         if leading != nil { resign(now: now) }
         campaign = nil

@@ -29,10 +29,10 @@ extension ClusterMessage: Recordable {
         case .nack(let sequence):
             writer.put(4 as UInt64)
             writer.put(sequence)
-        case .sync(let updates, let isReply):
+        case .sync(let exchange):
+            // Not behind its length: its first fields are older than the record.
             writer.put(5 as UInt64)
-            writer.put(list: updates)
-            writer.put(isReply)
+            exchange.write(to: &writer)
         case .vote(let request): writer.put(kind: 6, request)
         case .voteReply(let reply): writer.put(kind: 7, reply)
         case .append(let append): writer.put(kind: 8, append)
@@ -73,7 +73,7 @@ extension ClusterMessage: Recordable {
                 try reader.record("gossip"))
         case 4: self = .nack(sequence: try reader.number("sequence"))
         case 5:
-            self = .sync(try reader.list("updates", limit: Limits.syncCount), isReply: try reader.bool("isReply"))
+            self = .sync(try Exchange(from: &reader))
         case 6: self = .vote(try reader.record("vote"))
         case 7: self = .voteReply(try reader.record("voteReply"))
         case 8: self = .append(try reader.record("append"))

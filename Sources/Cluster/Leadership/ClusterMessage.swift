@@ -125,8 +125,8 @@ package enum ClusterMessage: Hashable, Sendable {
     case ack(sequence: UInt64, about: NodeID, Gossip)
     /// I am here, and asking.
     case nack(sequence: UInt64)
-    /// Everything known about who answers.
-    case sync([StatusUpdate], isReply: Bool)
+    /// What is known about members, or digests of it.
+    case sync(Exchange)
     /// A question for a vote.
     case vote(VoteRequest)
     /// Its answer.

@@ -81,8 +81,9 @@ extension ControlPlane {
         var wake = voters == [node] ? nil : Optional(max(leading.leaseUntil, leading.began.advanced(by: timings.lease)))
         let voters = voters
         for row in leading.progress.elements {
-            let isBehind = row.value.match < log.last.index && membership.isPresent(row.key)
-            guard isBehind || voters.contains(row.key) else { continue }
+            let isVoter = voters.contains(row.key)
+            let isBehind = row.value.match < end(for: isVoter) && membership.isPresent(row.key)
+            guard isBehind || isVoter else { continue }
             let due = row.value.sentAt?.advanced(by: timings.heartbeat) ?? leading.began
             wake = wake.map { min($0, due) } ?? due
         }
@@ -112,7 +113,7 @@ extension ControlPlane {
         if leading.progress.count + 1 == members.count, voters.allSatisfy({ members[$0] != nil }) { return }
         let voters = voters
         for other in members.keys + voters where other != node && leading.progress[other] == nil {
-            leading.progress[other] = Leading.Progress(next: log.last.index + 1)
+            leading.progress[other] = Leading.Progress(next: leading.firstIndex)
         }
         leading.progress.removeAll { members[$0.key] == nil && !voters.contains($0.key) }
         self.leading = leading
@@ -145,6 +146,10 @@ extension ControlPlane {
         if !voters.contains(node) { resign(now: now) }
     }
 
+    /// Up to where a member is told the log: those that do not vote hear of an entry when it is committed, so that one
+    /// message brings both.
+    private func end(for isVoter: Bool) -> UInt64 { isVoter ? log.last.index : commit }
+
     mutating func sendAppends(now: Instant) {
         guard let current = leading else { return }
         let voters = voters
@@ -152,38 +157,41 @@ extension ControlPlane {
             let row = current.progress.element(at: index)
             let isVoter = voters.contains(row.key)
             let isDue = row.value.sentAt.map { $0.advanced(by: timings.heartbeat) <= now } ?? true
-            let isBehind = row.value.match < log.last.index
+            let end = end(for: isVoter)
+            let isBehind = row.value.match < end
             let hasNews =
-                row.value.next <= log.last.index
+                row.value.next <= end
                 && row.value.next - row.value.match <= UInt64(Limits.entriesInFlight)
             let hasCommit = row.value.commitTold < min(commit, row.value.next - 1)
             guard isDue && (isVoter || isBehind) || hasNews || hasCommit else { continue }
             guard isVoter || membership.isPresent(row.key) else { continue }
-            if isDue, isBehind, row.value.snapshotOffset == nil, row.value.next > row.value.match + 1 {
-                // Unanswered for a heartbeat: perhaps lost, so begin again behind what is known to have arrived.
-                leading?.progress.update(at: index) { $0.next = max(1, $0.match + 1) }
-            }
-            sendAppend(at: index, now: now)
+            // Unanswered for a heartbeat, perhaps lost, perhaps dead: its answer to an empty one says where to go on.
+            let isSilent = isDue && isBehind && row.value.sentAt != nil && row.value.next > row.value.match + 1
+            sendAppend(at: index, isEmpty: isSilent, now: now)
         }
     }
 
     /// Sends the next entries to a member, or a piece of a snapshot when they are not in the log any more.
-    private mutating func sendAppend(at index: Int, now: Instant) {
+    private mutating func sendAppend(at index: Int, isEmpty: Bool = false, now: Instant) {
         guard let row = leading?.progress.element(at: index) else { return }
-        if row.value.next <= log.base.index {
+        let lacksLog = row.value.next <= log.base.index
+        if lacksLog, membership.isAlive(row.key) {
             let isDue = row.value.sentAt.map { $0.advanced(by: timings.heartbeat) <= now } ?? true
             if row.value.snapshotOffset == nil || isDue {
                 sendSnapshot(to: row.key, offset: row.value.snapshotOffset ?? 0, now: now)
             }
             return
         }
-        let previous = row.value.next - 1
+        // Nothing long goes to who may be dead.
+        let previous = lacksLog ? log.last.index : row.value.next - 1
         guard let previousTerm = log.term(at: previous) else { return }
-        let entries = log.entries(from: row.value.next)
+        let end = end(for: voters.contains(row.key))
+        let entries = isEmpty || lacksLog ? [] : Array(log.entries(from: row.value.next).prefix { $0.index <= end })
         let commit = commit
         leading?.progress.update(at: index) { progress in
             progress.next += UInt64(entries.count)
             progress.sentAt = now
+            guard !lacksLog else { return }
             progress.commitTold = commit
             progress.snapshotOffset = nil
         }

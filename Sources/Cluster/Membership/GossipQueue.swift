@@ -1,36 +1,38 @@
-/// News waiting to be passed on: what was told least often goes first, and newer news about a node replaces older.
-struct GossipQueue<Item: Sendable>: Sendable {
+/// News waiting to be passed on: what was told least often goes first, and newer news about the same replaces older.
+struct GossipQueue<Key: Hashable & Sendable, Item: Sendable>: Sendable {
     private struct Waiting: Sendable {
-        var node: NodeID
+        var key: Key
         var generation: UInt64
         var item: Item
         var size: Int
+        /// How often it is told in all.
+        var times: Int
     }
 
     /// `levels[n]` was told n times.
     private var levels: [[Waiting]] = []
-    /// The newest generation of each node; never iterated.
-    private var newest: [NodeID: UInt64] = [:]
+    /// The newest generation of each key; never iterated.
+    private var newest: [Key: UInt64] = [:]
     private var generation: UInt64 = 0
     private(set) var count = 0
 
-    /// Adds news about a node. When the queue is full the news is dropped: a later exchange of everything mends it.
-    mutating func add(_ item: Item, about node: NodeID, size: Int) {
-        if newest[node] == nil {
+    /// Adds news to be told `times` times. When the queue is full the news is dropped: a later exchange mends it.
+    mutating func add(_ item: Item, about key: Key, size: Int, times: Int) {
+        if newest[key] == nil {
             guard count < Limits.gossipQueue else { return }
             count += 1
         }
         generation += 1
-        newest[node] = generation
+        newest[key] = generation
         if levels.isEmpty { levels.append([]) }
-        levels[0].append(Waiting(node: node, generation: generation, item: item, size: size))
+        levels[0].append(Waiting(key: key, generation: generation, item: item, size: size, times: times))
         // What was replaced is dropped when its turn comes; at the latest here, so that the queue keeps its bound.
         guard levels[0].count > 2 * count + 64 else { return }
-        levels[0].removeAll { newest[$0.node] != $0.generation }
+        levels[0].removeAll { newest[$0.key] != $0.generation }
     }
 
-    /// Takes what fits `budget` bytes, and reduces the budget; each item is told `times` times in all.
-    mutating func take(budget: inout Int, times: Int) -> [Item] {
+    /// Takes what fits `budget` bytes, and reduces the budget.
+    mutating func take(budget: inout Int) -> [Item] {
         guard count > 0 else { return [] }
         var taken: [Item] = []
         var told: [(level: Int, waiting: Waiting)] = []
@@ -39,7 +41,7 @@ struct GossipQueue<Item: Sendable>: Sendable {
             var kept: [Waiting] = []
             while index < levels[level].count {
                 let waiting = levels[level][index]
-                guard newest[waiting.node] == waiting.generation else {
+                guard newest[waiting.key] == waiting.generation else {
                     index += 1
                     continue
                 }
@@ -53,8 +55,8 @@ struct GossipQueue<Item: Sendable>: Sendable {
             levels[level] = kept
         }
         for (level, waiting) in told {
-            guard level < times else {
-                newest[waiting.node] = nil
+            guard level < waiting.times else {
+                newest[waiting.key] = nil
                 count -= 1
                 continue
             }
@@ -64,8 +66,8 @@ struct GossipQueue<Item: Sendable>: Sendable {
         return taken
     }
 
-    /// Forgets news about a node.
-    mutating func remove(_ node: NodeID) {
-        if newest.removeValue(forKey: node) != nil { count -= 1 }
+    /// Forgets news.
+    mutating func remove(_ key: Key) {
+        if newest.removeValue(forKey: key) != nil { count -= 1 }
     }
 }

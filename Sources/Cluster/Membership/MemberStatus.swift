@@ -87,20 +87,20 @@ package struct Gossip: Hashable, Sendable, Recordable {
     package var hint = LeaderHint()
     /// Who answers and who does not.
     package var updates: [StatusUpdate] = []
-    /// Telemetry of nodes.
-    package var readings: [NodeReading] = []
+    /// Parts of the telemetry of nodes.
+    package var news: [ReadingNews] = []
 
     init() {}
 
     func write(to writer: inout RecordWriter) {
         writer.put(hint)
         writer.put(list: updates)
-        writer.put(list: readings)
+        writer.put(list: news)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
         hint = try reader.record("gossip.hint")
         updates = try reader.list("gossip.updates", limit: Limits.gossipBytes)
-        readings = try reader.list("gossip.readings", limit: Limits.gossipBytes)
+        news = try reader.list("gossip.news", limit: Limits.gossipBytes)
     }
 }

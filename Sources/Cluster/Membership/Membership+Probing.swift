@@ -29,15 +29,6 @@ extension Membership {
         expireSuspicions(now: now)
         if nextProbe.map({ $0 <= now }) ?? true { beginProbe(hint, &random, &out, now: now) }
         if nextRevive.map({ $0 <= now }) ?? true { revive(hint, &random, &out, now: now) }
-        if nextSync.map({ $0 <= now }) ?? true {
-            // The first exchange of a node's life comes at once: it may have missed much.
-            let alive = peers.elements.filter { $0.value.status == .alive }
-            if !alive.isEmpty {
-                out.send(alive[random.below(alive.count)].key, .sync(everything(), isReply: false))
-            }
-            let period = max(Duration.seconds(10), timings.syncPeriodPerMember.times(count))
-            nextSync = now.advanced(by: Self.around(period, &random))
-        }
     }
 
     private func stretched(_ duration: Duration) -> Duration { duration.times(health + 1) }
@@ -106,14 +97,13 @@ extension Membership {
         var gossip = Gossip()
         gossip.hint = hint
         var budget = Limits.gossipBytes
-        gossip.updates = statusQueue.take(budget: &budget, times: retransmissions)
-        gossip.readings = readingQueue.take(budget: &budget, times: readingRetransmissions)
+        gossip.updates = statusQueue.take(budget: &budget)
+        gossip.news = stageQueue.take(budget: &budget) + readingQueue.take(budget: &budget)
         return gossip
     }
 
     func everything() -> [StatusUpdate] {
-        let own = StatusUpdate(node: node, status: .alive, incarnation: incarnation)
-        return [own]
+        [ownStatus]
             + peers.elements.filter(\.value.isConfirmed).prefix(Limits.syncCount - 1).map {
                 StatusUpdate(node: $0.key, status: $0.value.status, incarnation: $0.value.incarnation)
             }
@@ -130,7 +120,7 @@ extension Membership {
             gossip.updates.append(StatusUpdate(node: from, status: peer.status, incarnation: peer.incarnation))
         }
         out.send(from, .ack(sequence: sequence, about: node, gossip))
-        if wasGone { out.send(from, .sync(everything(), isReply: false)) }
+        if wasGone, !returned.contains(from) { returned.append(from) }
     }
 
     mutating func pingRequest(

@@ -41,6 +41,12 @@ struct Membership: Sendable {
         var endsAt: Instant
     }
 
+    /// What a piece of telemetry is about.
+    struct ReadingKey: Hashable, Sendable {
+        var node: NodeID
+        var part: ReadingPart
+    }
+
     let node: NodeID
     let timings: Timings
     var incarnation: UInt64 = 0
@@ -51,14 +57,18 @@ struct Membership: Sendable {
     var probe: Probe?
     var suspicions: [Suspicion] = []
     var relays: [Relay] = []
-    var statusQueue = GossipQueue<StatusUpdate>()
-    var readingQueue = GossipQueue<NodeReading>()
+    var statusQueue = GossipQueue<NodeID, StatusUpdate>()
+    /// What stages do goes before other telemetry: people wait for it.
+    var stageQueue = GossipQueue<NodeID, ReadingNews>()
+    var readingQueue = GossipQueue<ReadingKey, ReadingNews>()
     /// How slow this node itself seems to be; stretches its timeouts.
     var health = 0
     var sequence: UInt64 = 0
     var nextProbe: Instant?
     var nextRevive: Instant?
     var nextSync: Instant?
+    /// Members that answer again, to be asked what they know.
+    var returned: [NodeID] = []
     /// Changes of status since the control plane last looked.
     var changes: [NodeID] = []
 
@@ -78,16 +88,27 @@ struct Membership: Sendable {
     func isPresent(_ other: NodeID) -> Bool { status(of: other).map { $0 <= .suspect } ?? false }
 
     /// Times a piece of news is passed on: enough to reach everybody with high probability.
-    var retransmissions: Int { Limits.gossipFactor * readingRetransmissions }
+    var retransmissions: Int { Limits.gossipFactor * max(2, Int.bitWidth - count.leadingZeroBitCount) }
 
-    /// Times a reading is passed on: it reaches nearly everybody, and the next one mends the rest.
-    var readingRetransmissions: Int { max(2, Int.bitWidth - count.leadingZeroBitCount) }
+    /// Time between a node's readings on the gossip: as many more members, so much longer, so that everybody passes on
+    /// as much as with ten.
+    var readingPeriod: Duration { timings.readingPeriod * max(count, 10) / 10 }
 
-    /// Time between a node's readings on the gossip. What a node passes on grows with members × times over this period,
-    /// so that it stays what it is with ten members.
-    var readingPeriod: Duration {
-        let (members, times) = (10, 4)
-        return timings.readingPeriod * max(count * readingRetransmissions, members * times) / (members * times)
+    /// Passes a part of somebody's telemetry on. Each is told a fixed number of times, however many members there are:
+    /// 98 of 100 hear it, and the next one, or an exchange, tells the others. What a fetch depends on goes on until
+    /// everybody has heard it.
+    mutating func tell(_ news: ReadingNews) {
+        guard let part = news.part else { return }
+        let size = news.encoded.count + 2
+        // It would wait for ever, and what is behind it, too.
+        guard size <= Limits.gossipBytes else { return }
+        let isRare = part == .holds || part == .devices
+        let times = isRare ? max(Limits.readingTellings, retransmissions / Limits.gossipFactor) : Limits.readingTellings
+        if part == .stages {
+            stageQueue.add(news, about: news.reading.node, size: size, times: times)
+        } else {
+            readingQueue.add(news, about: ReadingKey(node: news.reading.node, part: part), size: size, times: times)
+        }
     }
 
     /// A time of `period` on the average, so that members that started together do not stay in step.
@@ -112,7 +133,8 @@ struct Membership: Sendable {
         for gone in peers.keys where !Self.contains(wanted, gone) {
             peers[gone] = nil
             statusQueue.remove(gone)
-            readingQueue.remove(gone)
+            stageQueue.remove(gone)
+            for part in ReadingPart.allCases { readingQueue.remove(ReadingKey(node: gone, part: part)) }
             suspicions.removeAll { $0.node == gone }
             relays.removeAll { $0.target == gone || $0.asker == gone }
             if probe?.target == gone { probe = nil }
@@ -175,7 +197,7 @@ struct Membership: Sendable {
 
     mutating func tell(_ update: StatusUpdate) {
         // Identity, status and incarnation in a record behind its length.
-        statusQueue.add(update, about: update.node, size: 16)
+        statusQueue.add(update, about: update.node, size: 16, times: retransmissions)
     }
 
     /// This node has heard from a member directly; that is more than any rumour.

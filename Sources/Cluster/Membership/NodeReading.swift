@@ -176,6 +176,8 @@ package struct NodeReading: Hashable, Sendable, Recordable {
     package var prefillOperationsPerSecond: UInt64?
     /// Speed of a single row's attention. **Units:** floating-point operations per second.
     package var attentionOperationsPerSecond: UInt64?
+    /// Whether its processor packs weights for matrix tiles, which take more memory then; nil when it does not tell.
+    package var tilesWeights: Bool?
     /// Digests of models and fragments it holds, in the node's order of preference.
     package var holds: [String] = []
     /// Links it has measured.
@@ -199,9 +201,15 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         writer.put(list: links)
         writer.put(list: stages)
         writer.put(list: devices)
+        writeRates(to: &writer)
+    }
+
+    /// Writes what was added to readings later: how fast its devices are.
+    func writeRates(to writer: inout RecordWriter) {
         writer.put(list: weightRates)
         writer.put(optional: prefillOperationsPerSecond)
         writer.put(optional: attentionOperationsPerSecond)
+        writer.put(optional: tilesWeights.map { $0 ? 1 : 0 })
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -215,14 +223,19 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         links = try reader.list("reading.links", limit: Limits.reportedLinks)
         stages = try reader.list("reading.stages", limit: Limits.reportedStages)
         devices = reader.isAtEnd ? [] : try reader.list("reading.devices", limit: Limits.reportedDevices)
-        guard !reader.isAtEnd else { return }
+        if !reader.isAtEnd { try readRates(from: &reader) }
+    }
+
+    /// Reads what `writeRates` wrote.
+    mutating func readRates(from reader: inout RecordReader) throws(CodecError) {
         weightRates = try reader.list("reading.rates", limit: Limits.reportedRates)
         prefillOperationsPerSecond = try reader.optionalNumber("reading.prefill")
         attentionOperationsPerSecond = try reader.optionalNumber("reading.attention")
+        tilesWeights = try reader.optionalNumber("reading.tiles").map { $0 > 0 }
     }
 
     /// The reading with what does not fit a message left out: links and holdings go first, then the reasons.
-    func bounded() -> (reading: NodeReading, size: Int) {
+    func bounded() -> NodeReading {
         var reading = self
         reading.holds = Array(reading.holds.prefix(Limits.listCount))
         reading.links = Array(reading.links.prefix(Limits.reportedLinks))
@@ -238,8 +251,7 @@ package struct NodeReading: Hashable, Sendable, Recordable {
         if size > Limits.readingBytes {
             reading.devices = []
             for index in reading.stages.indices { reading.stages[index].reason = "" }
-            size = reading.encoded.count
         }
-        return (reading, size)
+        return reading
     }
 }

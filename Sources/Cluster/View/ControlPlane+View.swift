@@ -7,12 +7,12 @@ package struct ClusterViewKey: Hashable, Sendable {
     private var term: UInt64
     private var leader: NodeID?
     private var statuses: [Liveness]
-    private var stamps: [Stamp]
+    private var readings: UInt64
     private var stages: [StageReport]
     private var warnings: [String]
 
     init(
-        index: UInt64, branch: UInt64, term: UInt64, leader: NodeID?, statuses: [Liveness], stamps: [Stamp],
+        index: UInt64, branch: UInt64, term: UInt64, leader: NodeID?, statuses: [Liveness], readings: UInt64,
         stages: [StageReport], warnings: [String]
     ) {
         self.index = index
@@ -20,7 +20,7 @@ package struct ClusterViewKey: Hashable, Sendable {
         self.term = term
         self.leader = leader
         self.statuses = statuses
-        self.stamps = stamps
+        self.readings = readings
         self.stages = stages
         self.warnings = warnings
     }
@@ -32,8 +32,7 @@ extension ControlPlane {
         ClusterViewKey(
             index: state.index, branch: branch?.state == nil ? 0 : branch?.version ?? 0, term: term,
             leader: currentLeader, statuses: membership.peers.values.map(\.status),
-            stamps: readings.values.map(\.stamp),
-            stages: agent.reports, warnings: warnings)
+            readings: readingCount, stages: agent.reports, warnings: warnings)
     }
 
     /// Why this node cannot use its coordinator, one sentence; nil while it can, or has none.

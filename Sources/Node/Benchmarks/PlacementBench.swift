@@ -77,7 +77,8 @@ package enum PlacementBench {
         var policy = PlacementPolicy()
         policy.promptTokens = one.promptTokens
         policy.answerTokens = answerTokens
-        let device = DeviceInventory(usableMemory: ByteCount(memory), speed: speed)
+        let device = DeviceInventory(
+            usableMemory: ByteCount(memory), speed: speed, tilesWeights: WeightPacking.usesTiles)
         let count = one.delayMicroseconds > 0 ? cut.stageCount : 1
         let names = (0..<count).map { "machine\($0)" }
         let links = names.flatMap { from in

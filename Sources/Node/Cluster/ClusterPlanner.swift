@@ -168,7 +168,10 @@ package struct ClusterPlanner: Sendable {
                 && reading?.holds.contains(question.deployment.digest) == true
             return NodeInventory(
                 name: "\(candidate.member.node)",
-                devices: [DeviceInventory(usableMemory: usable, totalMemory: total, speed: speed)],
+                devices: [
+                    DeviceInventory(
+                        usableMemory: usable, totalMemory: total, speed: speed, tilesWeights: reading?.tilesWeights)
+                ],
                 tags: candidate.member.tags,
                 heldLayers: holdsAll ? [LayerRange(first: 0, end: layerCount)] : [])
         }

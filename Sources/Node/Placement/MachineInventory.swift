@@ -1,4 +1,5 @@
 import FoundationEssentials
+import LlamaEngine
 package import Placement
 import Vocabulary
 
@@ -18,7 +19,8 @@ package enum MachineInventory {
             let reserve = MachineReserve.byteCount(total: memory.total ?? available)
             return ByteCount(available.bytes - min(available.bytes, reserve.bytes))
         }
-        let device = DeviceInventory(usableMemory: usable, totalMemory: memory.total, speed: speed)
+        let device = DeviceInventory(
+            usableMemory: usable, totalMemory: memory.total, speed: speed, tilesWeights: WeightPacking.usesTiles)
         return Inventory(nodes: [NodeInventory(name: hostName, devices: [device])])
     }
 

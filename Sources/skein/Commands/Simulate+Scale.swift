@@ -41,16 +41,20 @@ extension Simulate {
             [
                 "\(row.nodeCount)", "\(row.bytes.count)", whole(0.5, row.election), whole(0.99, row.election),
                 whole(0.5, row.convergence), whole(0.99, row.convergence), whole(0.5, row.bytes),
-                whole(0.5, row.messages),
+                whole(0.5, row.idleBytes), whole(0.5, row.messages), whole(0.5, row.busiest),
             ]
         }
         let titles = [
-            "NODES", "RUNS", "FAILOVER MS", "P99", "AGREED MS", "P99", "BYTES/NODE/S", "MESSAGES/NODE/S",
+            "NODES", "RUNS", "FAILOVER MS", "P99", "AGREED MS", "P99", "BYTES/NODE/S", "IDLE", "MESSAGES/NODE/S",
+            "BUSIEST NODE",
         ]
         for line in TextTable(titles: titles, rows: rows).lines { Output.line(line) }
-        if let bytes = series.bytesGrowth, let agreed = series.convergenceOverLogarithm {
+        if let bytes = series.bytesGrowth, let idle = series.idleBytesGrowth,
+            let agreed = series.convergenceOverLogarithm
+        {
             Output.line(
-                "from the smallest to the largest: bytes × \(Self.rounded(bytes)), time to agree over log2 of the size "
+                "from the smallest to the largest: bytes × \(Self.rounded(bytes)), of idle nodes × "
+                    + "\(Self.rounded(idle)), time to agree over log2 of the size "
                     + "× \(Self.rounded(agreed))")
         }
     }
@@ -71,6 +75,9 @@ extension Simulate {
             var election_ms: Figure
             var convergence_ms: Figure
             var bytes_per_node_per_s: Figure
+            var idle_bytes_per_node_per_s: Figure
+            var busiest_bytes_per_s: Figure
+            var parts_bytes_per_node_per_s: [String: Double]
             var messages_per_node_per_s: Figure
             var violations: [String]
         }
@@ -78,6 +85,7 @@ extension Simulate {
             var seed: UInt64
             var rows: [Row]
             var bytes_growth: Double?
+            var idle_bytes_growth: Double?
             var convergence_over_log: Double?
             var misses: [String]
         }
@@ -85,10 +93,12 @@ extension Simulate {
             Row(
                 nodes: row.nodeCount, runs: row.bytes.count, election_ms: Figure(row.election),
                 convergence_ms: Figure(row.convergence), bytes_per_node_per_s: Figure(row.bytes),
+                idle_bytes_per_node_per_s: Figure(row.idleBytes), busiest_bytes_per_s: Figure(row.busiest),
+                parts_bytes_per_node_per_s: row.parts.mapValues(Self.rounded),
                 messages_per_node_per_s: Figure(row.messages), violations: row.violations)
         }
         let report = Report(
-            seed: seed, rows: rows, bytes_growth: series.bytesGrowth,
+            seed: seed, rows: rows, bytes_growth: series.bytesGrowth, idle_bytes_growth: series.idleBytesGrowth,
             convergence_over_log: series.convergenceOverLogarithm, misses: series.misses)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
