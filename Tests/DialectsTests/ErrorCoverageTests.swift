@@ -46,6 +46,7 @@ import Vocabulary
         (.unsupported(feature: "f", remedy: "r"), .unsupportedValue),
         (.contextLengthExceeded(promptTokens: 9, outputTokens: 1, window: 8), .contextLengthExceeded),
         (.modelNotFound(name: "m", available: []), .modelNotFound),
+        (.modelAmbiguous(name: "m", candidates: []), .modelAmbiguous),
         (.modelNotReady(name: "m", reason: "r", retryAfterSeconds: 1), .modelNotReady),
         (.overloaded(queued: 1, limit: 1, retryAfterSeconds: 1), .overloaded),
         (.stageLost(stage: 0, reason: "r"), .stageLost), (.deadlineExceeded(seconds: 1), .deadlineExceeded),
@@ -58,12 +59,13 @@ import Vocabulary
         case .unsupported: 1
         case .contextLengthExceeded: 2
         case .modelNotFound: 3
-        case .modelNotReady: 4
-        case .overloaded: 5
-        case .stageLost: 6
-        case .deadlineExceeded: 7
-        case .cancelled: 8
-        case .engineFailed: 9
+        case .modelAmbiguous: 4
+        case .modelNotReady: 5
+        case .overloaded: 6
+        case .stageLost: 7
+        case .deadlineExceeded: 8
+        case .cancelled: 9
+        case .engineFailed: 10
         }
     }
 
@@ -116,6 +118,8 @@ import Vocabulary
 
     private static let making: [(Ollama.ModelError, ErrorCode)] = [
         (.unknownModel("m", known: []), .modelNotFound), (.unknownBlob("d"), .modelNotFound),
+        (.badName(.ambiguous(name: "m", candidates: [])), .modelAmbiguous), (.badName(.empty), .invalidValue),
+        (.badName(.otherRevision(repository: "o/r", asked: "a", present: [])), .modelNotFound),
         (.nameTaken("m"), .modelNameTaken), (.tooMany(limit: 1), .tooManyModels),
         (.tooLarge(bytes: 2, limit: 1), .stringTooLong), (.otherTemplate, .unsupportedParameter),
         (.unusableFile(reason: "r"), .modelFileRefused), (.wrongDigest(expected: "a", actual: "b"), .digestMismatch),
@@ -140,6 +144,7 @@ import Vocabulary
         case .storeFailed: 11
         case .impossible: 12
         case .undecided: 13
+        case .badName: 14
         }
     }
 
