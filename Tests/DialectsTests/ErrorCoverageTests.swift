@@ -118,14 +118,13 @@ import Vocabulary
 
     private static let making: [(Ollama.ModelError, ErrorCode)] = [
         (.unknownModel("m", known: []), .modelNotFound), (.unknownBlob("d"), .modelNotFound),
-        (.badName(.ambiguous(name: "m", candidates: [])), .modelAmbiguous), (.badName(.empty), .invalidValue),
-        (.badName(.otherRevision(repository: "o/r", asked: "a", present: [])), .modelNotFound),
         (.nameTaken("m"), .modelNameTaken), (.tooMany(limit: 1), .tooManyModels),
         (.tooLarge(bytes: 2, limit: 1), .stringTooLong), (.otherTemplate, .unsupportedParameter),
         (.unusableFile(reason: "r"), .modelFileRefused), (.wrongDigest(expected: "a", actual: "b"), .digestMismatch),
         (.blobTooLarge(bytes: 2, limit: 1), .requestTooLarge), (.diskFull(neededBytes: 2, freeBytes: 1), .diskFull),
         (.tooManyUploads(limit: 1), .overloaded), (.storeFailed(reason: "r"), .modelStorageFailed),
         (.impossible(what: "w", remedy: "r"), .notImplemented), (.undecided(reason: "r"), .modelNotReady),
+        (.badName(.ambiguous(name: "m", candidates: [])), .modelAmbiguous),
     ]
 
     private static func place(_ error: Ollama.ModelError) -> Int {
