@@ -136,8 +136,10 @@ package struct ClusterGate: ClusterViewing {
         do throws(CommandRefusal) {
             if let draft = wish.draftDigest { deployment.draft = try await model(draft).digest }
             if wish.digest.isEmpty {
-                let found = try await model(wish.model)
+                let found = try await model(wish.model, from: ModelCatalogue.sources(wish.sources))
                 if wish.name == wish.model { deployment.name = found.id }
+                // What it was asked by, as the name of a variant, may mean something else elsewhere.
+                if !wish.model.hasPrefix("/") { deployment.model = found.id }
                 deployment.digest = found.digest
                 deployment.quantization = found.quantization
                 deployment.sources = ModelCatalogue.texts(wish.sources + found.fullSources.map(\.description))
@@ -156,11 +158,13 @@ package struct ClusterGate: ClusterViewing {
         return .success(deployment)
     }
 
-    /// The model a name or an absolute path means, as its file is now.
-    private func model(_ text: String) async throws(CommandRefusal) -> NamedModel {
+    /// The model a name or an absolute path means, as its file is now; `sources` say more of where it comes from.
+    private func model(
+        _ text: String, from sources: [ModelSource] = []
+    ) async throws(CommandRefusal) -> NamedModel {
         if text.hasPrefix("/") {
             do throws(LibraryError) {
-                return try await library.add(path: text).named
+                return try await library.add(path: text, sources: sources).named
             } catch {
                 throw CommandRefusal(.notFound, error.description)
             }
@@ -174,10 +178,10 @@ package struct ClusterGate: ClusterViewing {
             }
             // A name made here means its base, whatever else has that name.
             if found.standing == .made, let made = variants.find(found.id) {
-                return try await model(made.digest ?? made.base)
+                return try await model(made.digest ?? made.base, from: sources)
             }
             do throws(LibraryError) {
-                guard let book = try await library.look(atDigest: found.digest) else { return found }
+                guard let book = try await library.look(atDigest: found.digest, sources: sources) else { return found }
                 // What is served here is called as it is served, not as its file.
                 guard found.standing == .own, book.digest == found.digest else { return book.named }
                 return found

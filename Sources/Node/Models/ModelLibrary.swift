@@ -135,12 +135,12 @@ actor ModelLibrary {
     }
 
     /// The file that had a digest when it was last looked at, as it is now; nil when there is none. Its content is read
-    /// when it has changed.
+    /// when it has changed; `sources` say more of where it comes from.
     ///
     /// **Throws:** `LibraryError.store` when it is no model any more; then it is forgotten.
-    func look(atDigest digest: String) async throws(LibraryError) -> Book? {
+    func look(atDigest digest: String, sources: [ModelSource] = []) async throws(LibraryError) -> Book? {
         guard let known = books.first(where: { $0.digest == digest }) else { return nil }
-        return try await add(path: known.path, name: known.name)
+        return try await add(path: known.path, name: known.name, sources: sources)
     }
 
     /// Takes a file of this machine in; `sources` say more of where it comes from than the file does.
