@@ -1,7 +1,7 @@
 /// Where a model's file comes from, as hubs of models name it: `org/repo@revision:quantisation`.
 ///
-/// A revision is exact: it is compared as it is written, so that `main` is that of a file of which somebody said so, and
-/// never a moving target.
+/// A revision is exact: it is compared as it is written, so that `main` is that of a file of which somebody said so,
+/// and never a moving target.
 package struct ModelSource: Hashable, Sendable, CustomStringConvertible {
     /// Who published it.
     package let organization: String

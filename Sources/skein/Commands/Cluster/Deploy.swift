@@ -8,8 +8,8 @@ struct Deploy: AsyncParsableCommand {
         discussion: """
             MODEL is a name the node that is asked knows, or a file on its machine; the machines that run it fetch the \
             layers they need. A name is one that 'GET /cluster/v1/models' lists, org/repo[@revision][:quantisation] \
-            where a model comes from there, or a digest. What is not said, the cluster decides. A deployment of the same name is changed. NODE is \
-            an id, the beginning of one, or a name.
+            where a model comes from there, or a digest. What is not said, the cluster decides. A deployment of the \
+            same name is changed. NODE is an id, the beginning of one, or a name.
             """)
 
     @Argument(help: "Model: a name, or a file (GGUF).")
