@@ -95,7 +95,8 @@ def test_every_name_is_answered_and_the_answer_says_the_vendors_name(node, route
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("name, status, words", BAD, ids=[f"{status}-{place}" for place, (_, status, _) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    "name, status, words", BAD, ids=[f"{status}-{place}" for place, (_, status, _) in enumerate(BAD)])
 def test_a_name_that_means_nothing_is_refused_in_the_dialects_shape(node, route, name, status, words):
     if route == "tokenize" and name == "":
         pytest.skip("without a model the only one is meant")
