@@ -5,6 +5,7 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 import ServiceLifecycle
+import Vocabulary
 
 /// The HTTP side of a node: routes of all dialects over one `Generating`.
 package struct GatewayServer: Sendable {
@@ -132,6 +133,8 @@ struct ErrorShape: RouterMiddleware {
         } catch let refusal as RequestRefusal {
             return dialect.response(ErrorReport(refusal), context)
         } catch let error as DialectError {
+            return dialect.response(ErrorReport(error), context)
+        } catch let error as GenerationError {
             return dialect.response(ErrorReport(error), context)
         } catch let error as Responses.StateError {
             return dialect.response(ErrorReport(error), context)

@@ -8,6 +8,12 @@ package protocol Generating: Sendable {
     /// The models this node can answer for, with their state.
     func models() async -> [ServedModel]
 
+    /// The name of the model a client's name means, as lists have it. What only a request that may deploy can use is
+    /// found by those alone.
+    ///
+    /// **Throws:** `modelNotFound`, `modelAmbiguous`, `invalidField` for what can be no name.
+    func resolved(_ model: String, mayDeploy: Bool) async throws(GenerationError) -> String
+
     /// A fresh identity for a request.
     func nextRequestID() -> RequestID
 
@@ -24,6 +30,11 @@ package protocol Generating: Sendable {
 }
 
 extension Generating {
+    /// Models have no other names unless the node says otherwise; what is unknown is refused by `generate`.
+    ///
+    /// **Throws:** nothing.
+    package func resolved(_ model: String, mayDeploy: Bool) async throws(GenerationError) -> String { model }
+
     /// Models stay loaded unless the node says otherwise.
     package func keep(_ model: String, for time: KeepAlive) async {}
 
@@ -75,6 +86,14 @@ package struct ServedModel: Sendable {
     package var owner = "skein"
     /// What it was made of here; nil for every other model.
     package var variant: ModelVariant?
+    /// Other names of it.
+    package var aliases: [String] = []
+    /// Where its file comes from.
+    package var sources: [ModelSource] = []
+    /// The model this entry of a list is another name of; nil for a model's own entry.
+    package var aliasOf: String?
+    /// Whose name counts first.
+    package var standing = NamedModel.Standing.deployed
     /// Time until it is unloaded unless a request comes; nil for never. **Units:** milliseconds.
     package var unloadsInMilliseconds: UInt64?
     /// Whether a GPU computes it; nil when that is not known.

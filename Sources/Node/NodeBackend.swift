@@ -41,12 +41,14 @@ final class NodeBackend: Generating {
             guard !isDraining.load(ordering: .acquiring) else {
                 throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
             }
-            let variant = variant(request.model)
             var request = request
+            let target = try await target(of: request.model, mayDeploy: request.residency?.mayDeploy ?? false)
+            request.model = target.name
+            let variant = variant(request.model)
             if let variant { Ollama.apply(variant, to: &request) }
             request.stated = nil
-            guard let supervisor = try await own(request.model) else {
-                return try await routed(request, digest: variant?.digest)
+            guard let supervisor = try own(request.model) else {
+                return try await routed(request, digest: variant == nil ? target.digest : variant?.digest)
             }
             let link = try await supervisor.ready()
             let id = request.id
@@ -67,10 +69,45 @@ final class NodeBackend: Generating {
         return variants.find(name)
     }
 
-    /// The deployment of this node alone that a name means; nil when the cluster has to be asked.
-    private func own(_ name: String) async throws(GenerationError) -> PlacementSupervisor? {
+    /// The model that a client's name means: the name it is served by, and its content where that is known.
+    private struct Target {
+        var name: String
+        var digest: String?
+    }
+
+    func resolved(_ model: String, mayDeploy: Bool) async throws(GenerationError) -> String {
+        do throws(GenerationError) {
+            return try await target(of: model, mayDeploy: mayDeploy).name
+        } catch {
+            failures.add(1, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Names as they are served by are found without a look at all the others.
+    private func target(of name: String, mayDeploy: Bool) async throws(GenerationError) -> Target {
+        let isHere = supervisors.contains { $0.plan.spec.name == name } || variants?.find(name)?.name == name
+        if isHere || isDraining.load(ordering: .acquiring) { return Target(name: name) }
+        if let router, await router.isDeployed(name) { return Target(name: name) }
+        let models =
+            supervisors.map(\.plan.named)
+            + (variants?.all ?? []).map { NamedModel(id: $0.name, standing: .made) }
+            + (await router?.named(mayDeploy: mayDeploy) ?? [])
+        var preferred = supervisors.first?.plan.spec.name
+        if preferred == nil { preferred = await router?.preferredName }
+        let resolver = ModelResolver(models, preferred: preferred)
+        do throws(ModelNameError) {
+            let found = try resolver.resolve(name)
+            return Target(
+                name: resolver.canonicalName(of: found), digest: found.digest.isEmpty ? nil : found.digest)
+        } catch {
+            throw GenerationError(error)
+        }
+    }
+
+    /// The deployment of this node alone that has a name; nil when the cluster has to be asked.
+    private func own(_ name: String) throws(GenerationError) -> PlacementSupervisor? {
         if let exact = supervisors.first(where: { $0.plan.spec.name == name }) { return exact }
-        if name == "auto", let only = supervisors.first { return only }
         if router == nil { throw .modelNotFound(name: name, available: supervisors.map(\.plan.spec.name)) }
         return nil
     }
@@ -80,11 +117,7 @@ final class NodeBackend: Generating {
     {
         guard let router else { throw .modelNotFound(name: request.model, available: []) }
         let own = supervisors.map(\.plan.spec.name)
-        var name = request.model
-        if name == "auto" {
-            guard let preferred = await router.preferredName else { throw .modelNotFound(name: name, available: own) }
-            name = preferred
-        }
+        let name = request.model
         let start = Journey(to: name, digest: digest, residency: request.residency, ownNames: own)
         let answer = JournaledAnswer(request, start) { journey, isWanted async throws(GenerationError) in
             try await router.step(&journey, isWanted: isWanted)
@@ -127,17 +160,18 @@ final class NodeBackend: Generating {
     }
 
     func unload(_ model: String) async throws(GenerationError) {
-        let model = variant(model)?.base ?? model
-        guard let router, try await own(model) == nil else {
+        var model = try await target(of: model, mayDeploy: true).name
+        model = variant(model)?.base ?? model
+        guard let router, try own(model) == nil else {
             throw .unsupported(feature: "Unloading '\(model)'", remedy: "stop the node")
         }
         try await router.unload(model)
     }
 
     func keep(_ model: String, for time: KeepAlive) async {
-        guard let router, !supervisors.contains(where: { $0.plan.spec.name == model }) else { return }
-        guard model == "auto" else { return router.note(time, for: model) }
-        if supervisors.isEmpty, let name = await router.preferredName { router.note(time, for: name) }
+        guard let router, let target = try? await target(of: model, mayDeploy: true) else { return }
+        let name = variant(target.name)?.base ?? target.name
+        if !supervisors.contains(where: { $0.plan.spec.name == name }) { router.note(time, for: name) }
     }
 
     /// Has what is kept of ended requests written to disk, for `seconds` at most.
@@ -178,6 +212,7 @@ final class NodeBackend: Generating {
                 state: .failed(
                     reason: "its base '\(variant.base)' is not served here; deploy it by 'skein deploy'"), created: 0)
         model.card.id = variant.name
+        (model.aliases, model.sources, model.standing) = ([], [], .made)
         if !variant.license.isEmpty { model.card.license = variant.license }
         (model.created, model.owner, model.variant) = (variant.created, owner, variant)
         return model
@@ -196,6 +231,8 @@ final class NodeBackend: Generating {
             }
             var model = ServedModel(card: supervisor.plan.card, state: state, created: supervisor.created)
             model.isOnGPU = supervisor.plan.spec.gpuLayers == 0 ? false : isOnGPU
+            model.aliases = supervisor.plan.spec.aliases
+            (model.sources, model.standing) = (supervisor.plan.sources, .own)
             models.append(model)
         }
         let own = Set(models.map(\.card.id))

@@ -130,7 +130,8 @@ package struct NodeService: Sendable {
         await workshop.open()
         let gateway = GatewayServer(
             backend: backend, store: openResponseStore(), embedder: NodeEmbedder(backend: backend),
-            cluster: cluster.map { ClusterGate($0) }, keeper: workshop,
+            cluster: cluster.map { ClusterGate($0, own: supervisors.map(\.plan.named), variants: variants) },
+            keeper: workshop,
             host: configuration.host, port: configuration.port,
             fingerprint: "skein-\(NodeService.version)-llama-\(LlamaLibrary.version)", access: access, keys: keys,
             connections: connections, logger: logger)
@@ -176,7 +177,7 @@ package struct NodeService: Sendable {
             let builtin = try Self.builtinModelPath(cacheFolder: configuration.cacheFolder)
             try await node.library.add(path: builtin, name: Self.builtinModelName)
             for spec in configuration.deployments where spec.path != builtin {
-                try await node.library.add(path: spec.path)
+                try await node.library.add(path: spec.path, sources: spec.sources)
             }
             return node
         } catch {

@@ -8,6 +8,8 @@ package enum GenerationError: Error, Hashable, Sendable, Codable, CustomStringCo
     case contextLengthExceeded(promptTokens: Int, outputTokens: Int, window: Int)
     /// No model of this name is served here.
     case modelNotFound(name: String, available: [String])
+    /// Several models are called so; the candidates are names that mean one each.
+    case modelAmbiguous(name: String, candidates: [String])
     /// The model is known but cannot answer now.
     case modelNotReady(name: String, reason: String, retryAfterSeconds: Int)
     /// The waiting line is full, or the predicted wait is beyond the limit.
@@ -36,6 +38,8 @@ package enum GenerationError: Error, Hashable, Sendable, Codable, CustomStringCo
                     + "or serve the model with a larger --ctx."
         case .modelNotFound(let name, let available):
             "Model '\(name)' is not served here; available: \(available.joined(separator: ", "))."
+        case .modelAmbiguous(let name, let candidates):
+            "Model '\(name)' may mean several; name one of: \(candidates.joined(separator: ", "))."
         case .modelNotReady(let name, let reason, let seconds):
             "Model '\(name)' is not ready: \(reason); try again in \(seconds) s."
         case .overloaded(let queued, let limit, let seconds):

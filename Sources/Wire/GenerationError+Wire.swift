@@ -12,6 +12,7 @@ package enum ErrorCode: UInt8, CaseIterable {
     case deadlineExceeded = 8
     case cancelled = 9
     case engineFailed = 10
+    case modelAmbiguous = 11
 }
 
 extension FrameWriter {
@@ -25,12 +26,11 @@ extension FrameWriter {
         case .contextLengthExceeded(let promptTokens, let outputTokens, let window):
             try putCode(.contextLengthExceeded, numbers: [promptTokens, outputTokens, window])
         case .modelNotFound(let name, let available):
-            let listed = available.prefix(Limits.listedModels)
             try putCode(.modelNotFound, texts: [name])
-            try put16(listed.count, "error.available")
-            for model in listed {
-                try putErrorText(model)
-            }
+            try putModels(available)
+        case .modelAmbiguous(let name, let candidates):
+            try putCode(.modelAmbiguous, texts: [name])
+            try putModels(candidates)
         case .modelNotReady(let name, let reason, let retryAfterSeconds):
             try putCode(.modelNotReady, texts: [name, reason], numbers: [retryAfterSeconds])
         case .overloaded(let queued, let limit, let retryAfterSeconds):
@@ -57,6 +57,14 @@ extension FrameWriter {
         }
     }
 
+    private mutating func putModels(_ models: [String]) throws(WireError) {
+        let listed = models.prefix(Limits.listedModels)
+        try put16(listed.count, "error.available")
+        for model in listed {
+            try putErrorText(model)
+        }
+    }
+
     private mutating func putErrorText(_ text: String) throws(WireError) {
         try putLongText(text.cut(utf8Count: Limits.errorTextBytes), "error.text")
     }
@@ -67,7 +75,7 @@ extension ByteReader {
     mutating func generationError(_ bytes: RawSpan) throws(WireError) -> GenerationError {
         let rawCode = try u8(bytes, "error.code")
         guard let code = ErrorCode(rawValue: rawCode) else {
-            throw .invalidValue(field: "error.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 10")
+            throw .invalidValue(field: "error.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 11")
         }
         switch code {
         case .invalidField:
@@ -79,12 +87,10 @@ extension ByteReader {
                 promptTokens: try number(bytes), outputTokens: try number(bytes), window: try number(bytes))
         case .modelNotFound:
             let name = try errorText(bytes)
-            let count = try shortCount(bytes, "error.available", limit: Limits.listedModels)
-            var available: [String] = []
-            for _ in 0..<count {
-                available.append(try errorText(bytes))
-            }
-            return .modelNotFound(name: name, available: available)
+            return .modelNotFound(name: name, available: try models(bytes))
+        case .modelAmbiguous:
+            let name = try errorText(bytes)
+            return .modelAmbiguous(name: name, candidates: try models(bytes))
         case .modelNotReady:
             return .modelNotReady(
                 name: try errorText(bytes), reason: try errorText(bytes), retryAfterSeconds: try number(bytes))
@@ -98,6 +104,15 @@ extension ByteReader {
         case .cancelled: return .cancelled
         case .engineFailed: return .engineFailed(reason: try errorText(bytes))
         }
+    }
+
+    private mutating func models(_ bytes: RawSpan) throws(WireError) -> [String] {
+        let count = try shortCount(bytes, "error.available", limit: Limits.listedModels)
+        var models: [String] = []
+        for _ in 0..<count {
+            models.append(try errorText(bytes))
+        }
+        return models
     }
 
     private mutating func errorText(_ bytes: RawSpan) throws(WireError) -> String {

@@ -59,6 +59,19 @@ import Vocabulary
         #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(known))
     }
 
+    @Test func `a wish tells other names and origins, and one without them is written as before`() throws {
+        var named = deployment(3)
+        named.wish = named.stamp
+        let before = entry(1, [.deploymentSet(named)]).encodedBytes
+        named.quantization = "Q8_0"
+        #expect(entry(1, [.deploymentSet(named)]).encodedBytes.count > before.count)
+        (named.aliases, named.sources) = (["a", "b"], ["o/r@v:Q8_0"])
+        let bytes = entry(1, [.deploymentSet(named)]).encodedBytes
+        #expect(try LogEntry(bytes: bytes).events[0].event == .deploymentSet(named))
+        (named.aliases, named.sources, named.quantization) = ([], [], "")
+        #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(named))
+    }
+
     @Test func `a cut-over leaves exactly one epoch serving`() {
         var state = ClusterState()
         let key = ReplicaKey(deployment: "d", index: 0)

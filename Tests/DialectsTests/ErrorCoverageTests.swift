@@ -46,6 +46,7 @@ import Vocabulary
         (.unsupported(feature: "f", remedy: "r"), .unsupportedValue),
         (.contextLengthExceeded(promptTokens: 9, outputTokens: 1, window: 8), .contextLengthExceeded),
         (.modelNotFound(name: "m", available: []), .modelNotFound),
+        (.modelAmbiguous(name: "m", candidates: []), .modelAmbiguous),
         (.modelNotReady(name: "m", reason: "r", retryAfterSeconds: 1), .modelNotReady),
         (.overloaded(queued: 1, limit: 1, retryAfterSeconds: 1), .overloaded),
         (.stageLost(stage: 0, reason: "r"), .stageLost), (.deadlineExceeded(seconds: 1), .deadlineExceeded),
@@ -58,12 +59,13 @@ import Vocabulary
         case .unsupported: 1
         case .contextLengthExceeded: 2
         case .modelNotFound: 3
-        case .modelNotReady: 4
-        case .overloaded: 5
-        case .stageLost: 6
-        case .deadlineExceeded: 7
-        case .cancelled: 8
-        case .engineFailed: 9
+        case .modelAmbiguous: 4
+        case .modelNotReady: 5
+        case .overloaded: 6
+        case .stageLost: 7
+        case .deadlineExceeded: 8
+        case .cancelled: 9
+        case .engineFailed: 10
         }
     }
 
@@ -122,6 +124,7 @@ import Vocabulary
         (.blobTooLarge(bytes: 2, limit: 1), .requestTooLarge), (.diskFull(neededBytes: 2, freeBytes: 1), .diskFull),
         (.tooManyUploads(limit: 1), .overloaded), (.storeFailed(reason: "r"), .modelStorageFailed),
         (.impossible(what: "w", remedy: "r"), .notImplemented), (.undecided(reason: "r"), .modelNotReady),
+        (.badName(.ambiguous(name: "m", candidates: [])), .modelAmbiguous),
     ]
 
     private static func place(_ error: Ollama.ModelError) -> Int {
@@ -140,6 +143,7 @@ import Vocabulary
         case .storeFailed: 11
         case .impossible: 12
         case .undecided: 13
+        case .badName: 14
         }
     }
 

@@ -133,11 +133,13 @@ extension ErrorReport.Severity {
         vocabularySize: 1000, parameterCount: 7_300_000, weightBytes: ByteCount(8_000_000), digest: "ab")
 
     @Test func `a model and the list of models are these bytes`() {
-        let ready = OpenAI.Model(card: card, created: 7, owner: "skein", state: "ready")
+        var ready = OpenAI.Model(card: card, created: 7, owner: "skein", state: "ready")
+        (ready.aliases, ready.sources, ready.aliasOf) = (["a", "b"], ["o/r@v:Q8_0"], "c")
         let json =
             #"{"id":"tiny\"1","object":"model","created":7,"owned_by":"skein","meta":{"state":"ready","#
             + #""reason":null,"architecture":"qwen3","n_ctx":2048,"n_ctx_train":4096,"n_params":7300000,"#
-            + #""n_vocab":1000,"n_embd":256,"layers":8,"size":8000000,"digest":"ab","sees":false}}"#
+            + #""n_vocab":1000,"n_embd":256,"layers":8,"size":8000000,"digest":"ab","#
+            + #""aliases":["a","b"],"sources":["o/r@v:Q8_0"],"alias_of":"c","sees":false}}"#
         #expect(text(OpenAI.body(of: ready)) == json)
         #expect(text(OpenAI.body(of: [ready, ready])) == #"{"object":"list","data":[\#(json),\#(json)]}"#)
         #expect(text(OpenAI.body(of: [])) == #"{"object":"list","data":[]}"#)

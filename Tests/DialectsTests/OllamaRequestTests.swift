@@ -109,7 +109,7 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
         }
         let asked = try Ollama.AnswerRequest.decode(
             bytes(#"{"model":"skein-tiny:latest","prompt":"x"}"#), route: .generate, id: RequestID(1))
-        #expect(asked.model == "skein-tiny:latest" && asked.decoded.request.model == "skein-tiny")
+        #expect(asked.model == "skein-tiny:latest" && asked.decoded.request.model == "skein-tiny:latest")
         #expect(Ollama.lookupName("org/model@rev:q8_0") == "org/model@rev:q8_0")
     }
 

@@ -57,7 +57,7 @@ import Vocabulary
                 "Turns on","parameters":{"type":"object","properties":{"name":{"type":"string"}}}}}],"stream":true,
                 "options":{"num_ctx":8192},"keep_alive":"-1s","think":false,"format":null}
                 """#), route: .chat, id: RequestID(1))
-        #expect(chat.intent == .answer && chat.decoded.request.model == "skein-tiny")
+        #expect(chat.intent == .answer && chat.decoded.request.model == "skein-tiny:latest")
         #expect(messages(chat.decoded.request)[3].toolCallID == messages(chat.decoded.request)[2].toolCalls[0].id)
         #expect(chat.decoded.warnings.count == 1)
     }

@@ -2,6 +2,7 @@ import Cluster
 import Foundation
 import Gateway
 import Testing
+import Vocabulary
 
 @Suite(.timeLimit(.minutes(1))) struct `Cluster routes` {
     private static func with(_ body: (LoopbackServer, ScriptedCluster) async throws -> Void) async throws {
@@ -45,9 +46,44 @@ import Testing
         }
     }
 
+    @Test func `a deployment without a name gets that of its model, and has other names`() async throws {
+        try await Self.with { server, cluster in
+            let made = try await server.post("/cluster/v1/deployments", #"{"model":"org/repo","aliases":["gpt"]}"#)
+            #expect(made.status == 200)
+            #expect(try made.object()["name"] as? String == "repo-file")
+            let list = try await server.get("/cluster/v1/deployments").object()
+            let deployment = try #require((list["deployments"] as? [[String: Any]])?.first)
+            #expect(deployment["name"] as? String == "repo-file" && deployment["aliases"] as? [String] == ["gpt"])
+            #expect(deployment["sources"] as? [String] == ["org/repo@v1:Q8_0"])
+            let other = try await server.post("/cluster/v1/deployments", #"{"model":"several"}"#)
+            #expect(other.status == 409)
+            #expect(try Self.code(other) == "conflict")
+            let taken = try await server.post("/cluster/v1/deployments", #"{"model":"x","aliases":["gpt"]}"#)
+            #expect(taken.status == 409)
+
+            #expect(try await server.get("/cluster/v1/models").body == #"{"models":[]}"#)
+            let named = NamedModel(
+                id: "a", standing: .local, aliases: ["b"], sources: [try ModelSource("o/r")], quantization: "Q8_0",
+                digest: "0f")
+            await cluster.list([
+                ClusterModel(named: named, state: "available", holders: [NodeID(1)]),
+                ClusterModel(named: NamedModel(id: "c", standing: .deployed), state: "ready", holders: []),
+            ])
+            let expected =
+                #"{"models":[{"name":"a","digest":"0f","quantization":"Q8_0","state":"available","aliases":["b"],"#
+                + #""sources":["o/r:Q8_0"],"holders":["0000000000000001"]},"#
+                + #"{"name":"c","state":"ready","aliases":[],"sources":[],"holders":[]}]}"#
+            #expect(try await server.get("/cluster/v1/models").body == expected)
+        }
+    }
+
     @Test(
         arguments: [
             "{", "[]", "{}", #"{"model":7}"#, #"{"model":"m","replicas":0}"#, #"{"model":"m","replicas":1.5}"#,
+            #"{"model":"m","aliases":["auto"]}"#, #"{"model":"m","aliases":["a\u0007"]}"#,
+            #"{"model":"m","name":".."}"#,
+            #"{"model":"m","sources":["norepo"]}"#, #"{"model":"m","sources":["a/b@.."]}"#,
+            #"{"model":"m","aliases":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]}"#,
             #"{"model":"m","colour":"blue"}"#, #"{"model":"m","pinned":["x"]}"#, #"{"model":"m","required_tags":[1]}"#,
         ])
     func `a wish that is none is refused with the field`(body: String) async throws {

@@ -57,6 +57,9 @@ private struct ErrorRow {
             error: .modelNotFound(name: "x", available: ["m"]), code: "model_not_found", status: 404,
             openAI: "invalid_request_error", anthropic: "not_found_error", level: .debug),
         ErrorRow(
+            error: .modelAmbiguous(name: "x", candidates: ["m", "n"]), code: "model_ambiguous", status: 400,
+            openAI: "invalid_request_error", anthropic: "invalid_request_error", level: .debug),
+        ErrorRow(
             error: .modelNotReady(name: "m", reason: "loading", retryAfterSeconds: 7), code: "model_not_ready",
             status: 503, openAI: "service_unavailable_error", anthropic: "overloaded_error", retryAfter: "7",
             level: .info),
@@ -85,12 +88,13 @@ private struct ErrorRow {
         case .unsupported: 1
         case .contextLengthExceeded: 2
         case .modelNotFound: 3
-        case .modelNotReady: 4
-        case .overloaded: 5
-        case .stageLost: 6
-        case .deadlineExceeded: 7
-        case .cancelled: 8
-        case .engineFailed: 9
+        case .modelAmbiguous: 4
+        case .modelNotReady: 5
+        case .overloaded: 6
+        case .stageLost: 7
+        case .deadlineExceeded: 8
+        case .cancelled: 9
+        case .engineFailed: 10
         }
     }
 }

@@ -64,6 +64,20 @@ actor ScriptedCluster: ClusterViewing {
         return stream
     }
 
+    /// What is answered of models.
+    private var listed: [ClusterModel] = []
+
+    func list(_ models: [ClusterModel]) { listed = models }
+
+    func models() -> [ClusterModel] { listed }
+
+    func completed(_ wish: Deployment) -> Result<Deployment, CommandRefusal> {
+        if wish.model == "several" { return .failure(CommandRefusal(.conflict, "It may mean several.")) }
+        var wish = wish
+        if wish.model == "org/repo" { (wish.name, wish.sources) = ("repo-file", ["org/repo@v1:Q8_0"]) }
+        return .success(wish)
+    }
+
     func preview(_ deployment: Deployment) -> PlanPreview {
         let question = brain.planQuestion(for: deployment, now: now)
         return PlanPreview(question: question, answer: .refused(reason: "It needs 8 GiB, short by 7 GiB."))

@@ -72,6 +72,11 @@ final class ScriptedNode: Generating {
 
     func models() async -> [ServedModel] { served }
 
+    /// Scripts answer for any name.
+    func resolved(_ model: String, mayDeploy: Bool) async throws(GenerationError) -> String {
+        (try? served.resolve(model).card.id) ?? model
+    }
+
     func nextRequestID() -> RequestID { RequestID(ids.add(1, ordering: .relaxed).newValue) }
 
     func metrics() async -> [MetricSample] {

@@ -29,6 +29,35 @@ import Vocabulary
         #expect(try file.cutter().legalBoundaries == Array(1..<8))
     }
 
+    /// A sound file of few bytes that says this of itself.
+    private func file(_ texts: [(String, String)], at name: String) throws -> ModelFile {
+        var writer = GGUFWriter(metadata: [], tensors: [TensorPlan(name: "t", dimensions: [32], type: .f32)])
+        writer.set("general.architecture", .text("unheard-of"))
+        writer.set("general.file_type", .uint32(15))
+        for (key, text) in texts { writer.set(key, .text(text)) }
+        let layout = try writer.layout()
+        let data = [UInt8](repeating: 0, count: Int(layout.fileByteCount) - layout.header.count)
+        let folder = name.split(separator: "/").dropLast().joined(separator: "/")
+        try FileManager.default.createDirectory(atPath: scratch.path(folder), withIntermediateDirectories: true)
+        return try ModelFile(path: try scratch.write(layout.header + data, to: name))
+    }
+
+    @Test func `a file tells where it comes from`() throws {
+        let said = try file(
+            [
+                ("general.name", "Some Model"), ("general.repo_url", "https://hub.example/Some/Model-GGUF"),
+                ("general.source.url", "https://hub.example/Some/Model/tree/v1"),
+                ("general.source.repo_url", "https://hub.example/someone"),
+                ("general.source.huggingface.repository", "Some/Model"),
+            ], at: "a.gguf")
+        #expect(said.sources.map(\.description) == ["Some/Model-GGUF:Q4_K_M", "Some/Model@v1:Q4_K_M"])
+        let cached = try file(
+            [("general.repo_url", "https://hub.example/Some/Model-GGUF")],
+            at: "models--Some--Model-GGUF/snapshots/0123abc/m.gguf")
+        #expect(cached.sources.map(\.description) == ["Some/Model-GGUF@0123abc:Q4_K_M"])
+        #expect(try file([("general.repo_url", "\u{0}")], at: "b.gguf").sources.isEmpty)
+    }
+
     @Test func `what is no regular file cannot be read`() throws {
         for path in [scratch.path("gone.gguf"), scratch.folder] {
             guard case .unreadable(path, let reason) = refusal(path) else {

@@ -72,6 +72,10 @@ final class FixedCluster: ClusterViewing {
         return stream
     }
 
+    func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> { .success(wish) }
+
+    func models() async -> [ClusterModel] { [] }
+
     func preview(_ deployment: Deployment) async -> PlanPreview {
         let one = PlanQuestion.PlanCandidate(
             member: Member(node: NodeID(1), name: "one"), reading: nil, promisedBytes: 5, creditedBytes: 0)

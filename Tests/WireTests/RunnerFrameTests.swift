@@ -9,6 +9,7 @@ enum RunnerEvents {
         .unsupported(feature: "audio", remedy: "send text"),
         .contextLengthExceeded(promptTokens: 9000, outputTokens: .max, window: 4096),
         .modelNotFound(name: "ü", available: ["a", "b"]), .modelNotFound(name: "x", available: []),
+        .modelAmbiguous(name: "ü", candidates: ["a", "b"]), .modelAmbiguous(name: "x", candidates: []),
         .modelNotReady(name: "a", reason: "loading", retryAfterSeconds: 3),
         .overloaded(queued: 4, limit: 4, retryAfterSeconds: 9), .stageLost(stage: 2, reason: "connection reset"),
         .deadlineExceeded(seconds: 0.25), .cancelled, .engineFailed(reason: "no memory"),
@@ -91,6 +92,7 @@ enum RunnerEvents {
                 case .unsupported: .unsupported
                 case .contextLengthExceeded: .contextLengthExceeded
                 case .modelNotFound: .modelNotFound
+                case .modelAmbiguous: .modelAmbiguous
                 case .modelNotReady: .modelNotReady
                 case .overloaded: .overloaded
                 case .stageLost: .stageLost

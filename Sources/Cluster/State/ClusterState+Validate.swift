@@ -65,17 +65,33 @@ extension ClusterState {
             throw CommandRefusal(
                 .invalid, "replicas is \(deployment.replicas); allowed: 1 … \(Limits.replicaCount).")
         }
-        let tags = deployment.requiredTags + deployment.preferredTags
-        let texts = [deployment.name, deployment.model, deployment.digest, deployment.blocks] + tags
         let lists = [
-            deployment.pinned.count, deployment.excluded.count, deployment.requiredTags.count,
-            deployment.preferredTags.count,
+            deployment.requiredTags, deployment.preferredTags, deployment.aliases, deployment.sources,
         ]
-        guard texts.allSatisfy({ $0.utf8.count <= Limits.textBytes }), lists.allSatisfy({ $0 <= Limits.listCount })
+        let texts =
+            [deployment.name, deployment.model, deployment.digest, deployment.blocks, deployment.quantization]
+            + lists.joined()
+        let counts = [deployment.pinned.count, deployment.excluded.count] + lists.map(\.count)
+        guard texts.allSatisfy({ $0.utf8.count <= Limits.textBytes }), counts.allSatisfy({ $0 <= Limits.listCount })
         else {
             throw CommandRefusal(
                 .invalid, "Texts may have \(Limits.textBytes) bytes and lists \(Limits.listCount) items.")
         }
+        try checkNames(deployment)
+    }
+
+    /// What one deployment is called no other one is.
+    private func checkNames(_ deployment: Deployment) throws(CommandRefusal) {
+        for other in deployments.values where other.name != deployment.name {
+            let taken = Set([other.name] + other.aliases)
+            guard let alias = deployment.aliases.first(where: taken.contains) else { continue }
+            throw CommandRefusal(
+                .conflict, "The deployment '\(other.name)' is called '\(alias)' already; choose another alias.")
+        }
+        let aliased = deployments.values.first { $0.name != deployment.name && $0.aliases.contains(deployment.name) }
+        guard let aliased, deployments[deployment.name] == nil else { return }
+        throw CommandRefusal(
+            .conflict, "'\(deployment.name)' is an alias of the deployment '\(aliased.name)'; choose another name.")
     }
 
     private func demand(_ deployment: Deployment, _ stamp: Stamp) throws(CommandRefusal) -> [ClusterEvent] {

@@ -37,6 +37,12 @@ package struct Deployment: Hashable, Sendable, Recordable {
     /// Root of the digests of the model's blocks, by which nodes check the parts they fetch; empty while it is not
     /// known.
     package var blocks: String = ""
+    /// Other names clients may use, unique in the cluster as the name is.
+    package var aliases: [String] = []
+    /// Where the model's file comes from, as in `org/repo@revision:quantisation`.
+    package var sources: [String] = []
+    /// How the model's weights are stored; empty while it is not known.
+    package var quantization: String = ""
 
     /// What `draft` can be beside a digest.
     package static let draftWords = ["off", "ngram"]
@@ -68,7 +74,13 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(texts: preferredTags)
         writer.put(wish)
         // Written only where it is known, as older nodes would.
-        if !blocks.isEmpty { writer.put(blocks) }
+        let isNamed = !aliases.isEmpty || !sources.isEmpty || !quantization.isEmpty
+        guard isNamed || !blocks.isEmpty else { return }
+        writer.put(blocks)
+        guard isNamed else { return }
+        writer.put(texts: aliases)
+        writer.put(texts: sources)
+        writer.put(quantization)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -90,6 +102,9 @@ package struct Deployment: Hashable, Sendable, Recordable {
         preferredTags = reader.isAtEnd ? [] : try reader.texts("deployment.preferred")
         wish = reader.isAtEnd ? stamp : try reader.record("deployment.wish")
         blocks = reader.isAtEnd ? "" : try reader.text("deployment.blocks")
+        aliases = reader.isAtEnd ? [] : try reader.texts("deployment.aliases")
+        sources = reader.isAtEnd ? [] : try reader.texts("deployment.sources")
+        quantization = reader.isAtEnd ? "" : try reader.text("deployment.quantization")
     }
 }
 

@@ -31,9 +31,8 @@ package struct EmbeddingCall: Sendable {
         try table(route).decode(body, into: &draft)
         guard let model = draft.model else { throw .missingField("model") }
         guard let inputs = draft.inputs else { throw .missingField(route == .ollamaSingle ? "prompt" : "input") }
-        let lookup = route == .openAI ? model : Ollama.lookupName(model)
         var request = EmbeddingRequest(
-            id: id, model: lookup, inputs: inputs, truncates: draft.truncates ?? (route != .openAI),
+            id: id, model: model, inputs: inputs, truncates: draft.truncates ?? (route != .openAI),
             dimensions: draft.dimensions)
         if let time = draft.keepAlive { request.residency = Residency(mayDeploy: false, keepAlive: time) }
         return EmbeddingCall(
@@ -97,7 +96,9 @@ struct EmbeddingDraft: FieldTarget {
 
     static var blank: EmbeddingDraft { EmbeddingDraft() }
 
-    static let model = Rule<EmbeddingDraft>("model", .honoured, "id, alias or 'auto'; at most 256 bytes") {
+    static let model = Rule<EmbeddingDraft>(
+        "model", .honoured, "id, alias, org/repo[@rev][:quant] or 'auto'; at most 256 bytes"
+    ) {
         (draft, field) throws(DialectError) in
         let model = try field.string(atMost: Limits.modelBytes)
         guard !model.isEmpty else {

@@ -39,6 +39,8 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case contextLengthExceeded = "context_length_exceeded"
     /// No model of this name.
     case modelNotFound = "model_not_found"
+    /// Several models are called so.
+    case modelAmbiguous = "model_ambiguous"
     /// The model cannot answer now.
     case modelNotReady = "model_not_ready"
     /// The queue is full.
@@ -171,7 +173,7 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
             .decimalTooLarge, .arrayTooLong, .arrayTooShort, .stringTooLong, .invalidValue, .unsupportedParameter,
             .unsupportedValue, .conflictingParameters, .contextLengthExceeded, .previousNotFound, .chainTooLong,
             .itemNotFound, .notInBackground, .eventsNotKept, .storageAbsent, .tooManyModels, .modelFileRefused,
-            .digestMismatch:
+            .digestMismatch, .modelAmbiguous:
             Row(400, .invalidRequest, .debug)
         case .modelNotFound, .unknownURL, .responseNotFound: Row(404, .notFound, .debug)
         case .modelNotReady: Row(503, .unavailable, .info, .stated)

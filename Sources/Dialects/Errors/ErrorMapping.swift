@@ -34,6 +34,7 @@ extension ErrorReport {
         case .unsupported: self.init(.unsupportedValue, message: message)
         case .contextLengthExceeded: self.init(.contextLengthExceeded, param: promptField, message: message)
         case .modelNotFound: self.init(.modelNotFound, param: "model", message: message)
+        case .modelAmbiguous: self.init(.modelAmbiguous, param: "model", message: message)
         case .modelNotReady(_, _, let seconds):
             self.init(.modelNotReady, param: "model", message: message, retryAfterSeconds: seconds)
         case .overloaded(_, _, let seconds): self.init(.overloaded, message: message, retryAfterSeconds: seconds)

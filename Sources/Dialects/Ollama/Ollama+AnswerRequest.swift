@@ -71,7 +71,6 @@ extension Ollama {
         /// Judges the fields together and makes the request.
         consuming func finish(_ route: Route) throws(DialectError) -> AnswerRequest {
             let model = base.model ?? ""
-            base.model = base.model.map { lookupName($0) }
             if isRaw, !system.isEmpty {
                 throw .conflict(field: "system", reason: "a raw prompt has no place for it; write it into 'prompt'")
             }

@@ -1,8 +1,12 @@
+package import Vocabulary
+
 extension Ollama {
     /// Why a model cannot be made, named, uploaded or removed.
     package enum ModelError: Error, Hashable, Sendable, CustomStringConvertible {
         /// No model of this name.
         case unknownModel(String, known: [String])
+        /// The name means several models, or can be none.
+        case badName(ModelNameError)
         /// The file was not uploaded, or was removed since.
         case unknownBlob(String)
         /// The name means a model that was not made here.
@@ -38,6 +42,7 @@ extension Ollama {
                     + (known.isEmpty ? "" : "; here are: \(known.joined(separator: ", "))")
                     + ". No registry is asked: upload a GGUF file to /api/blobs and create the model, or run 'skein "
                     + "serve FILE' on a machine of the cluster."
+            case .badName(let error): error.description
             case .unknownBlob(let digest):
                 "The file sha256:\(digest) is not here; upload it by POST /api/blobs/sha256:\(digest) first."
             case .nameTaken(let name):
@@ -73,6 +78,9 @@ extension ErrorReport {
         let entry: ErrorCode
         switch error {
         case .unknownModel, .unknownBlob: entry = .modelNotFound
+        case .badName(.ambiguous): entry = .modelAmbiguous
+        case .badName(.unknown), .badName(.otherRevision), .badName(.otherQuantization): entry = .modelNotFound
+        case .badName: entry = .invalidValue
         case .nameTaken: entry = .modelNameTaken
         case .tooMany: entry = .tooManyModels
         case .tooLarge: entry = .stringTooLong
@@ -88,7 +96,7 @@ extension ErrorReport {
         }
         let param: String? =
             switch error {
-            case .unknownModel, .nameTaken, .undecided: "model"
+            case .unknownModel, .badName, .nameTaken, .undecided: "model"
             case .otherTemplate: "template"
             default: nil
             }

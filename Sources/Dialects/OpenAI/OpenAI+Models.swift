@@ -14,6 +14,12 @@ extension OpenAI {
         package var state: String
         /// Why it is not ready and what to do, one sentence.
         package var reason: String?
+        /// Other names of it.
+        package var aliases: [String] = []
+        /// Where its file comes from.
+        package var sources: [String] = []
+        /// The model this is another name of; nil for a model's own name.
+        package var aliasOf: String?
 
         /// Describes a model.
         package init(card: ModelCard, created: Int64, owner: String, state: String, reason: String? = nil) {
@@ -76,6 +82,14 @@ extension OpenAI {
         }
         writer.key("digest")
         writer.string(card.digest)
+        for (name, values) in [("aliases", model.aliases), ("sources", model.sources)] {
+            writer.key(name)
+            writer.beginArray()
+            for value in values { writer.string(value) }
+            writer.endArray()
+        }
+        writer.key("alias_of")
+        writer.string(orNull: model.aliasOf)
         writer.key("sees")
         writer.bool(card.sees ?? false)
         writer.endObject()

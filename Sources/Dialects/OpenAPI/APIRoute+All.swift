@@ -38,7 +38,8 @@ extension APIRoute {
             answers: [json("ModelList")]),
         APIRoute(
             "GET", "/v1/models/{model}", .openAI, "One model; its name may have slashes.",
-            parameters: [path("model", "The model's name.")], answers: [json("Model")], errors: [.modelNotFound]),
+            parameters: [path("model", "The model's name.")], answers: [json("Model")],
+            errors: [.modelNotFound, .modelAmbiguous, .invalidValue]),
         APIRoute(
             "POST", "/v1/chat/completions", .openAI, "Answers a conversation.",
             body: Body(example: chatExample) { body throws(DialectError) in
@@ -159,7 +160,7 @@ extension APIRoute {
             answers: [answer("ChatAnswer", stream: lines)], errors: answering + [.notImplemented]),
         APIRoute(
             "POST", "/api/show", .ollama, "What is known about a model.", body: about(.show),
-            answers: [json("ShownModel")], errors: decoding + [.modelNotFound]),
+            answers: [json("ShownModel")], errors: decoding + [.modelNotFound, .modelAmbiguous]),
         APIRoute(
             "POST", "/api/pull", .ollama, "Loads a model of the cluster; succeeds when it is ready.",
             body: about(.pull),
@@ -171,7 +172,7 @@ extension APIRoute {
                 _ = try Ollama.CreateRequest.decode(body)
             }, answers: [answer("Status", stream: lines)],
             errors: decoding + [
-                .modelNotFound, .modelNotReady, .modelNameTaken, .tooManyModels, .modelFileRefused,
+                .modelNotFound, .modelAmbiguous, .modelNotReady, .modelNameTaken, .tooManyModels, .modelFileRefused,
                 .modelStorageFailed, .notImplemented,
             ]),
         APIRoute(
@@ -180,12 +181,13 @@ extension APIRoute {
                 _ = try Ollama.CopyRequest.decode(body)
             }, answers: [Answer(content: [], note: "It has the name.")],
             errors: decoding + [
-                .modelNotFound, .modelNotReady, .modelNameTaken, .tooManyModels, .modelStorageFailed, .notImplemented,
+                .modelNotFound, .modelAmbiguous, .modelNotReady, .modelNameTaken, .tooManyModels, .modelStorageFailed,
+                .notImplemented,
             ]),
         APIRoute(
             "DELETE", "/api/delete", .ollama, "Removes a model that was made here, or a deployment.",
             body: about(.delete, #"{"model":"mine"}"#), answers: [Answer(content: [], note: "It is gone.")],
-            errors: decoding + [.modelNotFound, .modelNotReady, .modelStorageFailed, .notImplemented]),
+            errors: decoding + [.modelNotFound, .modelAmbiguous, .modelNotReady, .modelStorageFailed, .notImplemented]),
         APIRoute(
             "HEAD", "/api/blobs/{digest}", .ollama, "Whether a file was uploaded.", parameters: [digest],
             answers: [Answer(content: [], note: "It is here.")],

@@ -127,7 +127,8 @@ package struct APIRoute: Sendable {
     /// What can be wrong with a request that asks a model.
     static let answering: [ErrorCode] =
         decoding + [
-            .contextLengthExceeded, .modelNotFound, .modelNotReady, .overloaded, .stageLost, .deadlineExceeded,
+            .contextLengthExceeded, .modelNotFound, .modelAmbiguous, .modelNotReady, .overloaded, .stageLost,
+            .deadlineExceeded,
             .cancelled, .engineFailed,
         ]
 }

@@ -45,7 +45,7 @@ enum AnswerSchemas {
         "state": word("ready", "starting", "sleeping", "available", "failed"), "reason": maybeText,
         "architecture": text, "n_ctx": count,
         "n_ctx_train": count, "n_params": count, "n_vocab": count, "n_embd": count, "layers": count, "size": count,
-        "digest": text, "sees": flag,
+        "digest": text, "sees": flag, "aliases": list(text), "sources": list(text), "alias_of": maybeText,
     ])
 
     private static let call = object([

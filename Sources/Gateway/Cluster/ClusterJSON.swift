@@ -82,7 +82,8 @@ enum ClusterJSON {
         }
     }
 
-    static func outcome(_ outcome: CommandOutcome) -> (status: Int, body: [UInt8]) {
+    /// `name` is that of what was deployed.
+    static func outcome(_ outcome: CommandOutcome, name: String? = nil) -> (status: Int, body: [UInt8]) {
         switch outcome {
         case .done(let index):
             return (
@@ -90,6 +91,7 @@ enum ClusterJSON {
                 object { writer in
                     writer.field("outcome", "done")
                     writer.field("index", index)
+                    writer.field("name", name)
                 }
             )
         case .doneDegraded:
@@ -97,6 +99,7 @@ enum ClusterJSON {
                 200,
                 object { writer in
                     writer.field("outcome", "done_degraded")
+                    writer.field("name", name)
                     writer.field(
                         "warning",
                         "No majority of the voters answers; this is kept here and merges with the rest later.")
@@ -179,6 +182,26 @@ enum ClusterJSON {
                 writer.field("id", "\(exclusion.node)")
                 writer.field("code", exclusion.code)
                 writer.field("reason", exclusion.reason)
+                writer.endObject()
+            }
+        }
+    }
+
+    static func models(_ models: [ClusterModel]) -> [UInt8] {
+        object { writer in
+            writer.key("models")
+            writer.list(models) { model, writer in
+                writer.beginObject()
+                writer.field("name", model.named.id)
+                writer.field("digest", model.named.digest.isEmpty ? nil : model.named.digest)
+                writer.field("quantization", model.named.quantization.isEmpty ? nil : model.named.quantization)
+                writer.field("state", model.state)
+                writer.key("aliases")
+                writer.list(model.named.aliases) { $1.string($0) }
+                writer.key("sources")
+                writer.list(model.named.fullSources) { $1.string($0.description) }
+                writer.key("holders")
+                writer.list(model.holders) { $1.string("\($0)") }
                 writer.endObject()
             }
         }
@@ -351,6 +374,10 @@ enum ClusterJSON {
         writer.key("automatic")
         writer.bool(deployment.isAutomatic)
         if !deployment.draft.isEmpty { writer.field("draft", deployment.draft) }
+        for (key, texts) in [("aliases", deployment.aliases), ("sources", deployment.sources)] where !texts.isEmpty {
+            writer.key(key)
+            writer.list(texts) { $1.string($0) }
+        }
         writer.field("state", view.state.rawValue)
         if !view.reason.isEmpty { writer.field("reason", view.reason) }
         writer.field("progress_per_mille", view.progress.map { UInt64($0) })

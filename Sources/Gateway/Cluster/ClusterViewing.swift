@@ -1,4 +1,5 @@
 package import Cluster
+package import Vocabulary
 
 /// The cluster as the HTTP API sees it: what this node knows, and where wishes go.
 package protocol ClusterViewing: Sendable {
@@ -15,6 +16,13 @@ package protocol ClusterViewing: Sendable {
 
     /// The changes behind a number, beginning with everything when they are no longer kept; nil when too many watch.
     func updates(after number: UInt64?) async -> (any AsyncSequence<ClusterUpdate, Never> & Sendable)?
+
+    /// A wish with what only this node knows: which content its model's name means. A wish without a name of its own
+    /// gets the model's.
+    func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal>
+
+    /// The models the cluster has: its deployments, and the files of its members.
+    func models() async -> [ClusterModel]
 
     /// What would become of a wish now; nothing is decided.
     func preview(_ deployment: Deployment) async -> PlanPreview
@@ -34,6 +42,23 @@ package protocol ClusterViewing: Sendable {
     ///
     /// **Throws:** `TokenRefusal.notFound` for an id of no token, also for a text that is none.
     func revokeToken(_ id: String) async throws(TokenRefusal)
+}
+
+/// A model some member has, or the cluster serves.
+package struct ClusterModel: Hashable, Sendable {
+    /// How names find it.
+    package var named: NamedModel
+    /// State of its deployment, or `available`.
+    package var state: String
+    /// Members that have its whole file and answer, by id.
+    package var holders: [NodeID]
+
+    /// Describes a model.
+    package init(named: NamedModel, state: String, holders: [NodeID]) {
+        self.named = named
+        self.state = state
+        self.holders = holders
+    }
 }
 
 /// What would become of a wish: the question the leader would ask, and the planner's answer.

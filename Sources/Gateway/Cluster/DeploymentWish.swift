@@ -1,11 +1,12 @@
 import Cluster
 import Dialects
+import Vocabulary
 
 /// A deployment as clients write it.
 enum DeploymentWish {
     private static let keys = [
         "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
-        "preferred_tags", "keep_alive_seconds", "draft",
+        "preferred_tags", "keep_alive_seconds", "draft", "aliases", "sources",
     ]
 
     static func read(_ body: JSONNode) throws(ClusterRefusal) -> Deployment {
@@ -26,6 +27,8 @@ enum DeploymentWish {
         deployment.requiredTags = try texts("required_tags", body).sorted()
         deployment.preferredTags = try texts("preferred_tags", body).sorted()
         deployment.keepAliveMilliseconds = try number("keep_alive_seconds", body, 1...(1 << 32)).map { $0 * 1000 }
+        (deployment.aliases, deployment.sources) = (try texts("aliases", body), try texts("sources", body))
+        try check(deployment)
         if let draft = try text("draft", body), draft != "auto" {
             guard draft != "mtp" else {
                 throw invalid("'draft' is 'mtp', which is not possible; use auto, ngram, off or a draft model.")
@@ -33,6 +36,24 @@ enum DeploymentWish {
             deployment.draft = draft
         }
         return deployment
+    }
+
+    /// Names that clients could not ask by, and origins that mean nothing, are refused.
+    private static func check(_ deployment: Deployment) throws(ClusterRefusal) {
+        for (key, count, limit) in [
+            ("aliases", deployment.aliases.count, ModelReference.aliasLimit),
+            ("sources", deployment.sources.count, ModelSource.countLimit),
+        ] where count > limit {
+            throw invalid("'\(key)' has \(count) entries; at most \(limit) are kept.")
+        }
+        do throws(ModelNameError) {
+            for alias in deployment.aliases { try ModelReference.check(newName: alias) }
+            for source in deployment.sources { _ = try ModelSource(source) }
+            // What is no name of its own is a reference or a path, and the model's own name takes its place.
+            if deployment.name != deployment.model { try ModelReference.check(newName: deployment.name) }
+        } catch {
+            throw invalid(error.description)
+        }
     }
 
     private static func invalid(_ message: String) -> ClusterRefusal { ClusterRefusal(400, "invalid", message) }

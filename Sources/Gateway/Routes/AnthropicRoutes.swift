@@ -11,7 +11,8 @@ struct AnthropicRoutes: Sendable {
     func add(to router: Router<GatewayContext>) {
         router.post("v1/messages") { request, context in
             let body = try await AnswerFlow.body(of: request)
-            let message = try Anthropic.MessageRequest.decode(body, id: backend.nextRequestID())
+            var message = try Anthropic.MessageRequest.decode(body, id: backend.nextRequestID())
+            try await context.resolve(&message.decoded.request, backend)
             let decoded = message.decoded
             let (id, model, stops) = ("msg_\(decoded.request.id)", decoded.request.model, decoded.request.stop)
             guard decoded.stream else {
@@ -28,7 +29,8 @@ struct AnthropicRoutes: Sendable {
         }
         router.post("v1/messages/count_tokens") { request, context in
             let body = try await AnswerFlow.body(of: request)
-            let decoded = try Anthropic.CountRequest.decode(body, id: backend.nextRequestID())
+            var decoded = try Anthropic.CountRequest.decode(body, id: backend.nextRequestID())
+            try await context.resolve(&decoded.request, backend)
             return try await flow.gather(decoded, context, EndAggregate(body: Anthropic.countBody))
         }
     }

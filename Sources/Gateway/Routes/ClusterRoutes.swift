@@ -24,6 +24,7 @@ struct ClusterRoutes: Sendable {
         }
         routes.get("nodes") { _, _ in Response(json: ClusterJSON.nodes(await cluster.currentView())) }
         routes.get("deployments") { _, _ in Response(json: ClusterJSON.deployments(await cluster.currentView())) }
+        routes.get("models") { _, _ in Response(json: ClusterJSON.models(await cluster.models())) }
         routes.get("events") { request, _ in try await events(request) }
         routes.post("deployments") { request, _ in try await deploy(request) }
         routes.delete("deployments/:name") { _, context in
@@ -50,7 +51,7 @@ struct ClusterRoutes: Sendable {
         let parts = path.split(separator: "/")
         guard parts.starts(with: ["cluster", "v1"]) else { return nil }
         switch parts.dropFirst(2).map(String.init) {
-        case ["state"], ["nodes"], ["events"]: return ["GET"]
+        case ["state"], ["nodes"], ["models"], ["events"]: return ["GET"]
         case ["deployments"], ["tokens"]: return ["GET", "POST"]
         case ["plan"]: return ["POST"]
         case let rest where rest.count == 2 && ["deployments", "nodes", "tokens"].contains(rest[0]): return ["DELETE"]
@@ -63,10 +64,15 @@ struct ClusterRoutes: Sendable {
 
     private func deploy(_ request: Request) async throws -> Response {
         let wait = try Self.wait(request)
-        let wish = try DeploymentWish.read(try await Self.body(request))
+        let asked = try DeploymentWish.read(try await Self.body(request))
+        let wish: Deployment
+        switch await cluster.completed(asked) {
+        case .success(let completed): wish = completed
+        case .failure(let refusal): return Self.response(.refused(refusal))
+        }
         let outcome = try await cluster.apply(.deploy(wish))
         if case .refused = outcome { return Self.response(outcome) }
-        guard let seconds = wait else { return Self.response(outcome) }
+        guard let seconds = wait else { return Self.response(outcome, name: wish.name) }
         guard let view = await settled(wish.name, seconds: seconds) else {
             throw ClusterRefusal(
                 504, "not_ready",
@@ -104,8 +110,8 @@ struct ClusterRoutes: Sendable {
         Self.response(try await cluster.apply(action))
     }
 
-    private static func response(_ outcome: CommandOutcome) -> Response {
-        let (status, body) = ClusterJSON.outcome(outcome)
+    private static func response(_ outcome: CommandOutcome, name: String? = nil) -> Response {
+        let (status, body) = ClusterJSON.outcome(outcome, name: name)
         return Response(status: .init(code: status), json: body)
     }
 

@@ -26,6 +26,8 @@ struct EmbeddingRoutes: Sendable {
         let start = clock.uptimeNanoseconds()
         let id = backend.nextRequestID()
         var call = try EmbeddingCall.decode(try await AnswerFlow.body(of: request), route: route, id: id)
+        call.request.model = try await backend.resolved(call.request.model, mayDeploy: context.mayDeploy)
+        if route == .openAI { call.model = call.request.model }
         guard let embedder else {
             return await refusal(call.request.model, id, dialect, context)
         }

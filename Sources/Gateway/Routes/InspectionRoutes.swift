@@ -20,6 +20,7 @@ struct InspectionRoutes: Sendable {
         let body = try await AnswerFlow.body(of: request)
         var call = try LlamaServer.Call.decode(body, route: route, id: backend.nextRequestID())
         if !call.namesModel { call.decoded.request.model = try await onlyModel() }
+        try await context.resolve(&call.decoded.request, backend)
         let flow = AnswerFlow(backend: backend, room: room, dialect: .openAI, promptField: route.promptField)
         return try await flow.gather(
             call.decoded, context, LlamaServer.Aggregate(route: route, withPieces: call.withPieces))

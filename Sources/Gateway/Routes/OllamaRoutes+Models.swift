@@ -12,12 +12,12 @@ extension OllamaRoutes {
     func addModelRoutes(to router: Router<GatewayContext>) {
         router.post("api/show") { request, context in
             let show = try Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .show)
-            let models = await backend.models().filter { context.maySee($0) }
-            guard let model = find(show.model, among: models) else {
-                let error = GenerationError.modelNotFound(name: show.model, available: models.map(\.card.id))
+            do throws(Ollama.ModelError) {
+                let model = try await find(show.model, context)
+                return Response(json: Ollama.showBody(Ollama.Model(model))).telling(show.warnings)
+            } catch {
                 return ErrorDialect.ollama.response(ErrorReport(error), context)
             }
-            return Response(json: Ollama.showBody(Ollama.Model(model))).telling(show.warnings)
         }
         router.post("api/pull") { request, context in
             try await pull(Ollama.ModelRequest.decode(try await AnswerFlow.body(of: request), route: .pull), context)
@@ -126,9 +126,10 @@ extension OllamaRoutes {
 
     /// Loads a model that is here, and tells how far it is; what is ready needs nothing.
     private func pull(_ asked: Ollama.ModelRequest, _ context: GatewayContext) async throws -> Response {
-        let models = await backend.models().filter { context.maySee($0) }
-        guard let model = find(asked.model, among: models) else {
-            let error = Ollama.ModelError.unknownModel(asked.model, known: models.map(\.card.id))
+        let model: ServedModel
+        do throws(Ollama.ModelError) {
+            model = try await find(asked.model, context)
+        } catch {
             return ErrorDialect.ollama.response(ErrorReport(error), context)
         }
         if model.state == .ready { return Self.progress(["pulling manifest"], stream: asked.stream, asked.warnings) }

@@ -27,7 +27,7 @@ struct OllamaRoutes: Sendable {
                 if case .failed = model.state { return false }
                 return context.maySee(model)
             }
-            return Response(json: Ollama.tagsBody(models.map { Ollama.Model($0) }))
+            return Response(json: Ollama.tagsBody(models.listed.map { Ollama.Model($0) }))
         }
         router.get("api/ps") { _, _ in
             let models = await backend.models().filter { $0.state == .ready }
@@ -48,7 +48,9 @@ struct OllamaRoutes: Sendable {
     ) async throws -> Response {
         let watch = Stopwatch(clock: clock)
         let body = try await AnswerFlow.body(of: request)
-        let asked = try Ollama.AnswerRequest.decode(body, route: route, id: backend.nextRequestID())
+        var read = try Ollama.AnswerRequest.decode(body, route: route, id: backend.nextRequestID())
+        try await context.resolve(&read.decoded.request, backend)
+        let asked = read
         let flow = AnswerFlow(backend: backend, room: room, dialect: .ollama, promptField: route.promptField)
         let id = "\(asked.decoded.request.id)"
         switch asked.intent {
@@ -89,9 +91,17 @@ struct OllamaRoutes: Sendable {
 
     // MARK: Models
 
-    func find(_ name: String, among models: [ServedModel]) -> ServedModel? {
-        let lookup = Ollama.lookupName(name)
-        return models.first { $0.card.id == name } ?? models.first { $0.card.id == lookup }
+    /// The model a name means among those its sender may see.
+    ///
+    /// **Throws:** `Ollama.ModelError.badName`.
+    func find(_ name: String, _ context: GatewayContext) async throws(Ollama.ModelError) -> ServedModel {
+        let models = await backend.models().filter { context.maySee($0) }
+        do throws(ModelNameError) {
+            return try models.resolve(name)
+        } catch {
+            if case .unknown = error { throw .unknownModel(name, known: models.map(\.card.id)) }
+            throw .badName(error)
+        }
     }
 
     func refuse(_ feature: Ollama.MissingFeature, _ context: GatewayContext) -> Response {

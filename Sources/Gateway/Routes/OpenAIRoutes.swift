@@ -13,16 +13,20 @@ struct OpenAIRoutes: Sendable {
 
     func add(to router: Router<GatewayContext>) {
         router.get("v1/models") { _, context in
-            Response(json: OpenAI.body(of: await backend.models().filter { context.maySee($0) }.map(OpenAI.Model.init)))
+            let models = await backend.models().filter { context.maySee($0) }
+            return Response(json: OpenAI.body(of: models.listed.map(OpenAI.Model.init)))
         }
         router.get("v1/models/**") { _, context in
             let name = PercentEncoding.decode(context.parameters.getCatchAll().joined(separator: "/"))
             let models = await backend.models().filter { context.maySee($0) }
-            guard let model = models.first(where: { $0.card.id == name }) else {
-                let error = GenerationError.modelNotFound(name: name, available: models.map(\.card.id))
-                return ErrorDialect.openAI.response(ErrorReport(error), context)
+            if let listed = models.listed.first(where: { $0.card.id == name }) {
+                return Response(json: OpenAI.body(of: OpenAI.Model(listed)))
             }
-            return Response(json: OpenAI.body(of: OpenAI.Model(model)))
+            do throws(ModelNameError) {
+                return Response(json: OpenAI.body(of: OpenAI.Model(try models.resolve(name))))
+            } catch {
+                throw GenerationError(error)
+            }
         }
         router.post("v1/chat/completions") { request, context in
             try await answer(request, context, as: .chat) { body, id throws(DialectError) in
@@ -50,7 +54,8 @@ struct OpenAIRoutes: Sendable {
         decode: ([UInt8], Vocabulary.RequestID) throws(DialectError) -> DecodedRequest
     ) async throws -> Response {
         let body = try await AnswerFlow.body(of: request)
-        let decoded = try decode(body, backend.nextRequestID())
+        var decoded = try decode(body, backend.nextRequestID())
+        try await context.resolve(&decoded.request, backend)
         let created = Int64(Date().timeIntervalSince1970)
         let flow = AnswerFlow(
             backend: backend, room: room, dialect: .openAI, promptField: shape.promptField)
@@ -91,25 +96,31 @@ struct OpenAIRoutes: Sendable {
 
 extension OpenAI.Model {
     init(_ model: ServedModel) {
-        switch model.state {
-        case .ready: self.init(card: model.card, created: model.created, owner: model.owner, state: "ready")
-        case .starting(let reason):
-            self.init(card: model.card, created: model.created, owner: model.owner, state: "starting", reason: reason)
-        case .sleeping(let reason):
-            self.init(card: model.card, created: model.created, owner: model.owner, state: "sleeping", reason: reason)
-        case .available:
-            self.init(
-                card: model.card, created: model.created, owner: model.owner, state: "available",
-                reason: "It is not deployed; the first request deploys it.")
-        case .failed(let reason):
-            self.init(card: model.card, created: model.created, owner: model.owner, state: "failed", reason: reason)
-        }
+        let (state, reason): (String, String?) =
+            switch model.state {
+            case .ready: ("ready", nil)
+            case .starting(let reason): ("starting", reason)
+            case .sleeping(let reason): ("sleeping", reason)
+            case .available: ("available", "It is not deployed; the first request deploys it.")
+            case .failed(let reason): ("failed", reason)
+            }
+        self.init(card: model.card, created: model.created, owner: model.owner, state: state, reason: reason)
+        aliases = model.aliases
+        sources = model.named.fullSources.map(\.description)
+        aliasOf = model.aliasOf
     }
 }
 
 extension GatewayContext {
     /// Whether a model is in the lists of the one who asks: what nobody deployed is of use only to who may deploy.
     func maySee(_ model: ServedModel) -> Bool { mayDeploy || model.state != .available }
+
+    /// Puts the name of the model in place of what its sender calls it, so that answers tell which one it was.
+    ///
+    /// **Throws:** as `Generating.resolved` does.
+    func resolve(_ request: inout GenerationRequest, _ backend: any Generating) async throws(GenerationError) {
+        request.model = try await backend.resolved(request.model, mayDeploy: mayDeploy)
+    }
 }
 
 extension ServedModel {

@@ -69,12 +69,15 @@ extension ResponsesRoutes {
                 let history = try await routes.shelf.chain(endingAt: asked.previousID, memory: memory)
                 let referenced = try await routes.shelf.records(ids: try asked.referencedResponses())
                 try asked.settle(responseID: id, history: history, referenced: referenced)
+                try await context.resolve(&asked.generation, routes.backend)
                 context.permit(&asked.generation)
                 let isComplete = try await make(asked, id: id, &memory, &writer)
                 if !isComplete, let previous { memory.forget(id: previous) }
                 return
             } catch let error as DialectError {
                 try await write(ErrorReport(error), &writer)
+            } catch let error as GenerationError {
+                try await write(ErrorReport(error, promptField: "input"), &writer)
             } catch let error as Responses.StateError {
                 try await write(ErrorReport(error), &writer)
             } catch let error as RequestRefusal {

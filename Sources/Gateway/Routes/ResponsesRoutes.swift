@@ -84,6 +84,7 @@ struct ResponsesRoutes: Sendable {
         let history = try await shelf.chain(endingAt: asked.previousID)
         let referenced = try await shelf.records(ids: try asked.referencedResponses())
         try asked.settle(responseID: id, history: history, referenced: referenced)
+        try await context.resolve(&asked.generation, backend)
         context.permit(&asked.generation)
         var headers = HTTPFields()
         headers[.requestID] = "\(requestID)"
@@ -282,6 +283,7 @@ struct ResponsesRoutes: Sendable {
         var headers = HTTPFields()
         headers[.requestID] = "\(requestID)"
         if let warnings = asked.warningHeader { headers[.warnings] = warnings }
+        try await context.resolve(&asked.generation, backend)
         context.permit(&asked.generation)
         let generation = await backend.generate(asked.generation)
         context.whenClientLeaves(generation.cancel)

@@ -1,6 +1,7 @@
 package import Cluster
 import Fabric
 package import Gateway
+import Vocabulary
 
 /// The cluster service as the HTTP API sees it. A wish to deploy is completed with the digest of the model's file
 /// before it enters the log, because a name or a path means something on this node only.
@@ -9,9 +10,19 @@ package struct ClusterGate: ClusterViewing {
     private let library: ModelLibrary
     private let office: TokenOffice
     private let peers: PeerClient
+    private let catalogue: ModelCatalogue
+    /// What this node serves by itself.
+    private let own: [NamedModel]
+    /// The models that were made here.
+    private let variants: ModelVariants
+    /// How often a file that is gone is passed over for another one of the name.
+    private static let lookLimit = 8
 
     /// Opens a node's part in the cluster to the API.
-    init(_ node: ClusterNode) {
+    init(_ node: ClusterNode, own: [NamedModel], variants: ModelVariants) {
+        self.own = own
+        self.variants = variants
+        catalogue = node.catalogue
         service = node.service
         library = node.library
         peers = node.peers
@@ -29,10 +40,31 @@ package struct ClusterGate: ClusterViewing {
     /// **Throws:** `ClusterServiceError.stopped`.
     package func apply(_ action: Command.Action) async throws -> CommandOutcome {
         if case .remove(let node) = action, node == service.node { return try await leave() }
-        guard case .deploy(let wish) = action else { return try await service.apply(action) }
-        switch await completed(wish) {
-        case .success(let deployment): return try await service.apply(.deploy(deployment))
-        case .failure(let refusal): return .refused(refusal)
+        switch action {
+        case .deploy(let wish):
+            switch await completed(wish) {
+            case .success(let deployment): return try await service.apply(.deploy(deployment))
+            case .failure(let refusal): return .refused(refusal)
+            }
+        case .undeploy(let name):
+            switch await deployed(name) {
+            case .success(let name): return try await service.apply(.undeploy(name))
+            case .failure(let refusal): return .refused(refusal)
+            }
+        default: return try await service.apply(action)
+        }
+    }
+
+    /// The deployment a name means; what means none is left to the cluster, which says so.
+    private func deployed(_ name: String) async -> Result<String, CommandRefusal> {
+        let models = await service.view.deployments.map(\.deployment.named)
+        let meant = models.contains { $0.id == name } ? name : variants.find(name)?.base ?? name
+        do throws(ModelNameError) {
+            return .success(try ModelResolver(models).resolve(meant).id)
+        } catch .unknown {
+            return .success(name)
+        } catch {
+            return .failure(CommandRefusal(error))
         }
     }
 
@@ -82,33 +114,119 @@ package struct ClusterGate: ClusterViewing {
     /// **Throws:** `TokenRefusal`.
     package func revokeToken(_ id: String) async throws(TokenRefusal) { try await office.revoke(id) }
 
-    private func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> {
-        var wish = wish
-        if let draft = wish.draftDigest {
-            do throws(LibraryError) {
-                wish.draft = try await library.resolve(draft).digest
-            } catch {
-                return .failure(CommandRefusal(.notFound, "The draft model: \(error.description)"))
+    // MARK: Models
+
+    /// See `ClusterViewing`.
+    package func models() async -> [ClusterModel] {
+        let view = await service.view
+        let deployed = view.deployments.map { ($0.deployment.named, $0.state.rawValue) }
+        let taken = Set(deployed.map { [$0.0.id, $0.0.digest] })
+        let files = await catalogue.entries(view).map { ($0.named, "available") }
+        return (deployed + files.filter { !taken.contains([$0.0.id, $0.0.digest]) }).map { named, state in
+            let holders = view.members.filter { member in
+                member.liveness == .alive && member.reading?.holds.contains(named.digest) == true
             }
+            return ClusterModel(named: named, state: state, holders: holders.map(\.member.node).sorted())
         }
+    }
+
+    /// See `ClusterViewing`.
+    package func completed(_ wish: Deployment) async -> Result<Deployment, CommandRefusal> {
         var deployment = wish
-        guard wish.digest.isEmpty else {
-            deployment.blocks = await library.root(ofBlocksOf: wish.digest)
-            return .success(deployment)
-        }
-        do throws(LibraryError) {
-            deployment.digest = try await library.resolve(wish.model).digest
-            deployment.blocks = await library.root(ofBlocksOf: deployment.digest)
-            await service.measureNow()
-            return .success(deployment)
-        } catch {
-            // Deployed before from another node, the cluster knows what the name means.
-            let known = await service.state.deployments.values.first { $0.model == wish.model && !$0.digest.isEmpty }
-            if let known {
-                (deployment.digest, deployment.blocks) = (known.digest, known.blocks)
-                return .success(deployment)
+        do throws(CommandRefusal) {
+            if let draft = wish.draftDigest { deployment.draft = try await model(draft).digest }
+            if wish.digest.isEmpty {
+                let found = try await model(wish.model, from: ModelCatalogue.sources(wish.sources))
+                if wish.name == wish.model { deployment.name = found.id }
+                // What it was asked by, as the name of a variant, may mean something else elsewhere.
+                if !wish.model.hasPrefix("/") { deployment.model = found.id }
+                deployment.digest = found.digest
+                deployment.quantization = found.quantization
+                deployment.sources = ModelCatalogue.texts(wish.sources + found.fullSources.map(\.description))
+                deployment.blocks = ""
+                await service.measureNow()
             }
-            return .failure(CommandRefusal(.notFound, error.description))
+        } catch {
+            return .failure(error)
+        }
+        if deployment.blocks.isEmpty { deployment.blocks = await library.root(ofBlocksOf: deployment.digest) }
+        if deployment.blocks.isEmpty {
+            // Nobody is there to ask; deployed before, the cluster knows it.
+            let known = await service.state.deployments.values.first { $0.digest == deployment.digest }
+            deployment.blocks = known?.blocks ?? ""
+        }
+        return .success(deployment)
+    }
+
+    /// The model a name or an absolute path means, as its file is now; `sources` say more of where it comes from.
+    private func model(
+        _ text: String, from sources: [ModelSource] = []
+    ) async throws(CommandRefusal) -> NamedModel {
+        if text.hasPrefix("/") {
+            do throws(LibraryError) {
+                return try await library.add(path: text, sources: sources).named
+            } catch {
+                throw CommandRefusal(.notFound, error.description)
+            }
+        }
+        for _ in 0..<Self.lookLimit {
+            let found: NamedModel
+            do throws(ModelNameError) {
+                found = try ModelResolver(await deployable()).resolve(text)
+            } catch {
+                throw CommandRefusal(error)
+            }
+            // A name made here means its base, whatever else has that name.
+            if found.standing == .made, let made = variants.find(found.id) {
+                return try await model(made.digest ?? made.base, from: sources)
+            }
+            do throws(LibraryError) {
+                guard let book = try await library.look(atDigest: found.digest, sources: sources) else { return found }
+                // What is served here is called as it is served, not as its file.
+                guard found.standing == .own, book.digest == found.digest else { return book.named }
+                return found
+            } catch {
+                continue
+            }
+        }
+        throw CommandRefusal(.notFound, "The files of '\(text)' change all the time; try again.")
+    }
+
+    /// What can be deployed: this node's own models, names made here, the files of all members, and what the cluster
+    /// remembers of its deployments, also by what those were made from.
+    private func deployable() async -> [NamedModel] {
+        let view = await service.view
+        let remembered = view.deployments.map { view in
+            var named = view.deployment.named
+            named.standing = .remembered
+            if !view.deployment.model.hasPrefix("/") { named.aliases.append(view.deployment.model) }
+            return named
+        }
+        return own + variants.all.map { NamedModel(id: $0.name, standing: .made) }
+            + (await catalogue.entries(view)).map(\.named) + remembered
+    }
+}
+
+extension ModelLibrary.Book {
+    /// The file as names find it.
+    fileprivate var named: NamedModel {
+        ModelCatalogue.Entry(
+            name: name, digest: digest, sources: ModelCatalogue.sources(sources), quantization: quantization ?? "",
+            isHere: true
+        ).named
+    }
+}
+
+extension CommandRefusal {
+    /// What a name gets that means no model.
+    fileprivate init(_ error: ModelNameError) {
+        switch error {
+        case .unknown(let name, let available):
+            let known = available.isEmpty ? "" : ", or one of: \(available.joined(separator: ", "))"
+            self.init(.notFound, "No member has a model '\(name)'; give the path of a GGUF file on this node\(known).")
+        case .otherRevision, .otherQuantization: self.init(.notFound, error.description)
+        case .ambiguous: self.init(.conflict, error.description)
+        case .empty, .tooLong, .character, .malformed: self.init(.invalid, error.description)
         }
     }
 }

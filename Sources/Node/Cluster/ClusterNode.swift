@@ -25,6 +25,7 @@ struct ClusterNode: Sendable {
     let door: LinkDoor
     let stages: StageHost
     let library: ModelLibrary
+    let catalogue: ModelCatalogue
     let peers: PeerClient
     let port: Int
     /// Whether first requests make deployments.
@@ -125,8 +126,9 @@ struct ClusterNode: Sendable {
             settings.discovers
             ? ClusterDiscovery(notice: notice, settings: settings, fabric: service.fabric, logger: around.logger) : nil
         return ClusterNode(
-            service: service, security: security, door: door, stages: stages, library: library, peers: peers,
-            port: service.fabric.port, autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
+            service: service, security: security, door: door, stages: stages, library: library,
+            catalogue: ModelCatalogue(library: library, peers: peers), peers: peers, port: service.fabric.port,
+            autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
             office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
             addresses: Self.watch(settings, service.fabric.port), survey: survey, logger: around.logger)
     }

@@ -9,6 +9,30 @@ actor ModelCatalogue {
     struct Entry: Sendable, Hashable {
         var name: String
         var digest: String
+        /// Where its file comes from.
+        var sources: [ModelSource] = []
+        /// How its weights are stored; empty where nobody says.
+        var quantization = ""
+        /// Whether it is a file of this node.
+        var isHere = false
+
+        /// The model as names find it.
+        var named: NamedModel {
+            NamedModel(
+                id: name, standing: isHere ? .local : .remote, sources: sources,
+                quantization: quantization == "unknown" ? "" : quantization, digest: digest)
+        }
+    }
+
+    /// What was told of where a file comes from, as far as it can be read.
+    static func sources(_ texts: [String]?) -> [ModelSource] {
+        (texts ?? []).prefix(ModelSource.countLimit).compactMap { try? ModelSource($0) }
+    }
+
+    /// The texts of sources, each once and no more than are kept.
+    static func texts(_ told: [String]) -> [String] {
+        var seen: Set<String> = []
+        return Array(told.filter { seen.insert($0).inserted }.prefix(ModelSource.countLimit))
     }
 
     /// Models of other members whose names are kept.
@@ -22,7 +46,7 @@ actor ModelCatalogue {
 
     private let library: ModelLibrary
     private let peers: PeerClient
-    private var names: [String: String] = [:]
+    private var names: [String: Entry] = [:]
     private var failures: [String: ContinuousClock.Instant] = [:]
 
     init(library: ModelLibrary, peers: PeerClient) {
@@ -30,20 +54,20 @@ actor ModelCatalogue {
         self.peers = peers
     }
 
-    /// What the cluster has, this node's own first; of one name the nearest.
+    /// What the cluster has, this node's own first. Several may have the same name.
     func entries(_ view: ClusterView) async -> [Entry] {
         var entries = await library.known
         let others = foreign(view, without: Set(entries.map(\.digest)))
         await learn(others, view)
-        entries += others.compactMap { digest in names[digest].map { Entry(name: $0, digest: digest) } }
-        var seen: Set<String> = []
-        return entries.filter { !$0.name.isEmpty && seen.insert($0.name).inserted }
+        entries += others.compactMap { names[$0] }
+        return entries.filter { !$0.name.isEmpty }
     }
 
-    /// The model a name or digest means; nil when nobody has it. A path means nothing here: only who may change this
-    /// machine takes files in.
-    func find(_ name: String, _ view: ClusterView) async -> Entry? {
-        await entries(view).first { $0.name == name || $0.digest == name }
+    /// The model with a digest, else the first one with a name; nil when nobody has it. A path means nothing here: only
+    /// who may change this machine takes files in.
+    func find(_ name: String, digest: String?, _ view: ClusterView) async -> Entry? {
+        let entries = await entries(view)
+        return entries.first { $0.digest == digest } ?? entries.first { $0.name == name || $0.digest == name }
     }
 
     private func foreign(_ view: ClusterView, without own: Set<String>) -> [String] {
@@ -59,25 +83,29 @@ actor ModelCatalogue {
         failures = failures.filter { $0.value > now }
         let unknown = digests.filter { names[$0] == nil && failures[$0] == nil }.prefix(Self.questionLimit)
         guard !unknown.isEmpty else { return }
-        let told = await withTaskGroup(of: (String, String?).self) { group in
+        let told = await withTaskGroup(of: (String, Entry?).self) { group in
             for digest in unknown {
                 let holder = view.holders(of: digest).first
-                group.addTask { [peers] in (digest, await Self.name(of: digest, at: holder, peers)) }
+                group.addTask { [peers] in (digest, await Self.entry(of: digest, at: holder, peers)) }
             }
-            var told: [(String, String?)] = []
+            var told: [(String, Entry?)] = []
             for await answer in group { told.append(answer) }
             return told
         }
-        for (digest, name) in told {
+        for (digest, entry) in told {
             if names.count >= Self.nameLimit { names = [:] }
-            if let name { names[digest] = name } else { failures[digest] = now + .seconds(Self.retrySeconds) }
+            if let entry { names[digest] = entry } else { failures[digest] = now + .seconds(Self.retrySeconds) }
         }
     }
 
-    private static func name(of digest: String, at holder: NodeID?, _ peers: PeerClient) async -> String? {
+    private static func entry(of digest: String, at holder: NodeID?, _ peers: PeerClient) async -> Entry? {
         guard let holder else { return nil }
         let sheet = try? await peers.get(
             "models/\(digest)", of: holder, as: ModelSheet.self, seconds: answerSeconds)
-        return sheet?.name
+        // What nobody could ask for has no name here.
+        guard let sheet, sheet.name.utf8.count <= ModelReference.byteLimit else { return nil }
+        let quantization = sheet.quantization.flatMap { $0.utf8.count <= ModelSource.quantizationBytes ? $0 : nil }
+        return Entry(
+            name: sheet.name, digest: digest, sources: sources(sheet.sources), quantization: quantization ?? "")
     }
 }

@@ -11,8 +11,6 @@ import Vocabulary
 
 /// Why a model cannot be had.
 enum LibraryError: Error, Sendable, CustomStringConvertible {
-    /// Nobody knows a model of this name.
-    case unknownName(String, known: [String])
     /// No member that answers has the file.
     case nobodyHas(digest: String)
     /// The store of this node failed.
@@ -33,9 +31,6 @@ enum LibraryError: Error, Sendable, CustomStringConvertible {
     /// One sentence with the next step.
     var description: String {
         switch self {
-        case .unknownName(let name, let known):
-            "This node has no model '\(name)'; give the path of a GGUF file on it"
-                + (known.isEmpty ? "." : ", or one of: \(known.joined(separator: ", ")).")
         case .nobodyHas(let digest):
             "No member that answers has the model \(digest.prefix(12))…; start the node that has the file."
         case .store(let error): error.description
@@ -60,7 +55,7 @@ enum LibraryError: Error, Sendable, CustomStringConvertible {
     var culprit: NodeID? {
         switch self {
         case .implausible(let node, _), .wrongBytes(let node, _), .otherBlocks(let node, _, _): node
-        case .unknownName, .nobodyHas, .store, .notFetched, .unchecked, .doubted: nil
+        case .nobodyHas, .store, .notFetched, .unchecked, .doubted: nil
         }
     }
 }
@@ -75,6 +70,10 @@ actor ModelLibrary {
         var name: String
         var path: String
         var digest: String
+        /// Where it comes from; nil where an earlier release did not ask.
+        var sources: [String]?
+        /// How its weights are stored; nil where an earlier release did not ask.
+        var quantization: String?
     }
 
     /// Models that are remembered.
@@ -127,35 +126,44 @@ actor ModelLibrary {
     }
 
     /// The files that are here, the latest first.
-    var known: [ModelCatalogue.Entry] { books.reversed().map { .init(name: $0.name, digest: $0.digest) } }
-
-    /// The file a name or an absolute path means; its content is read once for its digest.
-    ///
-    /// **Throws:** `LibraryError.unknownName`, or `.store` when the file is no model.
-    func resolve(_ model: String) async throws(LibraryError) -> Book {
-        if model.hasPrefix("/") { return try await add(path: model) }
-        if let known = books.last(where: { $0.name == model }) { return try await add(path: known.path, name: model) }
-        if let known = books.first(where: { $0.digest == model }) { return known }
-        throw .unknownName(model, known: Set(books.map(\.name)).sorted())
+    var known: [ModelCatalogue.Entry] {
+        books.reversed().map { book in
+            ModelCatalogue.Entry(
+                name: book.name, digest: book.digest, sources: ModelCatalogue.sources(book.sources),
+                quantization: book.quantization ?? "", isHere: true)
+        }
     }
 
-    /// Takes a file of this machine in.
+    /// The file that had a digest when it was last looked at, as it is now; nil when there is none. Its content is read
+    /// when it has changed; `sources` say more of where it comes from.
+    ///
+    /// **Throws:** `LibraryError.store` when it is no model any more; then it is forgotten.
+    func look(atDigest digest: String, sources: [ModelSource] = []) async throws(LibraryError) -> Book? {
+        guard let known = books.first(where: { $0.digest == digest }) else { return nil }
+        return try await add(path: known.path, name: known.name, sources: sources)
+    }
+
+    /// Takes a file of this machine in; `sources` say more of where it comes from than the file does.
     ///
     /// **Throws:** `LibraryError.store` when it is no model.
     @discardableResult
-    func add(path: String, name: String? = nil) async throws(LibraryError) -> Book {
+    func add(path: String, name: String? = nil, sources: [ModelSource] = []) async throws(LibraryError) -> Book {
         let caches = caches
-        let digest: String
+        let found: (file: ModelFile, digest: String)
         do throws(StoreError) {
-            digest = try await Self.onDisk { () throws(StoreError) in
-                _ = try ModelFile(path: path)
-                return try caches.digests.digest(ofFile: path)
+            found = try await Self.onDisk { () throws(StoreError) in
+                (try ModelFile(path: path), try caches.digests.digest(ofFile: path))
             }
         } catch {
             books.removeAll { $0.path == path }
             throw .store(error)
         }
-        let book = Book(name: name ?? ModelFile.name(ofPath: path), path: path, digest: digest)
+        let digest = found.digest
+        let before = books.first { $0.path == path && $0.digest == digest }?.sources ?? []
+        let told = sources.map(\.description) + before + found.file.sources.map(\.description)
+        let book = Book(
+            name: name ?? ModelFile.name(ofPath: path), path: path, digest: digest,
+            sources: ModelCatalogue.texts(told), quantization: found.file.quantization)
         guard !books.contains(book) else { return book }
         books.removeAll { $0.path == path || $0.digest == digest }
         // What was used last is told first, and forgotten last.
@@ -214,7 +222,8 @@ actor ModelLibrary {
         let file = try await local(digest)
         return ModelSheet(
             name: books.first { $0.digest == digest }?.name ?? "", byteCount: file.header.fileByteCount,
-            dataOffset: file.header.dataOffset, blocks: await blocks(ofFile: file.path)?.root)
+            dataOffset: file.header.dataOffset, blocks: await blocks(ofFile: file.path)?.root,
+            sources: books.first { $0.digest == digest }?.sources, quantization: file.quantization)
     }
 
     /// The digests of the blocks of a file that is here.

@@ -152,9 +152,11 @@ actor ModelWorkshop: ModelKeeping {
             if let digest = variant.digest { try await settle(digest, base: variant.base) }
             return
         }
-        let served = await premises.served()
-        guard let model = Self.find(name, served) else {
-            throw .unknownModel(name, known: served.map(\.card.id) + variants.all.map(\.name))
+        let model = try find(name, await premises.served())
+        guard [name, Ollama.lookupName(name)].contains(model.card.id) else {
+            throw .impossible(
+                what: "Deleting '\(name)', another name of '\(model.card.id)',",
+                remedy: "delete '\(model.card.id)', or deploy it without that name")
         }
         if try await premises.undeploy(model.card.id) { return }
         if model.state == .available {
@@ -171,8 +173,14 @@ actor ModelWorkshop: ModelKeeping {
         if await premises.served().contains(where: { $0.card.id == name }) { throw .nameTaken(name) }
     }
 
-    private static func find(_ name: String, _ models: [ServedModel]) -> ServedModel? {
-        models.first { $0.card.id == name } ?? models.first { $0.card.id == Ollama.lookupName(name) }
+    private func find(_ name: String, _ models: [ServedModel]) throws(Ollama.ModelError) -> ServedModel {
+        do throws(ModelNameError) {
+            return try models.resolve(name)
+        } catch .unknown {
+            throw .unknownModel(name, known: models.map(\.card.id) + variants.all.map(\.name))
+        } catch {
+            throw .badName(error)
+        }
     }
 
     /// A variant of a model that is here, with the defaults it has already, and the model's template.
@@ -185,9 +193,7 @@ actor ModelWorkshop: ModelKeeping {
             (known.name, known.created) = (new, Int64(time(nil)))
             return (known, template)
         }
-        guard let model = Self.find(name, served) else {
-            throw .unknownModel(name, known: served.map(\.card.id) + variants.all.map(\.name))
-        }
+        let model = try find(name, served)
         let variant = ModelVariant(name: new, base: model.card.id, created: Int64(time(nil)))
         return (variant, model.card.chatTemplate)
     }

@@ -60,6 +60,10 @@ struct ModelSheet: Sendable, Codable {
     var dataOffset: UInt64
     /// Root of the digests of its blocks; nil from releases that make none.
     var blocks: String?
+    /// Where it comes from; nil from releases that do not ask.
+    var sources: [String]?
+    /// How its weights are stored; nil from releases that do not tell.
+    var quantization: String?
 }
 
 /// Bounds of what members ask each other.

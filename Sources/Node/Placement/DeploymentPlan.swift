@@ -19,6 +19,15 @@ package struct DeploymentPlan: Sendable {
     /// The stage files, pinned as long as the plan lives; one stage uses the model file itself.
     let files: [StageFile]
     private let runners: RunnerPlan
+    /// Where the model's file comes from.
+    let sources: [ModelSource]
+
+    /// The deployment as names find it.
+    var named: NamedModel {
+        NamedModel(
+            id: spec.name, standing: .own, aliases: spec.aliases, sources: sources,
+            quantization: card.quantization == "unknown" ? "" : card.quantization, digest: card.digest)
+    }
 
     /// Reads the model's header, checks it, cuts it and makes the stage files.
     ///
@@ -33,6 +42,8 @@ package struct DeploymentPlan: Sendable {
             runners = try RunnerPlan(spec, of: file, cutter, digest: digest, stages: cut.stages, caches: caches)
             try Self.checkDraft(of: spec)
             card = runners.card
+            sources = ModelCatalogue.sources(
+                ModelCatalogue.texts((spec.sources + file.sources).map(\.description)))
             var files: [StageFile] = []
             for layers in cut.stages where cut.stageCount > 1 {
                 let plan = try cutter.plan(layers)

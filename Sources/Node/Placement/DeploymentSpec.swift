@@ -2,6 +2,7 @@ package import LlamaEngine
 import ModelStore
 package import Runner
 package import Transport
+package import Vocabulary
 package import Wire
 
 /// What a user wants served: a model and how.
@@ -31,6 +32,10 @@ package struct DeploymentSpec: Sendable {
     package var name: String
     /// The model file.
     package var path: String
+    /// Other names clients may use.
+    package var aliases: [String] = []
+    /// Where the model's file comes from, beside what it says itself.
+    package var sources: [ModelSource] = []
     /// Where it is cut.
     package var cutting = Cutting.stages(1)
     /// Context window of a request; nil takes what the model was trained for, at most `defaultWindow`.

@@ -61,7 +61,7 @@ actor ClusterRouter {
         peers = node.peers
         library = node.library
         door = node.door
-        catalogue = ModelCatalogue(library: node.library, peers: node.peers)
+        catalogue = node.catalogue
         deploys = node.autoDeploys
         self.logger = logger
     }
@@ -173,11 +173,11 @@ actor ClusterRouter {
     private func wish(_ known: Deployment?, _ journey: Journey, _ view: ClusterView) async -> Deployment? {
         if let known { return known }
         guard deploys, !journey.wasDeployed, let residency = journey.residency, residency.mayDeploy else { return nil }
-        var found = await catalogue.find(journey.name, view)
-        if found == nil, let digest = journey.digest { found = await catalogue.find(digest, view) }
-        guard let entry = found else { return nil }
+        guard let entry = await catalogue.find(journey.name, digest: journey.digest, view) else { return nil }
         var wish = Deployment(name: journey.name, model: entry.name)
         wish.digest = entry.digest
+        wish.sources = entry.named.fullSources.map(\.description)
+        wish.quantization = entry.named.quantization
         wish.blocks = await library.root(ofBlocksOf: entry.digest)
         wish.keepAliveMilliseconds =
             switch residency.keepAlive {
@@ -224,7 +224,7 @@ actor ClusterRouter {
         let view = await service.view
         let isDeployed = view.deployments.contains { $0.deployment.name == name }
         var isKnown = isDeployed
-        if !isKnown { isKnown = await catalogue.find(name, view) != nil }
+        if !isKnown { isKnown = await catalogue.find(name, digest: nil, view) != nil }
         guard isKnown else {
             throw .modelNotFound(name: name, available: view.deployments.map(\.deployment.name))
         }
@@ -353,6 +353,8 @@ actor ClusterRouter {
                 created: view.deployment.wish.milliseconds / 1000)
             model.unloadsInMilliseconds = cluster.timeLeft(of: view)
             model.isOnGPU = cluster.isOnGPU(view)
+            model.aliases = view.deployment.aliases
+            model.sources = view.deployment.named.sources
             models.append(model)
         }
         return models + (await availableModels())
@@ -361,16 +363,36 @@ actor ClusterRouter {
     /// What the cluster has and nobody deployed, where a first request would.
     private func availableModels() async -> [ServedModel] {
         let view = await service.view
-        let isOff = view.settings.contains { $0.name == ClusterState.autoDeploySetting && $0.value == "off" }
-        guard deploys, !isOff else { return [] }
-        let deployed = Set(view.deployments.map(\.deployment.name))
+        var seen = Set(view.deployments.map(\.deployment.name))
         var models: [ServedModel] = []
-        for entry in await catalogue.entries(view) where !deployed.contains(entry.name) {
+        for entry in await available(view) where seen.insert(entry.name).inserted {
             var deployment = Deployment(name: entry.name, model: entry.name)
             deployment.digest = entry.digest
-            models.append(ServedModel(card: await card(of: deployment, []), state: .available, created: 0))
+            var model = ServedModel(card: await card(of: deployment, []), state: .available, created: 0)
+            model.sources = entry.sources
+            model.standing = entry.named.standing
+            models.append(model)
         }
         return models
+    }
+
+    /// What a first request may deploy.
+    private func available(_ view: ClusterView) async -> [ModelCatalogue.Entry] {
+        let isOff = view.settings.contains { $0.name == ClusterState.autoDeploySetting && $0.value == "off" }
+        return deploys && !isOff ? await catalogue.entries(view) : []
+    }
+
+    // MARK: Names
+
+    /// Whether a deployment has this very name.
+    func isDeployed(_ name: String) async -> Bool {
+        await service.view.deployments.contains { $0.deployment.name == name }
+    }
+
+    /// The cluster's deployments as names find them, and behind them what a request that may deploy can make of files.
+    func named(mayDeploy: Bool) async -> [NamedModel] {
+        let view = await service.view
+        return view.deployments.map(\.deployment.named) + (mayDeploy ? await available(view).map(\.named) : [])
     }
 
     /// What is known of a deployment's model; little while its header cannot be read.

@@ -17,6 +17,9 @@ struct DeployWish: Hashable, Sendable {
     var keepAliveSeconds: Int64?
     /// `auto`, `off`, `ngram` or a draft model.
     var draft: String?
+    var aliases: [String] = []
+    /// As in `org/repo@revision:quantisation`.
+    var sources: [String] = []
 
     /// The body of the request; what was not said is left to the cluster.
     var body: [UInt8] {
@@ -39,6 +42,7 @@ struct DeployWish: Hashable, Sendable {
         }
         let lists = [
             ("pinned", pinned), ("excluded", excluded), ("required_tags", tags), ("preferred_tags", preferredTags),
+            ("aliases", aliases), ("sources", sources),
         ]
         for (key, values) in lists where !values.isEmpty {
             writer.key(key)

@@ -18,6 +18,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Name clients use. Default: the file's name without .gguf.")
     var name: String?
 
+    @OptionGroup var names: NameOptions
+
     @Option(help: "The model's projector (GGUF): with it the model reads images.")
     var mmproj: String?
 
@@ -46,6 +48,8 @@ struct Serve: AsyncParsableCommand {
         cutting.apply(to: &spec)
         try engine.apply(to: &spec)
         spec.projector = mmproj
+        spec.aliases = names.aliases.filter { $0 != spec.name }
+        spec.sources = names.origins
         spec.archive = disk.settings
         var configuration = NodeConfiguration(deployments: [spec])
         configuration.host = host

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dialects
 
 /// `skein deploy`.
 struct Deploy: AsyncParsableCommand {
@@ -6,15 +7,18 @@ struct Deploy: AsyncParsableCommand {
         abstract: "Have the cluster serve a model.",
         discussion: """
             MODEL is a name the node that is asked knows, or a file on its machine; the machines that run it fetch the \
-            layers they need. What is not said, the cluster decides. A deployment of the same name is changed. NODE is \
-            an id, the beginning of one, or a name.
+            layers they need. A name is one that 'GET /cluster/v1/models' lists, org/repo[@revision][:quantisation] \
+            where a model comes from there, or a digest. What is not said, the cluster decides. A deployment of the \
+            same name is changed. NODE is an id, the beginning of one, or a name.
             """)
 
     @Argument(help: "Model: a name, or a file (GGUF).")
     var model: String
 
-    @Option(help: "Name clients use. Default: the file's name without .gguf, else MODEL.")
+    @Option(help: "Name clients use. Default: the model's own, as the name of its file without .gguf.")
     var name: String?
+
+    @OptionGroup var names: NameOptions
 
     @Option(help: "Complete copies.")
     var replicas: Int?
@@ -93,15 +97,16 @@ struct Deploy: AsyncParsableCommand {
                 stages: stages,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
                 preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds,
-                draft: draft.map { DraftOptions.words.contains($0) ? $0 : ModelName($0).model })
+                draft: draft.map { DraftOptions.words.contains($0) ? $0 : ModelName($0).model },
+                aliases: names.aliases, sources: names.sources)
             try await deploy(wish, client)
         }
     }
 
     private func deploy(_ wish: DeployWish, _ client: ClusterClient) async throws {
-        let name = PrintableText.of(wish.name ?? wish.model)
         guard let wait else {
             let answer = try await client.command(.post, "/cluster/v1/deployments", body: wish.body)
+            let name = PrintableText.of(answer.json["name"]?.string ?? wish.name ?? wish.model)
             Output.line(
                 options.json ? answer.text : "\(name) is to be served; 'skein status' tells how far it is")
             return
