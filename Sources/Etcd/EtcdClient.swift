@@ -47,13 +47,14 @@ actor EtcdClient {
         _ = try? await post(address.endpoints[current], path, bytes, token).get()
     }
 
-    /// Sends a question whole, in one turn of the event loop. The client's other way hands the body over in pieces from
-    /// a task; an answer that comes before the last of them, and a connection that closes then, end the process
-    /// (AsyncHTTPClient 1.37.0, a precondition in `http1ConnectionReleased`).
+    /// Sends a question whole, in one turn of the event loop, on a connection of its own. An answer that comes before
+    /// the last piece of the question is sent, and a connection that closes then, end the process when the connection
+    /// was to be used again (AsyncHTTPClient 1.37.0, a precondition in `http1ConnectionReleased`); an etcd that stops
+    /// does just that.
     private func post(
         _ endpoint: String, _ path: String, _ body: Data, _ token: String?
     ) throws -> HTTPClient.Task<HTTPClient.Response> {
-        var headers = HTTPHeaders([("Content-Type", "application/json")])
+        var headers = HTTPHeaders([("Content-Type", "application/json"), ("Connection", "close")])
         if let token { headers.add(name: "Authorization", value: token) }
         let request = try HTTPClient.Request(
             url: "\(address.usesTLS ? "https" : "http")://\(endpoint)/v3/\(path)", method: .POST, headers: headers,

@@ -81,7 +81,7 @@ import Vocabulary
         reading.prefillOperationsPerSecond = 1 << 40
         reading.attentionOperationsPerSecond = 1 << 30
         reading.weightRates = (0..<20).map { WeightRate(type: "type \($0)", bytesPerSecond: .max) }
-        let bounded = reading.bounded().reading
+        let bounded = reading.bounded()
         #expect(bounded.weightRates.count == Limits.reportedRates)
         #expect(try NodeReading(encoded: bounded.encoded) == bounded)
         #expect(throws: CodecError.self) { try NodeReading(encoded: reading.encoded) }
