@@ -29,10 +29,9 @@ import Vocabulary
         #expect(try file.cutter().legalBoundaries == Array(1..<8))
     }
 
-    /// A sound file of few bytes that says this of itself.
+    /// A sound, small file that says this of itself.
     private func file(_ texts: [(String, String)], at name: String) throws -> ModelFile {
-        var writer = GGUFWriter(metadata: [], tensors: [TensorPlan(name: "t", dimensions: [32], type: .f32)])
-        writer.set("general.architecture", .text("unheard-of"))
+        var writer = try ModelShape(.llama).writer()
         writer.set("general.file_type", .uint32(15))
         for (key, text) in texts { writer.set(key, .text(text)) }
         let layout = try writer.layout()
