@@ -151,8 +151,8 @@ import Testing
                     + #""stages":\#(stages)}"#
             )
                 == [
-                    "  STAGE  TOKENS/S  PER TOKEN  READS      AT         CACHE    HOP TO THE NEXT",
-                    "  0      41.7      24.0 ms    300.0 MiB  12.5 GB/s  0.31 ms  0.25 ms",
+                    "  STAGE  TOKENS/S  PER TOKEN  READS      AT          CACHE    HOP TO THE NEXT",
+                    "  0      41.7      24.0 ms    300.0 MiB  12.5 GB/s   0.31 ms  0.25 ms",
                     "  1      1000.0    1.0 ms     1.0 MiB    800.0 MB/s  0.0 ms   -",
                     "predicted: 39.2 tokens/s alone, 25.5 ms per token; first token of a prompt of 512 after "
                         + "2000.0 ms; 0.04 ms of it assumed, as links' rates are not measured",

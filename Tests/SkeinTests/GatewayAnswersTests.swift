@@ -43,18 +43,18 @@ import Testing
         let cluster = FixedCluster()
         try await cluster.serve { client in
             let wish = DeployWish(
-                model: "f", name: "org/m x", replicas: 2, context: 4096, lanes: 3, pinned: ["0000000000000001"],
+                model: "f", name: "org/m-x", replicas: 2, context: 4096, lanes: 3, pinned: ["0000000000000001"],
                 excluded: ["0000000000000002"], tags: ["b", "a"], keepAliveSeconds: 60)
             let answer = try await client.send(.post, "/cluster/v1/deployments", body: wish.body)
             #expect(answer.json["outcome"]?.string == "done_degraded")
             #expect(answer.json["warning"]?.string?.isEmpty == false)
-            _ = try await client.send(.delete, "/cluster/v1/deployments/\(PathPart.of("org/m x"))")
+            _ = try await client.send(.delete, "/cluster/v1/deployments/\(PathPart.of("org/m-x"))")
             await #expect(
                 throws: ClusterClientError.refused(
                     status: 404, code: "not_found", message: "No deployment 'none'.")
             ) { _ = try await client.send(.delete, "/cluster/v1/deployments/none") }
         }
-        var wanted = Deployment(name: "org/m x", model: "f")
+        var wanted = Deployment(name: "org/m-x", model: "f")
         wanted.replicas = 2
         wanted.contextTokens = 4096
         wanted.lanes = 3
@@ -62,7 +62,7 @@ import Testing
         wanted.excluded = [NodeID(2)]
         wanted.requiredTags = ["a", "b"]
         wanted.keepAliveMilliseconds = 60_000
-        #expect(cluster.actions == [.deploy(wanted), .undeploy("org/m x"), .undeploy("none")])
+        #expect(cluster.actions == [.deploy(wanted), .undeploy("org/m-x"), .undeploy("none")])
     }
 
     @Test func `a plan and the tokens are read`() async throws {

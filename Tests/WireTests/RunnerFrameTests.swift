@@ -185,8 +185,8 @@ enum RunnerEvents {
             try error(.failed(.cancelled), at: 9, 1)
                 == .invalidValue(field: "event.flags", offset: 9, value: 1, allowed: "0 … 0"))
         #expect(
-            try error(.failed(.cancelled), at: 12, 11)
-                == .invalidValue(field: "error.code", offset: 12, value: 11, allowed: "1 … 10"))
+            try error(.failed(.cancelled), at: 12, 12)
+                == .invalidValue(field: "error.code", offset: 12, value: 12, allowed: "1 … 11"))
         #expect(
             try error(.finished(RunnerEvents.completion), at: 16, 4)
                 == .invalidValue(field: "event.finishReason", offset: 16, value: 4, allowed: "1 … 3"))

@@ -91,8 +91,7 @@ struct ClusterNode: Sendable {
         member.addresses = hosts.map { "\(PeerAddress(host: $0, port: fabric.port))" }
         var told = ClusterServiceSettings(member: member, founds: founding.isUnderWay, fabric: fabric)
         told.foundedCluster = credentials.cluster.value
-        told.isReturning = known == credentials.node
-        told.seeds = seeds
+        (told.isReturning, told.seeds) = (known == credentials.node, seeds)
         let survey = Self.survey(credentials.node, settings, around)
         let shelf = HeldDigests()
         let measurement = NodeMeasurement(
@@ -128,8 +127,8 @@ struct ClusterNode: Sendable {
         return ClusterNode(
             service: service, security: security, door: door, stages: stages, library: library,
             catalogue: ModelCatalogue(library: library, peers: peers), peers: peers, port: service.fabric.port,
-            autoDeploys: settings.autoDeploys, store: store, hosting: hosting,
-            office: office, server: server, trustChanges: trustChanges, founding: founding, discovery: discovery,
+            autoDeploys: settings.autoDeploys, store: store, hosting: hosting, office: office, server: server,
+            trustChanges: trustChanges, founding: founding, discovery: discovery,
             addresses: Self.watch(settings, service.fabric.port), survey: survey, logger: around.logger)
     }
 
