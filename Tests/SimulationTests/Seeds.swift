@@ -12,7 +12,7 @@ enum Seeds {
     }
 
     /// Worlds that fit a debug build; a release build runs more in less time.
-    static var usual: Int { isDebug ? 120 : 2000 }
+    static var usual: Int { isDebug ? 60 : 2000 }
 
     /// A debug build takes twenty times as long.
     static var isDebug: Bool {
