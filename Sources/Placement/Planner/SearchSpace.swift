@@ -36,11 +36,12 @@ struct SearchSpace: Sendable {
     var shared: [Int64] = []
     /// The seat each layer is pinned to, as the node's index; -1 when it is not.
     var pinned: [Int] = []
-    /// Bytes a stage needs, at `first * (layerCount + 1) + end`; -1 where it is not legal. By how its weights lie.
-    var need: [[Int64]] = []
+    /// Bytes a stage needs, at `(layout * (layerCount + 1) + first) * (layerCount + 1) + end`; -1 where it is not legal
+    /// or nobody's weights lie so. One array, because the search asks it most.
+    var need: [Int64] = []
 
     func needed(_ seat: Int, _ first: Int, _ end: Int) -> Int64 {
-        need[seats[seat].layout.rawValue][first * (layerCount + 1) + end]
+        need[(seats[seat].layout.rawValue * (layerCount + 1) + first) * (layerCount + 1) + end]
     }
 
     func fetched(_ seat: Int, _ first: Int, _ end: Int) -> Int64 {
@@ -136,7 +137,10 @@ extension SearchSpace {
             }
             return table
         }
-        need = WeightLayout.allCases.map { layout in seats.contains { $0.layout == layout } ? table(layout) : [] }
+        need = WeightLayout.allCases.flatMap { layout in
+            seats.contains { $0.layout == layout }
+                ? table(layout) : [Int64](repeating: -1, count: (layerCount + 1) * (layerCount + 1))
+        }
     }
 }
 
