@@ -54,7 +54,7 @@ extension ControlPlane {
             switch part {
             case .stages: reading.stagesDigest == news.reading.stagesDigest
             case .holds: reading.holds == news.reading.holds
-            default: reading.devices == news.reading.devices
+            default: reading.agreesOnDevices(with: news.reading)
             }
         return isSame ? nil : ReadingNews(part, of: reading, at: version)
     }
@@ -77,7 +77,7 @@ extension ControlPlane {
                 var parts: [ReadingPart] = []
                 if stages.contains(row.key), !reading.stages.isEmpty { parts.append(.stages) }
                 if statics.contains(row.key), !reading.holds.isEmpty { parts.append(.holds) }
-                if statics.contains(row.key), !reading.devices.isEmpty { parts.append(.devices) }
+                if statics.contains(row.key), reading.tellsDevices { parts.append(.devices) }
                 for part in parts { news.append(ReadingNews(part, of: reading, at: row.value[part])) }
             }
         }

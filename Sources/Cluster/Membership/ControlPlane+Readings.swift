@@ -75,7 +75,7 @@ extension ControlPlane {
         let told = rounds.told ?? (isSmall ? NodeReading(node: node) : reading)
         if rounds.isMeasured {
             if told.holds != reading.holds { tell(.holds) }
-            if told.devices != reading.devices { tell(.devices) }
+            if !told.agreesOnDevices(with: reading) { tell(.devices) }
             rounds.told = reading
         }
         // How far stages are interests people only while they are on their way; else it goes along with the rest.

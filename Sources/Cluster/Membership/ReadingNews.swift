@@ -168,6 +168,13 @@ extension NodeReading {
         try readRates(from: &reader)
     }
 
+    /// Whether another reading tells the same of its devices.
+    func agreesOnDevices(with other: NodeReading) -> Bool {
+        var own = self
+        own.take(.devices, from: other)
+        return own == self
+    }
+
     /// Whether it tells anything of its devices.
     var tellsDevices: Bool {
         !devices.isEmpty || !weightRates.isEmpty || weightBytesPerSecond != nil || tilesWeights != nil

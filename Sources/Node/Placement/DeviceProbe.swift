@@ -20,7 +20,6 @@ package enum DeviceProbe {
     /// Why a process told nothing.
     package struct Silence: Error, Hashable, Sendable, CustomStringConvertible {
         /// One sentence fragment.
-        /// The fragment.
         package let description: String
     }
 
