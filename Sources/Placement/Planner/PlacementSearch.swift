@@ -51,6 +51,13 @@ struct PlacementSearch {
         var parent: Int32
     }
 
+    /// A label that is to come to other seats. What decides most often stands here, so that labels are not looked up.
+    private struct Waiting {
+        var cost: Int64
+        var label: Int32
+        var seat: Int32
+    }
+
     private let space: SearchSpace
     private let objective: Objective
     private let labelLimit: Int
@@ -61,6 +68,8 @@ struct PlacementSearch {
     private let depth: Int
     /// The least time that the layers from each one on can take on any seats.
     private let bound: [Int64]
+    /// Time of a hop to each seat from each other one, `hopTo[to][from]`: zero where room is what counts.
+    private let hopTo: [[Int64]]
     /// The cheapest hop to each seat.
     private let leastHop: [Int64]
     /// The most that a token's way back to one entry is longer than to another.
@@ -69,6 +78,8 @@ struct PlacementSearch {
     private var arena: [Label] = []
     private var slots: [Int32]
     private var counts: [Int32]
+    /// What the dearest label of a state costs whose places are all taken.
+    private var dearest: [Int64]
     private var best: Int32 = -1
 
     init(_ space: SearchSpace, _ objective: Objective, labelLimit: Int?, ceiling: Int64 = .max) {
@@ -83,12 +94,16 @@ struct PlacementSearch {
         self.labelLimit = labelLimit ?? min(Self.labelsMax, max(Self.labelsMin, share))
         slots = [Int32](repeating: -1, count: states * self.labelLimit)
         counts = [Int32](repeating: 0, count: states)
+        dearest = [Int64](repeating: .max, count: states)
         bound = Self.bound(space, objective)
         backGap = Self.backGap(space, objective)
-        leastHop = space.seats.indices.map { to in
+        let hopTo = space.seats.indices.map { to in
+            space.seats.indices.map { objective == .time ? space.hop[$0][to] : 0 }
+        }
+        self.hopTo = hopTo
+        leastHop = hopTo.indices.map { to in
             // Staying on a seat is a hop, too, where seats are shared.
-            let hops = space.seats.indices.compactMap { $0 == to && !space.sharesSeats ? nil : space.hop[$0][to] }
-            return objective == .time ? hops.min() ?? 0 : 0
+            hopTo[to].indices.compactMap { $0 == to && !space.sharesSeats ? nil : hopTo[to][$0] }.min() ?? 0
         }
     }
 
@@ -164,14 +179,16 @@ struct PlacementSearch {
         var arrivals: [Arrival] = []
         for seat in 0..<width {
             arrivals.removeAll(keepingCapacity: true)
+            let hops = hopTo[seat]
             // The cost of the worst arrival that is kept, once there are as many as may be.
             var worst = Int64.max
-            for (cost, parent) in waiting {
+            for one in waiting {
                 // They come in order of their cost, so no later one can be better.
-                if cost + leastHop[seat] > worst { break }
-                guard let label = hopped(arena[Int(parent)], to: seat) else { continue }
+                if one.cost + leastHop[seat] > worst { break }
+                if one.cost + hops[Int(one.seat)] > worst { continue }
+                guard let label = hopped(one.label, to: seat) else { continue }
                 if label.cost > worst { continue }
-                insert(Arrival(label: label, parent: parent), into: &arrivals)
+                insert(Arrival(label: label, parent: one.label), into: &arrivals)
                 if arrivals.count == labelLimit { worst = arrivals.reduce(Int64.min) { max($0, $1.label.cost) } }
             }
             for arrival in arrivals { runStages(arrival.label, from: arrival.parent, first, count) }
@@ -179,13 +196,13 @@ struct PlacementSearch {
     }
 
     /// The placements of the layers before `first` with `count` stages, cheapest first.
-    private func waiting(_ first: Int, _ count: Int) -> [(cost: Int64, label: Int32)] {
-        var waiting: [(cost: Int64, label: Int32)] = []
+    private func waiting(_ first: Int, _ count: Int) -> [Waiting] {
+        var waiting: [Waiting] = []
         for seat in 0..<width {
             let from = state(count, first, seat)
             for slot in 0..<Int(counts[from]) {
                 let place = slots[from * labelLimit + slot]
-                waiting.append((arena[Int(place)].cost, place))
+                waiting.append(Waiting(cost: arena[Int(place)].cost, label: place, seat: Int32(seat)))
             }
         }
         waiting.sort { ($0.cost, $0.label) < ($1.cost, $1.label) }
@@ -200,20 +217,22 @@ struct PlacementSearch {
     }
 
     /// The label after the hop to another seat; nil when it was used before.
-    private func hopped(_ label: Label, to seat: Int) -> Label? {
-        var label = label
-        let from = Int(label.seat)
+    private func hopped(_ place: Int32, to seat: Int) -> Label? {
+        let bit = Self.bit(seat)
+        let from = Int(arena[Int(place)].seat)
         if from == seat {
             guard space.sharesSeats else { return nil }
         } else {
-            let bit = Self.bit(seat)
-            guard (label.used & bit) == .zero else { return nil }
+            guard (arena[Int(place)].used & bit) == .zero else { return nil }
+        }
+        var label = arena[Int(place)]
+        if from != seat {
             label.used |= bit
             label.taken = 0
             label.misses += space.seats[seat].misses
             if objective == .room { label.cost += space.seats[seat].memory >> 10 }
         }
-        if objective == .time { label.cost += space.hop[from][seat] }
+        label.cost += hopTo[seat][from]
         label.seat = Int32(seat)
         return label
     }
@@ -265,6 +284,7 @@ struct PlacementSearch {
     private mutating func store(_ label: Label, _ count: Int) {
         if let asked = space.stageCount, count >= asked { return }
         let state = state(count, Int(label.end), Int(label.seat))
+        guard label.cost <= dearest[state] else { return }
         let base = state * labelLimit
         var kept = 0
         let present = Int(counts[state])
@@ -286,11 +306,22 @@ struct PlacementSearch {
             guard Self.isBetter(label, than: arena[Int(slots[base + worst])], gap: 0) else { return }
             arena.append(label)
             slots[base + worst] = Int32(arena.count - 1)
-            return
+            return remember(state)
         }
         arena.append(label)
         slots[base + kept] = Int32(arena.count - 1)
         counts[state] = Int32(kept + 1)
+        remember(state)
+    }
+
+    /// What a label of this state may cost to find a place, from now on.
+    private mutating func remember(_ state: Int) {
+        let (base, count) = (state * labelLimit, Int(counts[state]))
+        guard count == labelLimit else {
+            dearest[state] = .max
+            return
+        }
+        dearest[state] = slots[base..<base + count].reduce(Int64.min) { max($0, arena[Int($1)].cost) }
     }
 
     /// Whether nothing can come of `other` that does not come of `label` at least as well.
