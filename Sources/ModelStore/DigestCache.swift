@@ -120,15 +120,6 @@ package struct DigestCache: Sendable {
     private func remember(_ bytes: [UInt8], at note: String) {
         guard (try? StoreFiles.makeFolders(shelf.folder)) != nil else { return }
         shelf.evict(toFit: UInt64(bytes.count))
-        let temporary = StoreFiles.temporaryName(for: note)
-        do {
-            let file = try FileDescriptor.open(
-                FilePath(temporary), .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
-            defer { try? file.close() }
-            _ = try file.writeAll(bytes)
-            guard rename(temporary, note) == 0 else { throw Errno(rawValue: errno) }
-        } catch {
-            unlink(temporary)
-        }
+        try? StoreFiles.replace(note, with: bytes)
     }
 }

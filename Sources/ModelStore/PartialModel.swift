@@ -79,17 +79,7 @@ package final class PartialModel: Sendable {
     }
 
     private static func keep(_ blocks: BlockDigests, beside path: String) throws(StoreError) {
-        let temporary = StoreFiles.temporaryName(for: path + listSuffix)
-        do {
-            let list = try FileDescriptor.open(
-                FilePath(temporary), .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
-            defer { try? list.close() }
-            _ = try list.writeAll(blocks.bytes)
-            guard fsync(list.rawValue) == 0, rename(temporary, path + listSuffix) == 0 else {
-                throw Errno(rawValue: errno)
-            }
-        } catch {
-            unlink(temporary)
+        do { try StoreFiles.replace(path + listSuffix, with: blocks.bytes) } catch {
             throw StoreError.failed(writing: path, error)
         }
     }

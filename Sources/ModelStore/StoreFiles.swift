@@ -1,5 +1,5 @@
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -16,17 +16,32 @@ package enum StoreFiles {
         if let facts = try? FileFacts(path: path), facts.byteCount == UInt64(bytes.count) { return }
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         try makeFolders(folder)
+        do {
+            try replace(path, with: bytes, permissions: [.ownerReadWrite, .groupRead])
+        } catch {
+            throw StoreError.failed(writing: path, error, needed: UInt64(bytes.count))
+        }
+    }
+
+    /// Replaces a file, or makes it: whoever reads it meets the old content or the new one, never a part, and so does a
+    /// machine that lost its power.
+    ///
+    /// **Throws:** what the system says; the old content stays then.
+    package static func replace(
+        _ path: String, with bytes: some Sequence<UInt8>, permissions: FilePermissions = .ownerReadWrite
+    ) throws {
         let temporary = temporaryName(for: path)
+        // What an interrupted writer left could have other permissions.
+        unlink(temporary)
         do {
             let file = try FileDescriptor.open(
-                FilePath(temporary), .writeOnly, options: [.create, .truncate],
-                permissions: [.ownerReadWrite, .groupRead])
+                FilePath(temporary), .writeOnly, options: [.create, .exclusiveCreate], permissions: permissions)
             defer { try? file.close() }
             try file.writeAll(bytes)
-            guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
+            guard fsync(file.rawValue) == 0, rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
         } catch {
             unlink(temporary)
-            throw StoreError.failed(writing: path, error, needed: UInt64(bytes.count))
+            throw error
         }
     }
 

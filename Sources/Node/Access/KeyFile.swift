@@ -88,17 +88,7 @@ package final class KeyFile: KeyProviding {
     }
 
     private func write(_ bytes: [UInt8]) throws(KeyBookError) {
-        let fresh = "\(path).\(getpid()).part"
-        // What an interrupted writer left could have other permissions.
-        unlink(fresh)
-        do {
-            let file = try FileDescriptor.open(
-                FilePath(fresh), .writeOnly, options: [.create, .exclusiveCreate], permissions: .ownerReadWrite)
-            defer { try? file.close() }
-            try file.writeAll(bytes)
-            guard fsync(file.rawValue) == 0, rename(fresh, path) == 0 else { throw Errno(rawValue: errno) }
-        } catch {
-            unlink(fresh)
+        do { try StoreFiles.replace(path, with: bytes) } catch {
             throw .unwritable(path: path, reason: "\(error)")
         }
     }

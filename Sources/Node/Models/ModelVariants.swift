@@ -3,7 +3,6 @@ import FoundationEssentials
 import Logging
 import ModelStore
 import Synchronization
-import SystemPackage
 import Vocabulary
 
 #if canImport(Glibc)
@@ -136,21 +135,14 @@ final class ModelVariants: Sendable {
     }
 
     private static func write(_ variants: [ModelVariant], to path: String) throws(Refusal) {
-        let fresh = "\(path).\(getpid()).part"
-        unlink(fresh)
         do {
             let encoder = JSONEncoder()
             encoder.outputFormatting = .sortedKeys
             let body = Array(try encoder.encode(variants))
             let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             try StoreFiles.makeFolders(folder.joined(separator: "/"))
-            let file = try FileDescriptor.open(
-                FilePath(fresh), .writeOnly, options: [.create, .exclusiveCreate], permissions: .ownerReadWrite)
-            defer { try? file.close() }
-            try file.writeAll(Array((mark + digest(body) + "\n").utf8) + body)
-            guard fsync(file.rawValue) == 0, rename(fresh, path) == 0 else { throw Errno(rawValue: errno) }
+            try StoreFiles.replace(path, with: Array((mark + digest(body) + "\n").utf8) + body)
         } catch {
-            unlink(fresh)
             throw .unwritable("\(error)")
         }
     }
