@@ -145,7 +145,7 @@ struct BenchPrefill: AsyncParsableCommand {
     var stages = 2
 
     @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
-    var cut: String?
+    var cut: NumberList?
 
     @Option(help: "Tokens of the prompt.")
     var tokens = 1000
@@ -157,11 +157,10 @@ struct BenchPrefill: AsyncParsableCommand {
         guard BenchLimits.promptTokens.contains(tokens) else {
             throw ValidationError("--tokens is \(tokens); 1 … \(BenchLimits.promptTokens.upperBound) are allowed.")
         }
-        let boundaries = cut.map { $0.split(separator: ",").compactMap { Int($0) } }
-        let stages = boundaries.map { $0.count + 1 } ?? stages
-        try await options.run { [tokens, delay] model, environment in
+        let stages = cut.map { $0.numbers.count + 1 } ?? stages
+        try await options.run { [cut, tokens, delay] model, environment in
             try await Benchmarks.prefill(
-                model: model, stages: stages, cut: boundaries, tokens: tokens,
+                model: model, stages: stages, cut: cut?.numbers, tokens: tokens,
                 delayMicroseconds: Int(delay * 1000), environment)
         }
     }

@@ -22,7 +22,7 @@ struct BenchPlacementRun: AsyncParsableCommand {
     var stages: Int?
 
     @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
-    var cut: String?
+    var cut: NumberList?
 
     @Option(help: "Context in tokens.")
     var ctx = 2048
@@ -45,8 +45,7 @@ struct BenchPlacementRun: AsyncParsableCommand {
 
     func run() async throws {
         let single = options.model != nil || stages != nil || cut != nil
-        let boundaries = cut.map { $0.split(separator: ",").compactMap { Int($0) } }
-        try await options.run { [only, stages, ctx, lanes, rows, delay] model, environment in
+        try await options.run { [only, stages, cut, ctx, lanes, rows, delay] model, environment in
             guard single else {
                 let cases = try PlacementCase.usual(cacheFolder: environment.cacheFolder)
                 return try await PlacementBench.run(
@@ -54,7 +53,7 @@ struct BenchPlacementRun: AsyncParsableCommand {
             }
             let name = model.split(separator: "/").last.map(String.init) ?? model
             var one = PlacementCase(label: name, model: model)
-            one.cutting = boundaries.map { .boundaries($0) } ?? .stages(stages ?? 1)
+            one.cutting = cut.map { .boundaries($0.numbers) } ?? .stages(stages ?? 1)
             (one.window, one.lanes, one.rows) = (ctx, lanes, min(rows, ctx))
             one.delayMicroseconds = Int(delay * 1000)
             return try await PlacementBench.run([one], environment)

@@ -15,7 +15,7 @@ struct BenchServe: AsyncParsableCommand {
     @OptionGroup var options: BenchOptions
 
     @Option(help: "Requests at once, one or more counts separated by commas.")
-    var streams = "1,2,4,16"
+    var streams = NumberList([1, 2, 4, 16])
 
     @Option(help: "Compute threads of each server. Default: all cores.")
     var threads: Int?
@@ -34,12 +34,7 @@ struct BenchServe: AsyncParsableCommand {
 
     func run() async throws {
         var settings = ServeSettings()
-        settings.streams = try streams.split(separator: ",", omittingEmptySubsequences: false).map { count in
-            guard let number = Int(count) else {
-                throw ValidationError("--streams is '\(streams)'; it takes counts separated by commas, as in 1,4,16.")
-            }
-            return number
-        }
+        settings.streams = streams.numbers
         settings.threads = threads
         settings.promptTokens = promptTokens
         settings.decodeTokens = decode

@@ -136,32 +136,23 @@ struct CuttingOptions: ParsableArguments {
     var stages = 1
 
     @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
-    var cut: String?
+    var cut: NumberList?
 
     @Option(help: "How activations travel between stages: f32, f16, bf16, q8 or auto.")
     var wire = "f32"
 
     func validate() throws {
         guard stages >= 1 else { throw ValidationError("--stages is \(stages); it takes 1 or more.") }
-        if let cut, boundaries == nil {
-            throw ValidationError("--cut is '\(cut)'; it takes layers separated by commas.")
-        }
         guard wireFormat != nil else {
             throw ValidationError(
                 "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
     }
 
-    var boundaries: [Int]? {
-        guard let cut else { return nil }
-        let numbers = cut.split(separator: ",").map { Int($0) }
-        return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
-    }
-
     var wireFormat: WireFormat? { WireFormat.allCases.first { $0.description == wire } }
 
     func apply(to spec: inout DeploymentSpec) {
-        spec.cutting = boundaries.map { .boundaries($0) } ?? .stages(stages)
+        spec.cutting = cut.map { .boundaries($0.numbers) } ?? .stages(stages)
         if let wireFormat { spec.wire = wireFormat }
     }
 }

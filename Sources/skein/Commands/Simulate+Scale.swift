@@ -3,14 +3,6 @@ import FoundationEssentials
 import Simulation
 
 extension Simulate {
-    /// The sizes asked for; nil when they cannot be.
-    private var sizeList: [Int]? {
-        guard let sizes else { return ScaleSeries.usualSizes }
-        let numbers = sizes.split(separator: ",").map { Int($0) }
-        guard !numbers.isEmpty, numbers.allSatisfy({ $0.map { (3...4096).contains($0) } ?? false }) else { return nil }
-        return numbers.compactMap { $0 }
-    }
-
     func validateScale() throws {
         guard scale else {
             if sizes != nil { throw ValidationError("--sizes is for --scale.") }
@@ -19,14 +11,14 @@ extension Simulate {
         guard nodes == nil, mutation == nil, !coordinated else {
             throw ValidationError("--scale is for healthy clusters of several sizes; leave --nodes and faults out.")
         }
-        guard sizeList != nil else {
-            throw ValidationError("--sizes is '\(sizes ?? "")'; it takes numbers from 3 to 4096 with commas.")
+        if let sizes, let wrong = sizes.numbers.first(where: { !(3...4096).contains($0) }) {
+            throw ValidationError("--sizes has \(wrong); it takes numbers from 3 to 4096 with commas.")
         }
         guard (3...10_000).contains(runs) else { throw ValidationError("--runs is \(runs); it takes 3 … 10000.") }
     }
 
     func runScale() throws {
-        var series = ScaleSeries(sizes: sizeList ?? [], runs: runs)
+        var series = ScaleSeries(sizes: sizes?.numbers ?? ScaleSeries.usualSizes, runs: runs)
         series.run(seed: seed) { row in Output.error("\(row.nodeCount) nodes: \(row.bytes.count) runs") }
         if json { try printScaleJSON(series) } else { printScale(series) }
         for miss in series.misses { Output.error(miss) }

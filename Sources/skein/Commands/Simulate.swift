@@ -32,7 +32,7 @@ struct Simulate: ParsableCommand {
     var scale = false
 
     @Option(help: "With --scale: other numbers of nodes, a,b,…")
-    var sizes: String?
+    var sizes: NumberList?
 
     @Option(help: "With --scale: runs with 10 nodes, 3 … 10000; of larger clusters as many fewer as they are larger.")
     var runs = 100

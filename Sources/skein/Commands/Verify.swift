@@ -38,11 +38,10 @@ struct Verify: ParsableCommand {
         spec.tokenCount = max(1, tokens)
         if let stages { spec.cuts = .stages(stages) }
         if cuts != "all" {
-            let numbers = cuts.split(separator: ",").map { Int($0) }
-            guard !numbers.contains(nil) else {
+            guard let list = NumberList(argument: cuts) else {
                 throw ValidationError("--cuts is '\(cuts)'; it takes layers or 'all'.")
             }
-            spec.cuts = .boundaries(numbers.compactMap { $0 })
+            spec.cuts = .boundaries(list.numbers)
         }
         do {
             let report = try Verification(spec, cacheFolder: cacheFolder).run { verdict in
