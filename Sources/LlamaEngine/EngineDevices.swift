@@ -13,6 +13,10 @@ package struct EngineDevice: Hashable, Sendable, Codable {
     package var isOffload: Bool
     /// Its memory in all; nil when it does not tell. **Units:** bytes.
     package var totalBytes: UInt64?
+    /// What the library was built to use of it, where it tells: what it computes with, and how fast, depends on it.
+    package var features = ""
+    /// Whether weights are packed anew for it, for matrix tiles.
+    package var tilesWeights = false
 
     /// Describes a device.
     package init(name: String, about: String, compute: String, isOffload: Bool, totalBytes: UInt64? = nil) {
@@ -44,13 +48,16 @@ package enum EngineDevices {
             let type = unsafe ggml_backend_dev_type(device)
             let registry = unsafe ggml_backend_dev_backend_reg(device)
             let backend = unsafe registry.flatMap { unsafe ggml_backend_reg_name($0) }
-            devices.append(
-                EngineDevice(
-                    name: unsafe String(cString: ggml_backend_dev_name(device)),
-                    about: unsafe String(cString: ggml_backend_dev_description(device)),
-                    compute: compute(of: unsafe backend.map { unsafe String(cString: $0) } ?? ""),
-                    isOffload: type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU,
-                    totalBytes: total > 0 ? UInt64(total) : nil))
+            var found = EngineDevice(
+                name: unsafe String(cString: ggml_backend_dev_name(device)),
+                about: unsafe String(cString: ggml_backend_dev_description(device)),
+                compute: compute(of: unsafe backend.map { unsafe String(cString: $0) } ?? ""),
+                isOffload: type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU,
+                totalBytes: total > 0 ? UInt64(total) : nil)
+            if type == GGML_BACKEND_DEVICE_TYPE_CPU {
+                (found.features, found.tilesWeights) = (LlamaLibrary.features, WeightPacking.usesTiles)
+            }
+            devices.append(found)
         }
         return devices
     }

@@ -100,6 +100,7 @@ struct ClusterNode: Sendable {
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
             reading.devices = around.devices.map(DeviceReading.init)
+            reading.tilesWeights = around.devices.first { $0.compute == "cpu" }?.tilesWeights
             return reading
         }
         ports.membersChanged = { members, removed in

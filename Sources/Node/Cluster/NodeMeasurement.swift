@@ -38,7 +38,6 @@ package struct NodeMeasurement: Sendable {
         let device = devices.max { ($0.usableMemory?.bytes ?? 0) < ($1.usableMemory?.bytes ?? 0) }
         reading.usableBytes = device?.usableMemory?.bytes
         reading.totalBytes = device?.totalMemory?.bytes
-        reading.tilesWeights = device?.tilesWeights
         if let speed = figures()?.speed { reading.tell(speed) }
         var disk = statvfs()
         if statvfs(folder, &disk) == 0 { reading.freeDiskBytes = UInt64(disk.f_bavail) * UInt64(disk.f_frsize) }

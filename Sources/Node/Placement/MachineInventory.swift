@@ -1,5 +1,4 @@
 import FoundationEssentials
-import LlamaEngine
 package import Placement
 import Vocabulary
 
@@ -11,16 +10,16 @@ import Vocabulary
 
 /// This machine, as planning sees it.
 package enum MachineInventory {
-    /// This machine alone, with the memory its system offers now minus what stays reserved, and with `speed`; by
-    /// default that is not known.
-    package static func thisMachine(speed: DeviceSpeed = DeviceSpeed()) -> Inventory {
+    /// This machine alone, with the memory its system offers now minus what stays reserved. The system does not tell
+    /// its speed and whether it tiles weights.
+    package static func thisMachine(speed: DeviceSpeed = DeviceSpeed(), tilesWeights: Bool? = nil) -> Inventory {
         let memory = systemMemory()
         let usable = memory.available.map { available in
             let reserve = MachineReserve.byteCount(total: memory.total ?? available)
             return ByteCount(available.bytes - min(available.bytes, reserve.bytes))
         }
         let device = DeviceInventory(
-            usableMemory: usable, totalMemory: memory.total, speed: speed, tilesWeights: WeightPacking.usesTiles)
+            usableMemory: usable, totalMemory: memory.total, speed: speed, tilesWeights: tilesWeights)
         return Inventory(nodes: [NodeInventory(name: hostName, devices: [device])])
     }
 

@@ -27,7 +27,7 @@ struct Plan: AsyncParsableCommand {
     var stages = "auto"
 
     @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
-    var cut: String?
+    var cut: NumberList?
 
     @Option(help: "Context in tokens. Default: what fits, up to what the model was trained for, at most 131072.")
     var ctx: Int?
@@ -66,15 +66,6 @@ struct Plan: AsyncParsableCommand {
         if stages != "auto", (Int(stages) ?? 0) < 1 {
             throw ValidationError("--stages is '\(stages)'; it takes auto or a number from 1 on.")
         }
-        if cut != nil, boundaries == nil {
-            throw ValidationError("--cut is '\(cut ?? "")'; it takes layers separated by commas.")
-        }
-    }
-
-    private var boundaries: [Int]? {
-        guard let cut else { return nil }
-        let numbers = cut.split(separator: ",").map { Int($0) }
-        return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
     }
 
     func names(_ list: String?) -> [String] {
@@ -101,12 +92,12 @@ struct Plan: AsyncParsableCommand {
     private func planned() throws -> (plans: [PlacementPlan], shortfall: Shortfall?) {
         let path = try model ?? NodeService.builtinModelPath(cacheFolder: Folders.cache)
         let cutter = try ModelFile(path: path).cutter()
-        if let boundaries, let cut = Cut(layerCount: cutter.layerCount, boundaries: boundaries) {
+        if let cut, let cut = Cut(layerCount: cutter.layerCount, boundaries: cut.numbers) {
             try cutter.check(cut)
         }
         let count = Int(stages)
         // A number of stages that the family does not allow is refused with those that it does.
-        if let count, boundaries == nil, count > 1, count <= cutter.layerCount {
+        if let count, cut == nil, count > 1, count <= cutter.layerCount {
             _ = try cutter.evenCut(stageCount: count)
         }
         let inventory = try nodes.map { try InventoryFile.read($0) } ?? Self.thisMachine()
@@ -114,8 +105,8 @@ struct Plan: AsyncParsableCommand {
         return try planner.planReplicas(
             PlacementRequest(
                 context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
-                values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: boundaries == nil ? count : nil,
-                boundaries: boundaries, on: names(on), exclude: names(exclude), replicas: replicas))
+                values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: cut == nil ? count : nil,
+                boundaries: cut?.numbers, on: names(on), exclude: names(exclude), replicas: replicas))
     }
 
     /// This machine, with the speed that was measured of it as it is now.
@@ -124,10 +115,11 @@ struct Plan: AsyncParsableCommand {
         let device = devices.first(where: \.isOffload)?.name
         let fingerprint = MachineFingerprint.thisMachine(
             devices: devices, device: device, threads: MachineInventory.coreCount)
-        guard case .known(let figures) = DeviceFigureFile(dataFolder: Folders.data).content(of: fingerprint) else {
-            return MachineInventory.thisMachine()
+        var speed = DeviceSpeed()
+        if case .known(let figures) = DeviceFigureFile(dataFolder: Folders.data).content(of: fingerprint) {
+            speed = figures.speed
         }
-        return MachineInventory.thisMachine(speed: figures.speed)
+        return MachineInventory.thisMachine(speed: speed, tilesWeights: WeightPacking.usesTiles)
     }
 
     private func printJSON(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) throws {
