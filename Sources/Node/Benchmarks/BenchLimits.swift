@@ -24,4 +24,7 @@ package enum BenchLimits {
     static let logLineBytes = 1 << 20
     /// Streams held open at once against the null engine.
     static let heldStreams = 1000
+    /// Before a round: the compute threads of the server that was measured before wait busily for a while after their
+    /// last step, and took half of a machine of two cores from whoever came next.
+    static let rest = Duration.seconds(1)
 }

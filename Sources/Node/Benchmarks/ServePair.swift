@@ -70,8 +70,9 @@ struct ServePair: Sendable {
         return (0..<tokens).map { _ in 32 + Int(random.below(200)) }
     }
 
-    /// One round: so many requests at once, each with a prompt of its own.
+    /// One round: so many requests at once, each with a prompt of its own, on a machine that has come to rest.
     func round(_ target: LoadTarget, streams: Int, run: Int, tokens: Int? = nil) async throws -> LoadFigures {
+        try await Task.sleep(for: BenchLimits.rest)
         let tokens = tokens ?? settings.decodeTokens
         let requests = (0..<streams).map { stream in
             LoadRequest.completion(
