@@ -79,7 +79,7 @@ import Vocabulary
         let costs = try costs([1: 100, 2: 110, 4: 130, 16: 250, 512: 6000])
         let policy = CostBatchPolicy([costs])
         var mixed = load {
-            ($0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (2, 2, 1)
+            ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (3, 2, 2, 1)
             ($0.prefillRowsLeft, $0.decodedSincePrefill) = (400, 2)
         }
         let rows = policy.quota(for: mixed).prefillRows
@@ -100,6 +100,40 @@ import Vocabulary
         mixed.prefillRowsLeft = 400
         (mixed.decodingLanes, mixed.readyDecodes) = (0, 0)
         #expect(policy.quota(for: mixed).prefillRows == 400, "alone it takes all")
+    }
+
+    @Test func `the more prompts wait, the longer a round of decoding may take for them`() throws {
+        let costs = try costs([1: 100, 2: 110, 512: 5210])
+        let policy = CostBatchPolicy([costs])
+        let added = [1, 2, 4, 6].map { waiting in
+            let rows = policy.quota(
+                for: load {
+                    ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes) = (2 + waiting, 2, 2)
+                    ($0.readyPrefills, $0.prefillRowsLeft, $0.decodedSincePrefill) = (waiting, 1000, 2)
+                }
+            ).prefillRows
+            return costs.nanoseconds(rows: 2 + rows) - costs.nanoseconds(rows: 2)
+        }
+        for (added, waiting) in zip(added, [1.0, 2, 4, 6]) {
+            // Ten milliseconds per row: what is cut off to whole tiles is below that of 64 rows.
+            #expect(added <= 250e6 * waiting)
+            #expect(added > 250e6 * waiting - 110e6 - 640e6)
+        }
+    }
+
+    @Test func `prompts that can all end with a chunk do, when that takes little longer`() throws {
+        let policy = CostBatchPolicy([try costs([1: 20, 16: 100, 512: 2300])])
+        func rows(_ waiting: Int, left: Int) -> Int {
+            policy.quota(
+                for: load {
+                    ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes) = (9 + waiting, 9, 9)
+                    ($0.readyPrefills, $0.prefillRowsLeft, $0.decodedSincePrefill) = (waiting, left, 9)
+                }
+            ).prefillRows
+        }
+        #expect(rows(7, left: 448) == 448)
+        #expect(rows(7, left: 600) < 448, "not when they cannot")
+        #expect(rows(2, left: 448) < 200, "not when it takes much longer")
     }
 
     @Test func `a prompt alone is cut so that all stages work`() throws {

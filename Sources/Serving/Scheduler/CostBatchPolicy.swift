@@ -3,10 +3,13 @@
 ///
 /// **Source:** docs/internals/serving.md, Costs.
 package struct CostBatchPolicy: BatchPolicy, Hashable {
-    /// A round of decoding that also carries prefill may take this many times one that does not.
-    package static let prefillStretch = 2.5
-    /// ... or this long, whichever is longer: small steps prefill badly on slow machines. **Units:** nanoseconds.
+    /// For each prompt that waits, a round of decoding may take longer by this many times one without prefill.
+    package static let prefillStretch = 1.5
+    /// ... or take this long for each of them, whichever is longer: small steps prefill badly on slow machines.
+    /// **Units:** nanoseconds.
     package static let prefillRound = 250e6
+    /// ... or this many times that when all prompts end with it, which saves them a round.
+    package static let prefillEnd = 1.5
     /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
     /// guess itself.
     package static let draftGain = 1.05
@@ -106,8 +109,13 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
         guard isIdle || load.decodedSincePrefill >= load.decodingLanes else { return 0 }
         let round = pace(rows: group) * Double(load.decodingLanes) / Double(group)
-        let budget = max((Self.prefillStretch - 1) * round, Self.prefillRound - round)
+        let waiting = Double(max(1, load.seatedLanes - load.decodingLanes))
+        let budget = max(Self.prefillStretch * waiting * round, Self.prefillRound * waiting - round)
         let alone = decodes > 0 ? pace(rows: decodes) : 0
+        if load.prefillRowsLeft <= room, pace(rows: decodes + load.prefillRowsLeft) - alone <= Self.prefillEnd * budget
+        {
+            return load.prefillRowsLeft
+        }
         var rows = 1
         while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
         guard rows < load.prefillRowsLeft, decodes + rows > Limits.attentionTile else { return rows }
