@@ -63,6 +63,8 @@ package struct EngineCore {
     var hops = HopEstimator()
     /// What the draft model's lanes hold.
     var mirror: DraftMirror
+    /// What is believed of the draft model before an answer has shown it.
+    var draftPrior = DraftPrior()
     /// What guesses brought.
     package internal(set) var speculated: [GuessSource: SpeculationCounts] = [:]
     var arrivalCount: UInt64 = 0

@@ -54,6 +54,14 @@ package enum Limits {
     static let draftPrior = 0.6
     /// Guesses that the estimate of how often a draft model is right looks back on, about.
     static let draftMemory = 8.0
+    /// Answers that the belief about the next one looks back on, about.
+    static let draftPriorMemory = 4.0
+    /// Answers without guesses after which the belief is, about, what it was before any.
+    static let draftPriorReturn = 16.0
+    /// Guesses that have to be compared before an answer tells how often they are right.
+    static let draftPriorGuesses = 2
+    /// The part of an answer's time that may go into seeing whether a draft model has become right.
+    static let draftProbeShare = 1.0 / 32
     /// Tokens a draft model guesses to show whether it has become right.
     static let draftProbe = 3
     /// Tokens a draft model may have missed when it is asked: it takes them in first, and the lane waits.

@@ -181,6 +181,47 @@ import Vocabulary
         #expect(recovered.core.speculated[.draft]?.accepted ?? 0 > 0)
     }
 
+    /// Rows the draft model takes in for each of several requests with a prompt of 70 tokens, one after the other.
+    private func fed(
+        _ count: UInt64, draftSeed: UInt64, temperature: Float, limit: Int = 40, feedCost: Double = 40
+    ) throws -> [Int] {
+        var options = LocalPipeline.Options(cellCount: 1200, window: 400)
+        options.policy = CostBatchPolicy([try costs([1: 10, 16: 12])])
+        options.speculation = .draft
+        var draft = SimulatedDraft(modelSeed: draftSeed)
+        draft.costs = try costs([1: 2, 16: 2.4, 128: feedCost])
+        options.draft = draft
+        var pipeline = LocalPipeline(options)
+        let prompt = String(repeating: "The quick brown fox jumps. ", count: 3).prefix(70)
+        return try (1...count).map { id in
+            let before = pipeline.draftWorks.reduce(0) { $0 + $1.rows.count }
+            try pipeline.submit(
+                Requests.text(id, String(prompt), limit: limit, temperature: temperature, seed: id) {
+                    $0.sampling.ignoreEndOfGeneration = true
+                })
+            pipeline.run()
+            #expect(pipeline.violation == nil)
+            return pipeline.draftWorks.reduce(0) { $0 + $1.rows.count } - before
+        }
+    }
+
+    @Test func `takes in no prompt of an answer whose tokens are drawn almost evenly`() throws {
+        #expect(try fed(1, draftSeed: 3, temperature: 50) == [0])
+        #expect(try fed(1, draftSeed: 3, temperature: 0.9)[0] >= 70)
+        // A long answer can afford to see whether it is guessable all the same.
+        #expect(try fed(1, draftSeed: 3, temperature: 50, limit: 300, feedCost: 0.3)[0] >= 70)
+    }
+
+    @Test func `takes in no prompts while the latest answers could not be guessed, and now and then one`() throws {
+        let misled = try fed(60, draftSeed: 3, temperature: 0.9)
+        #expect(misled[0] >= 70)
+        let taken = misled.count { $0 > 0 }
+        #expect((4...20).contains(taken), "\(misled)")
+        #expect(misled[30...].contains { $0 > 0 })
+        let good = try fed(10, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0)
+        #expect(good.allSatisfy { $0 >= 70 })
+    }
+
     @Test func `that costs more than the target is never asked`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
         options.policy = CostBatchPolicy([try costs([1: 10, 2: 30, 16: 200])])

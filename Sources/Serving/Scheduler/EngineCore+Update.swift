@@ -116,6 +116,11 @@ extension EngineCore {
         if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
         guard let finish = progress.finish else { return true }
         active[request].choices[choice].finish = finish
+        if settings.usesModel, active[request].asksModel {
+            draftPrior.record(
+                active[request].choices[choice].drafter?.modelShare,
+                temperature: active[request].sampling.temperature)
+        }
         active[request].choices[choice].drafter = nil
         cutWindow(request, choice: choice)
         retireLane(request, choice: choice)

@@ -9,14 +9,19 @@ struct Drafter: Sendable {
     private var text: GuessRecord
     private var model = GuessRecord(priors: DraftedLane.priors)
     /// How often any guess of the draft model is right.
-    private var overall = AcceptanceEstimate.Share(Limits.draftPrior)
+    private var overall: AcceptanceEstimate.Share
+    /// Guesses of it that were compared.
+    private var compared = 0
+    /// What it took to keep the draft model up with the answer. **Units:** nanoseconds.
+    var feedTime = 0.0
     /// Tokens until the draft model is asked again although it does not pay.
     private var rest = 0
     private var nextRest = Limits.windowPause
 
-    /// Reads the newest tokens of the prompt.
-    init(_ source: (any DraftSource)?, prompt: [Token]) {
+    /// Reads the newest tokens of the prompt; `modelChance` is what is believed of the draft model.
+    init(_ source: (any DraftSource)?, prompt: [Token], modelChance: Double) {
         self.source = source
+        overall = AcceptanceEstimate.Share(modelChance)
         let count = source?.evidenceCount ?? 0
         text = GuessRecord(priors: Array(repeating: 0.5, count: 2 * count))
         guard source != nil else { return }
@@ -27,9 +32,12 @@ struct Drafter: Sendable {
     mutating func push(_ token: Token) {
         source?.push(token)
         text.push(token)
-        var overall = overall
-        model.push(token) { overall.record($0, memory: Limits.draftMemory) }
-        self.overall = overall
+        var (overall, compared) = (overall, compared)
+        model.push(token) {
+            overall.record($0, memory: Limits.draftMemory)
+            compared += 1
+        }
+        (self.overall, self.compared) = (overall, compared)
         rest = max(0, rest - 1)
     }
 
@@ -67,6 +75,9 @@ struct Drafter: Sendable {
 
     /// The chance of any guess of the draft model, before it is asked.
     var modelChance: Double { overall.value }
+
+    /// How often its guesses were right of late; nil when too few were compared to tell.
+    var modelShare: Double? { compared < Limits.draftPriorGuesses ? nil : overall.value }
 
     /// Whether it is time to see if the draft model has become right.
     var isTimeToProbe: Bool { rest == 0 }

@@ -16,7 +16,7 @@ extension EngineCore {
         for request in active.indices where active[request].asksModel {
             for choice in active[request].choices.indices { order(request, choice, &work, &orders) }
         }
-        feedPrompts(load, &work)
+        feedPrompts(load, &work, now: now)
         work.operations = mirror.takeOperations()
         guard !work.rows.isEmpty || work.operations.contains(where: \.isFree) else { return }
         mirror.workCount += 1
@@ -101,13 +101,13 @@ extension EngineCore {
 
     /// Gives the draft model what it has to know of prompts and answers before it can guess: oldest requests first, a
     /// little at a time, because lanes that wait for guesses wait for it, too.
-    private mutating func feedPrompts(_ load: DraftLoad, _ work: inout DraftWork) {
+    private mutating func feedPrompts(_ load: DraftLoad, _ work: inout DraftWork, now: Instant) {
         var room = Limits.draftFeed
         for request in active.indices where active[request].asksModel {
             for choice in active[request].choices.indices where room > 0 {
                 let state = active[request]
                 guard let lane = state.choices[choice].lane, state.choices[choice].awaitedDraft == nil,
-                    isWorthFeeding(request, choice, load)
+                    isWorthFeeding(request, choice, lane, load, now: now)
                 else { continue }
                 let end = state.prompt.count + max(0, state.choices[choice].answer.count - 1)
                 guard end - mirror[lane].known > Limits.draftCatchUp || state.choices[choice].answer.isEmpty,
@@ -116,18 +116,34 @@ extension EngineCore {
                 let before = work.rows.count
                 feed(
                     request, choice, lane, to: min(end, mirror[lane].known + room), samples: false, into: &work)
-                room -= work.rows.count - before
+                let rows = work.rows.count - before
+                room -= rows
+                let time = feedTime(rows: rows)
+                active[request].choices[choice].drafter?.feedTime += time
             }
         }
     }
 
-    /// Before an answer begins it is likely to be guessed; afterwards it is known whether it pays.
-    private func isWorthFeeding(_ request: Int, _ choice: Int, _ load: DraftLoad) -> Bool {
-        let drafter = active[request].choices[choice].drafter
+    /// Whether guesses are believed to pay. Where they are not, to see whether they do is worth a small part of the
+    /// answer's time.
+    private func isWorthFeeding(
+        _ request: Int, _ choice: Int, _ lane: Lane, _ load: DraftLoad, now: Instant
+    ) -> Bool {
+        let state = active[request]
+        let drafter = state.choices[choice].drafter
+        let chance = drafter?.modelChance ?? draftPrior.chance(temperature: state.sampling.temperature)
         var load = load
-        load.chances = Array(repeating: drafter?.modelChance ?? Limits.draftPrior, count: Limits.draftWidth)
+        load.chances = Array(repeating: chance, count: Limits.draftWidth)
         if settings.policy.draftWidth(for: load) > 0 { return true }
-        return drafter?.isTimeToProbe ?? false && couldPay(load)
+        guard let drafter, drafter.isTimeToProbe, couldPay(load) else { return false }
+        let missing = state.prompt.count + state.choices[choice].answer.count - 1 - mirror[lane].known
+        let answering = state.firstTokenAt.map { now.since($0).inSeconds * 1e9 } ?? 0
+        return drafter.feedTime + feedTime(rows: missing) <= Limits.draftProbeShare * answering
+    }
+
+    /// What the draft model takes for rows of known tokens; nothing while that is not known. **Units:** nanoseconds.
+    private func feedTime(rows: Int) -> Double {
+        (settings.draft?.costs?.nanoseconds(rows: Limits.draftFeed) ?? 0) * Double(rows) / Double(Limits.draftFeed)
     }
 
     /// Whether guesses that are always right would be worth their time.

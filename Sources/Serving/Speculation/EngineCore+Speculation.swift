@@ -71,7 +71,9 @@ extension EngineCore {
     /// Makes what guesses a choice's tokens, when it is not there yet.
     mutating func makeDrafter(_ request: Int, _ choice: Int) {
         guard active[request].choices[choice].drafter == nil else { return }
-        var drafter = Drafter(settings.speculation.makeSource(), prompt: active[request].prompt)
+        var drafter = Drafter(
+            settings.speculation.makeSource(), prompt: active[request].prompt,
+            modelChance: draftPrior.chance(temperature: active[request].sampling.temperature))
         for token in active[request].choices[choice].answer { drafter.push(token) }
         active[request].choices[choice].drafter = drafter
     }
