@@ -55,6 +55,13 @@ import Vocabulary
         #expect(CostBatchPolicy([steep, steep]).groupSize(decoding: 4, hop: 0, rowLimit: 512) == 1)
     }
 
+    @Test func `lanes left over count, for fewer rows may cost more`() throws {
+        // Two stages on one busy machine: of sixteen lanes ten would be cheap, but not the six that are left.
+        let first = try costs([1: 15, 2: 70, 4: 108, 6: 143, 8: 111, 12: 121, 16: 150])
+        let second = try costs([1: 10, 2: 51, 4: 70, 6: 87, 8: 69, 12: 85, 16: 104])
+        #expect(CostBatchPolicy([first, second]).groupSize(decoding: 16, hop: 0, rowLimit: 512) == 8)
+    }
+
     private func load(_ change: (inout BatchLoad) -> Void) -> BatchLoad {
         var load = BatchLoad(
             stageCount: 1, rowLimit: 512, seatedLanes: 4, decodingLanes: 0, readyDecodes: 0, readyPrefills: 0,

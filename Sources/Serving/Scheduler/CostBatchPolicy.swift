@@ -47,16 +47,22 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
             prefillRows: prefillRows(for: load, beside: decodes, group: group))
     }
 
-    /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, the slowest stage limits the rate to one group
-    /// per its step, and a lane's own way through all stages and links to one token per way.
+    /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, a round of all lanes takes the slowest stage as
+    /// long as all groups, the smaller one that is left over included, and no less than a group's way through all
+    /// stages and links.
     package func groupSize(decoding count: Int, hop: Double, rowLimit: Int) -> Int {
-        var best = (size: 1, rate: 0.0)
+        var best = (size: 1, round: Double.infinity)
         for size in 1...max(1, min(count, rowLimit)) {
-            let times = stages.map { $0.boundNanoseconds(rows: size) }
-            let way = times.reduce(0, +) + (stages.count > 1 ? hop : 0)
-            let rate = min(Double(size) / (times.max() ?? 1), Double(count) / way)
+            let (groups, rest) = max(1, count).quotientAndRemainder(dividingBy: size)
+            var (slowest, way) = (0.0, stages.count > 1 ? hop : 0)
+            for stage in stages {
+                let time = stage.boundNanoseconds(rows: size)
+                let last = rest > 0 ? stage.boundNanoseconds(rows: rest) : 0
+                slowest = max(slowest, time * Double(groups) + last)
+                way += time
+            }
             // A hundredth faster is worth no longer step.
-            if rate > best.rate * 1.01 { best = (size, rate) }
+            if max(slowest, way) < best.round * 0.99 { best = (size, max(slowest, way)) }
         }
         return best.size
     }
