@@ -117,7 +117,7 @@ package struct NodeService: Sendable {
                 plan: try DeploymentPlan(spec, caches: caches), executable: executable, folder: folder,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
         }
-        let cluster = try await openCluster(folder, caches, devices)
+        let cluster = try await openCluster(folder, caches, devices, supervisors.map(\.plan))
         let router = cluster.map { ClusterRouter($0, logger: logger) }
         let variants = ModelVariants(dataFolder: configuration.dataFolder, logger: logger)
         let named = configuration.cluster?.name ?? ""
@@ -163,7 +163,7 @@ package struct NodeService: Sendable {
 
     /// The node's part in its cluster. Where it cannot be opened the node serves alone, unless it was started for it.
     private func openCluster(
-        _ folder: String, _ caches: NodeCaches, _ devices: [EngineDevice]
+        _ folder: String, _ caches: NodeCaches, _ devices: [EngineDevice], _ plans: [DeploymentPlan]
     ) async throws -> ClusterNode? {
         guard let settings = configuration.cluster else { return nil }
         do {
@@ -179,11 +179,25 @@ package struct NodeService: Sendable {
             for spec in configuration.deployments where spec.path != builtin {
                 try await node.library.add(path: spec.path, sources: spec.sources)
             }
+            for plan in plans { await share(plan, node.library) }
             return node
         } catch {
             if configuration.needsCluster { throw error }
             logger.error("this node serves alone, without a cluster", metadata: ["why": "\(error)"])
             return nil
+        }
+    }
+
+    /// Lets members have the projector with which this node serves a model; without it the model is shared all the
+    /// same.
+    private func share(_ plan: DeploymentPlan, _ library: ModelLibrary) async {
+        guard let path = plan.spec.projector else { return }
+        do throws(LibraryError) {
+            let book = try await library.add(path: path)
+            await library.note(projector: book.digest, of: plan.card.digest)
+        } catch {
+            logger.warning(
+                "other nodes cannot have this projector", metadata: ["path": "\(path)", "why": "\(error)"])
         }
     }
 

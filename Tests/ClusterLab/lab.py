@@ -5,14 +5,17 @@ Each machine has two links: `data` (10.77.0.N), which carries everything between
 namespace of its own, as Scripts/cluster-test.sh does.
 """
 
+import base64
 import json
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 
 import openai
 
@@ -185,6 +188,28 @@ class Machine:
         answer = self.client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": question}], **fields)
         return answer.choices[0].message.content
+
+    def look(self, model, image):
+        """What a model says of an image file; the same every time."""
+        url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What do you see?"}]
+        answer = self.client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": content}], temperature=0, max_tokens=8, seed=1)
+        return answer.choices[0].message.content
+
+    def has_fetched(self, digest):
+        """Whether a whole file of another machine is in this one's cache."""
+        return (self.folder / "cache" / "skein" / "models" / f"{digest}.gguf").exists()
+
+
+def picture():
+    """A PNG file of 16 by 16 pixels in stripes."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    row = b"\0" + b"\xff\xff\xff\0\0\0" * 8
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)) + chunk(
+        b"IDAT", zlib.compress(row * 16)) + chunk(b"IEND", b"")
 
 
 class Load:

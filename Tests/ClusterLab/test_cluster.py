@@ -1,6 +1,7 @@
 """One cluster through its life, in the order of this file: each test leaves all machines running and joined."""
 
 import contextlib
+import hashlib
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from conftest import ids_of, settle
-from lab import CLUSTER_PORT, Load, leader_of
+from lab import CLUSTER_PORT, Load, leader_of, picture
 from node import BINARY, wait_until
 from questions import CAPITAL, CAPITAL_ANSWER, GOLDEN, STORY
 
@@ -90,6 +91,33 @@ def test_a_model_file_of_one_machine_runs_on_the_others(cluster, tmp_path):
     assert set(nodes_of(owner, "fetched")) == set(others_ids)
     assert owner.ask("DELETE", "/cluster/v1/deployments/fetched")[0] == 200
     wait_until(lambda: owner.deployment("fetched")["state"] == "gone", 30, "the deployment is gone")
+
+
+def test_a_model_sees_wherever_its_first_stage_runs(cluster, tmp_path):
+    """One machine has the projector; the one that runs the first stage fetches it, and so does the next one."""
+    owner, others = cluster[3], cluster[:3]
+    path = tmp_path / "mmproj.gguf"
+    subprocess.run([str(BINARY), "gguf", "synth", "--projector", "--width", "256", str(path)], check=True)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ids = {machine.state["node"]: machine for machine in others}
+    owner.deploy(
+        name="seeing", model="skein-tiny", stages=2, pinned=list(ids), context_tokens=1024, projector=str(path),
+        draft="off")
+    answers = {machine.look("seeing", picture()) for machine in cluster}
+    assert len(answers) == 1, answers
+    entry = ids[nodes_of(owner, "seeing")[0]]
+    assert entry.has_fetched(digest) and not owner.has_fetched(digest)
+    # Its machine dies: another one fetches the projector, and sees the same.
+    entry.kill()
+    rest = [machine for machine in cluster if machine is not entry]
+    wait_until(
+        lambda: (nodes := nodes_of(owner, "seeing")) and entry is not ids[nodes[0]], READY_SECONDS, "another placement")
+    assert {machine.look("seeing", picture()) for machine in rest} == answers
+    assert ids[nodes_of(owner, "seeing")[0]].has_fetched(digest)
+    entry.launch("join").wait_for_api()
+    settle(cluster)
+    assert owner.ask("DELETE", "/cluster/v1/deployments/seeing")[0] == 200
+    wait_until(lambda: owner.deployment("seeing")["state"] == "gone", 30, "the deployment is gone")
 
 
 def test_the_death_of_the_leader_disturbs_nobody(cluster, figures):

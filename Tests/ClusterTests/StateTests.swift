@@ -1,6 +1,7 @@
-import Cluster
 import Testing
 import Vocabulary
+
+@testable import Cluster
 
 @Suite struct `Cluster state` {
     private func entry(_ index: UInt64, _ events: [ClusterEvent]) -> LogEntry {
@@ -70,6 +71,97 @@ import Vocabulary
         #expect(try LogEntry(bytes: bytes).events[0].event == .deploymentSet(named))
         (named.aliases, named.sources, named.quantization) = ([], [], "")
         #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(named))
+    }
+
+    @Test func `a wish tells its projector, and one without it is written as before`() throws {
+        var seeing = deployment(3)
+        (seeing.wish, seeing.blocks, seeing.digest) = (seeing.stamp, "0f", "ab")
+        let before = entry(1, [.deploymentSet(seeing)]).encodedBytes
+        seeing.projector = String(repeating: "a", count: 64)
+        for blocks in ["", String(repeating: "b", count: 64)] {
+            seeing.projectorBlocks = blocks
+            let bytes = entry(1, [.deploymentSet(seeing)]).encodedBytes
+            #expect(try LogEntry(bytes: bytes).events[0].event == .deploymentSet(seeing))
+            #expect(bytes.count > before.count)
+            let command = Command(
+                id: CommandID(origin: NodeID(1), number: 1), issued: seeing.stamp, action: .deploy(seeing))
+            #expect(try Command(encoded: command.encoded) == command)
+        }
+        (seeing.projector, seeing.projectorBlocks) = ("", "")
+        #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(seeing))
+    }
+
+    @Test func `a reader that knows no projectors reads the rest of a wish with one`() throws {
+        // The fields of the release before, in their order, behind which such a reader skips.
+        struct Earlier: Recordable {
+            var known: Deployment
+
+            func write(to writer: inout RecordWriter) { known.write(to: &writer) }
+
+            init(from reader: inout RecordReader) throws(CodecError) {
+                var fields = Deployment(name: try reader.text("name"), model: try reader.text("model"))
+                fields.digest = try reader.text("digest")
+                fields.replicas = try reader.count("replicas", limit: Limits.replicaCount)
+                for _ in 0..<3 { _ = try reader.optionalNumber("number") }
+                for _ in 0..<2 { _ = try reader.list("nodes", limit: Limits.listCount, NodeID.self) }
+                _ = try reader.texts("tags")
+                _ = try reader.optionalNumber("keepAlive")
+                fields.isAutomatic = try reader.bool("automatic")
+                fields.draft = try reader.text("draft")
+                fields.stamp = try reader.record("stamp")
+                fields.preferredTags = try reader.texts("preferred")
+                fields.wish = try reader.record("wish")
+                fields.blocks = try reader.text("blocks")
+                fields.aliases = try reader.texts("aliases")
+                fields.sources = try reader.texts("sources")
+                fields.quantization = try reader.text("quantization")
+                known = fields
+            }
+        }
+        var seeing = deployment(3)
+        (seeing.wish, seeing.digest, seeing.blocks) = (seeing.stamp, "ab", "0f")
+        var writer = RecordWriter()
+        for digit in ["a", "b"] {
+            seeing.projector = String(repeating: digit, count: 64)
+            writer.put(seeing)
+        }
+        var reader = RecordReader(writer.bytes)
+        for _ in 0..<2 {
+            let read = try reader.record("deployment", Earlier.self).known
+            (seeing.projector, seeing.projectorBlocks) = ("", "")
+            #expect(read == seeing)
+        }
+        #expect(reader.isAtEnd)
+    }
+
+    @Test func `a stage tells its projector's share, and one without is written as before`() throws {
+        var stage = StageAssignment(
+            node: NodeID(1), layers: LayerRange(first: 0, end: 2), bytes: ByteCount(300), projector: ByteCount(200))
+        let bytes = stage.encoded
+        #expect(try StageAssignment(encoded: bytes) == stage)
+        stage.projector = ByteCount(0)
+        #expect(stage.encoded == Array(bytes.prefix(stage.encoded.count)) && stage.encoded.count == bytes.count - 2)
+        #expect(try StageAssignment(encoded: stage.encoded) == stage)
+    }
+
+    @Test func `a projector enters the log by its digest, beside a model's`() {
+        let state = ClusterState()
+        let digest = String(repeating: "0f", count: 32)
+        func code(_ projector: String, blocks: String = "", of model: String = "ab") -> CommandRefusal.Code? {
+            var wish = Deployment(name: "d", model: "m")
+            (wish.digest, wish.projector, wish.projectorBlocks) = (model, projector, blocks)
+            do throws(CommandRefusal) {
+                _ = try state.events(for: .deploy(wish), stamp: .zero, term: 1, wall: 0)
+                return nil
+            } catch {
+                return error.code
+            }
+        }
+        #expect(code(digest) == nil && code(digest, blocks: digest) == nil && code("") == nil)
+        for projector in ["mmproj", "/tmp/mmproj.gguf", String(repeating: "x", count: 64), digest + "00"] {
+            #expect(code(projector) == .invalid)
+        }
+        #expect(code(digest, blocks: "0f") == .invalid && code(digest, of: "") == .invalid)
     }
 
     @Test func `a cut-over leaves exactly one epoch serving`() {

@@ -71,20 +71,20 @@ def seeing(request, projector, tmp_path_factory):
     node.stop()
 
 
-def of_openai(node, file, stream):
+def of_openai(node, file, stream, model=MODEL_NAME):
     content = [{"type": "image_url", "image_url": {"url": url(file)}}, {"type": "text", "text": QUESTION}]
     answer = client_of(node).chat.completions.create(
-        model=MODEL_NAME, messages=[{"role": "user", "content": content}], temperature=0, max_tokens=12, stream=stream)
+        model=model, messages=[{"role": "user", "content": content}], temperature=0, max_tokens=12, stream=stream)
     if not stream:
         return answer.choices[0].message.content, answer.usage.prompt_tokens
     return "".join(part.choices[0].delta.content or "" for part in answer if part.choices), None
 
 
-def of_responses(node, file, stream):
+def of_responses(node, file, stream, model=MODEL_NAME):
     content = [{"type": "input_image", "image_url": url(file), "detail": "auto"},
         {"type": "input_text", "text": QUESTION}]
     answer = client_of(node).responses.create(
-        model=MODEL_NAME, input=[{"role": "user", "content": content}], temperature=0, max_output_tokens=12,
+        model=model, input=[{"role": "user", "content": content}], temperature=0, max_output_tokens=12,
         stream=stream)
     if not stream:
         return answer.output_text, answer.usage.input_tokens
@@ -92,13 +92,13 @@ def of_responses(node, file, stream):
     return events[-1].response.output_text, events[-1].response.usage.input_tokens
 
 
-def of_anthropic(node, file, stream):
+def of_anthropic(node, file, stream, model=MODEL_NAME):
     client = anthropic.Anthropic(base_url=node.url, api_key="none", max_retries=0, timeout=ANSWER_SECONDS)
     source = {"type": "base64", "media_type": "image/png", "data": text64(file)}
     content = [{"type": "image", "source": source}, {"type": "text", "text": QUESTION}]
     # The newest SDK knows no temperature any more; the server does.
     fields = dict(
-        model=MODEL_NAME, messages=[{"role": "user", "content": content}], max_tokens=12,
+        model=model, messages=[{"role": "user", "content": content}], max_tokens=12,
         extra_body={"temperature": 0})
     if stream:
         with client.messages.stream(**fields) as events:
@@ -108,9 +108,9 @@ def of_anthropic(node, file, stream):
     return "".join(block.text for block in answer.content if block.type == "text"), answer.usage.input_tokens
 
 
-def of_ollama(node, file, stream):
+def of_ollama(node, file, stream, model=MODEL_NAME):
     answer = ollama.Client(host=node.url, timeout=ANSWER_SECONDS).chat(
-        model=MODEL_NAME, messages=[{"role": "user", "content": QUESTION, "images": [file]}], stream=stream,
+        model=model, messages=[{"role": "user", "content": QUESTION, "images": [file]}], stream=stream,
         options={"temperature": 0, "num_predict": 12}, think=False)
     if not stream:
         return answer.message.content, answer.prompt_eval_count
@@ -118,9 +118,9 @@ def of_ollama(node, file, stream):
     return "".join(part.message.content or "" for part in parts), parts[-1].prompt_eval_count
 
 
-def of_generate(node, file, stream):
+def of_generate(node, file, stream, model=MODEL_NAME):
     answer = ollama.Client(host=node.url, timeout=ANSWER_SECONDS).generate(
-        model=MODEL_NAME, prompt=QUESTION, images=[file], stream=stream, options={"temperature": 0, "num_predict": 12},
+        model=model, prompt=QUESTION, images=[file], stream=stream, options={"temperature": 0, "num_predict": 12},
         think=False)
     if not stream:
         return answer.response, answer.prompt_eval_count

@@ -1,69 +1,11 @@
 """Machines that join, leave and join again, as processes on loopback."""
 
-import json
-import os
-import re
-import signal
 import subprocess
 
 import pytest
 
+from machine import CLUSTER, COMMAND_SECONDS, Machine
 from node import BINARY, READY_SECONDS, STOP_SECONDS, wait_until
-
-CLUSTER = ["--cluster-listen", "127.0.0.1:0", "--advertise", "127.0.0.1"]
-COMMAND_SECONDS = 60
-
-
-class Machine:
-    """A data directory, and the process that has it at the moment."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.folder.mkdir()
-        self.process, self.port = None, None
-        self.environment = dict(
-            os.environ, XDG_CACHE_HOME=str(folder / "cache"), SKEIN_HOME=str(folder / "data"))
-
-    def start(self, *command):
-        with open(self.folder / "stdout", "wb") as out, open(self.folder / "stderr", "wb") as err:
-            self.process = subprocess.Popen(
-                [BINARY, *command, "--listen", "127.0.0.1:0", *CLUSTER], stdin=subprocess.DEVNULL, stdout=out,
-                stderr=err, env=self.environment)
-
-        def announced():
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.log}"
-            return re.search(r" at http://127\.0\.0\.1:(\d+)/v1$", (self.folder / "stdout").read_text(), re.MULTILINE)
-
-        self.port = int(wait_until(announced, READY_SECONDS, f"the line with the address: {self.log}").group(1))
-        wait_until(lambda: self.state()["leadership"]["leader"], READY_SECONDS, f"a leader: {self.log}")
-        return self
-
-    @property
-    def log(self):
-        return (self.folder / "stderr").read_text()
-
-    def run(self, *command):
-        return subprocess.run(
-            [BINARY, *command, "--node", f"http://127.0.0.1:{self.port}"], capture_output=True, text=True,
-            timeout=COMMAND_SECONDS, stdin=subprocess.DEVNULL, env=self.environment)
-
-    def state(self):
-        done = self.run("status", "--json")
-        assert done.returncode == 0, (done.stderr, self.log)
-        return json.loads(done.stdout)
-
-    def ticket(self):
-        done = self.run("token", "create")
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()[-1]
-
-    def members(self):
-        return {node["id"] for node in self.state()["nodes"]}
-
-    def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(STOP_SECONDS)
 
 
 @pytest.fixture
@@ -71,9 +13,7 @@ def machines(tmp_path):
     made = [Machine(tmp_path / name) for name in ("one", "two")]
     yield made
     for machine in made:
-        if machine.process is not None and machine.process.poll() is None:
-            machine.process.kill()
-            machine.process.wait(STOP_SECONDS)
+        machine.kill()
 
 
 def test_a_machine_leaves_its_lone_cluster_by_joining_and_leaves_the_other_with_one_command(machines):
@@ -137,9 +77,7 @@ def test_a_machine_that_is_needed_is_told_how_to_leave(machines):
         two.start("join", ticket)
         assert two.state()["node"] in one.members()
     finally:
-        if third.process is not None:
-            third.process.kill()
-            third.process.wait(STOP_SECONDS)
+        third.kill()
 
 
 def test_a_memory_of_another_identity_is_set_aside(machines):

@@ -77,6 +77,23 @@ import Vocabulary
         }
     }
 
+    @Test func `a deployment is made with a projector, or refused with the reason`() async throws {
+        try await Self.with { server, _ in
+            let made = try await server.post("/cluster/v1/deployments", #"{"model":"m","projector":"eyes"}"#)
+            #expect(made.status == 200)
+            let list = try await server.get("/cluster/v1/deployments").object()
+            let deployment = try #require((list["deployments"] as? [[String: Any]])?.first)
+            #expect(deployment["projector"] as? String == String(repeating: "0f", count: 32))
+            let wide = try await server.post("/cluster/v1/deployments", #"{"model":"m","projector":"wide"}"#)
+            #expect(wide.status == 400)
+            #expect(try Self.code(wide) == "invalid")
+            #expect(
+                try await server.post("/cluster/v1/deployments", #"{"model":"m","projector":"auto"}"#).status == 200)
+            let plain = try await server.get("/cluster/v1/deployments").object()["deployments"] as? [[String: Any]]
+            #expect(plain?.first?["projector"] == nil)
+        }
+    }
+
     @Test(
         arguments: [
             "{", "[]", "{}", #"{"model":7}"#, #"{"model":"m","replicas":0}"#, #"{"model":"m","replicas":1.5}"#,
@@ -84,7 +101,8 @@ import Vocabulary
             #"{"model":"m","name":".."}"#,
             #"{"model":"m","sources":["norepo"]}"#, #"{"model":"m","sources":["a/b@.."]}"#,
             #"{"model":"m","aliases":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]}"#,
-            #"{"model":"m","colour":"blue"}"#, #"{"model":"m","pinned":["x"]}"#, #"{"model":"m","required_tags":[1]}"#,
+            #"{"model":"m","colour":"blue"}"#, #"{"model":"m","projector":7}"#, #"{"model":"m","projector":""}"#,
+            #"{"model":"m","pinned":["x"]}"#, #"{"model":"m","required_tags":[1]}"#,
         ])
     func `a wish that is none is refused with the field`(body: String) async throws {
         try await Self.with { server, _ in

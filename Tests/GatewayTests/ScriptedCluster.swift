@@ -74,6 +74,12 @@ actor ScriptedCluster: ClusterViewing {
     func completed(_ wish: Deployment) -> Result<Deployment, CommandRefusal> {
         if wish.model == "several" { return .failure(CommandRefusal(.conflict, "It may mean several.")) }
         var wish = wish
+        if wish.projector == "wide" {
+            return .failure(CommandRefusal(.invalid, "The projector wide cannot be used: it makes rows of 320 floats."))
+        }
+        if wish.projector == "eyes" {
+            (wish.digest, wish.projector) = (String(repeating: "ab", count: 32), String(repeating: "0f", count: 32))
+        }
         if wish.model == "org/repo" { (wish.name, wish.sources) = ("repo-file", ["org/repo@v1:Q8_0"]) }
         return .success(wish)
     }

@@ -82,6 +82,57 @@ import Vocabulary
         #expect(reason.contains("draft"))
     }
 
+    private static func need(isWhole: Bool = false) throws -> ProjectorNeed {
+        let facts = try ProjectorFacts(try ProjectorShape(width: 512).writer().layout().file)
+        return ProjectorNeed(footprint: ProjectorFootprint(facts, rows: ByteCount(16 << 20)), isWhole: isWhole)
+    }
+
+    @Test func `a projector takes its room beside the entry stage, and the plan says how much`() async throws {
+        let (model, need) = (try Self.model(), try Self.need())
+        let planner = ClusterPlanner(model: { _ in model }, projector: { _ in need })
+        let whole = try await Self.whole()
+        let alone = try Self.stages(await planner.plan(Self.question([Self.candidate(1, usable: 1 << 40)])))
+        #expect(alone.first?.projector == need.footprint.total)
+        #expect(alone.first?.bytes.bytes == whole + need.footprint.total.bytes)
+        let nodes = [1, 2].map { Self.candidate(UInt64($0), usable: whole * 3 / 4 + need.footprint.total.bytes) }
+        let split = try Self.stages(await planner.plan(Self.question(nodes, width: 2)))
+        #expect(split.map(\.projector) == [need.footprint.total, ByteCount(0)])
+        // A node with just room for the model has none for both.
+        let answer = await planner.plan(Self.question([Self.candidate(1, usable: whole + whole / 50)]))
+        guard case .refused(let reason) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(reason.contains("projector") && reason.contains("\(need.footprint.total)"), "\(reason)")
+    }
+
+    @Test func `a model whose stages read the tokens again sees in one stage only`() async throws {
+        let (model, need) = (try Self.model(), try Self.need(isWhole: true))
+        let planner = ClusterPlanner(model: { _ in model }, projector: { _ in need })
+        let whole = try await Self.whole() + need.footprint.total.bytes
+        let roomy = (1...2).map { Self.candidate(UInt64($0), usable: whole * 2) }
+        #expect(try Self.stages(await planner.plan(Self.question(roomy))).count == 1)
+        let narrow = (1...2).map { Self.candidate(UInt64($0), usable: whole * 3 / 4) }
+        for question in [Self.question(narrow), Self.question(roomy, width: 2)] {
+            guard case .refused(let reason) = await planner.plan(question) else {
+                Issue.record("it was cut")
+                continue
+            }
+            #expect(reason.contains("one stage"), "\(reason)")
+        }
+    }
+
+    @Test func `a projector that cannot be used is refused with its reason`() async throws {
+        let model = try Self.model()
+        let refusal = ProjectorRefusal(projector: "0f0f…", obstacle: .threeDirections(architecture: "qwen2vl"))
+        let planner = ClusterPlanner(model: { _ in model }, projector: { _ in throw refusal })
+        guard case .refused(let reason) = await planner.plan(Self.question([Self.candidate(1, usable: 1 << 40)])) else {
+            Issue.record("it was placed")
+            return
+        }
+        #expect(reason.contains("0f0f…") && reason.contains("M-RoPE"))
+    }
+
     @Test func `one node that holds the model runs it alone`() async throws {
         let stages = try Self.stages(
             try await Self.planner().plan(

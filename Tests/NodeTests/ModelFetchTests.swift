@@ -3,6 +3,7 @@ import Foundation
 import GGUF
 import ModelStore
 import NIOCore
+import Placement
 import Synchronization
 import Testing
 import Vocabulary
@@ -43,15 +44,16 @@ final class Holders: ModelHolding {
     private let faults: [UInt64: Fault]
     private let asked = Mutex<[(node: UInt64, range: Range<UInt64>)]>([])
 
-    init(_ faults: [UInt64: Fault], folder: String) throws {
+    init(_ faults: [UInt64: Fault], folder: String, file: String = Fixture.model) throws {
         self.faults = faults
-        content = Array(try Data(contentsOf: URL(filePath: Fixture.model)))
-        let header = try ModelFile(path: Fixture.model).header
+        content = Array(try Data(contentsOf: URL(filePath: file)))
+        let header = try ModelFile(path: file).header
         let digests = DigestCache(folder: "\(folder)/holder")
-        let made = try digests.blocks(ofFile: Fixture.model)
+        let made = try digests.blocks(ofFile: file)
         blocks = made.bytes
         sheet = ModelSheet(
-            name: "tiny", byteCount: header.fileByteCount, dataOffset: header.dataOffset, blocks: made.root)
+            name: "tiny", byteCount: header.fileByteCount, dataOffset: header.dataOffset, blocks: made.root,
+            projector: header.architecture == "clip" ? nil : String(repeating: "0f", count: 32))
         var other = content
         other[other.count - 5] ^= 1
         let path = "\(folder)/forged.gguf"
@@ -252,6 +254,87 @@ final class Holders: ModelHolding {
             // It is fetched again like one that was never here.
             held = try await here.library.stage(here.identity, layers: whole) { _ in }.file
             #expect(held?.path == path && FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    // MARK: Projectors
+
+    /// A library without files beside members that have a projector for the built-in model.
+    private func withProjector(
+        width: Int = 256, _ faults: [UInt64: Holders.Fault] = [1: .right], _ body: (Setting) async throws -> Void
+    ) async throws {
+        try await Fixture.withFolder { folder in
+            let path = "\(folder)/mmproj.gguf"
+            try ModelSynthesis.write(ProjectorShape(width: width), seed: 7, to: path)
+            let holders = try Holders(faults, folder: folder, file: path)
+            let digest = try DigestCache(folder: "\(folder)/holder").digest(ofFile: path)
+            let library = ModelLibrary(
+                caches: NodeCaches(folder: "\(folder)/cache"), dataFolder: folder, peers: holders,
+                logger: Fixture.silence
+            ) { asked in asked == digest ? faults.keys.sorted().map { NodeID($0) } : [] }
+            let identity = ModelIdentity(digest: digest, blocks: try #require(holders.sheet.blocks))
+            try await body(Setting(holders: holders, library: library, identity: identity, folder: folder))
+        }
+    }
+
+    @Test func `a projector is fetched whole, checked by blocks, held while it is used, and told of`() async throws {
+        try await withProjector([1: .flips, 2: .right]) { here in
+            let held = try await here.library.whole(here.identity) { _ in }
+            #expect(Array(try Data(contentsOf: URL(filePath: held.path))) == here.holders.content)
+            #expect(held.pin != nil && here.holders.order.last == 2)
+            here.holders.forget()
+            #expect(try await here.library.whole(here.identity) { _ in }.path == held.path)
+            #expect(here.holders.order.isEmpty)
+            // It can be had from here now, and is no model.
+            let told = try await here.library.sheet(here.identity.digest)
+            #expect(told.isProjector == true && told.projector == nil)
+            #expect(await here.library.known.map(\.isProjector) == [true])
+        }
+    }
+
+    @Test func `a projector that nobody has is said to be missing`() async throws {
+        try await withProjector([:]) { here in
+            #expect(await here.library.heldHeader(here.identity) == nil)
+            #expect(await here.library.projector(of: here.identity.digest) == nil)
+        }
+    }
+
+    @Test func `what a node serves a model with is told, by itself and by members`() async throws {
+        let projector = String(repeating: "0f", count: 32)
+        try await with([1: .right]) { here in
+            #expect(await here.library.projector(of: here.identity.digest) == projector)
+            let own = String(repeating: "ab", count: 32)
+            await here.library.note(projector: own, of: here.identity.digest)
+            #expect(await here.library.projector(of: here.identity.digest) == own)
+            let book = try await here.library.add(path: Fixture.model)
+            #expect(book.digest == here.identity.digest && book.isProjector == nil)
+            #expect(try await here.library.sheet(here.identity.digest).projector == own)
+        }
+    }
+
+    @Test func `a projector is held against the model by their headers`() async throws {
+        try await withProjector { here in
+            let model = try await here.library.add(path: Fixture.model)
+            var wish = Deployment(name: "d", model: "tiny")
+            wish.digest = model.digest
+            #expect(try await here.library.projectorNeed(wish) == nil)
+            (wish.projector, wish.projectorBlocks) = (here.identity.digest, here.identity.blocks)
+            let need = try #require(try await here.library.projectorNeed(wish))
+            #expect(!need.isWhole && need.footprint.total.bytes > UInt64(here.holders.content.count))
+        }
+        try await withProjector(width: 320) { here in
+            let model = try await here.library.add(path: Fixture.model)
+            var wish = Deployment(name: "d", model: "tiny")
+            (wish.digest, wish.projector) = (model.digest, here.identity.digest)
+            do {
+                _ = try await here.library.projectorNeed(wish)
+                Issue.record("taken")
+            } catch let refusal as ProjectorRefusal {
+                #expect(refusal.obstacle == .otherWidth(projector: 320, model: 256))
+            }
+            // The projector is no model.
+            wish.digest = here.identity.digest
+            await #expect(throws: (any Error).self) { try await here.library.footprint(wish.identity) }
         }
     }
 

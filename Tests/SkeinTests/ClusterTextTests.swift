@@ -121,6 +121,12 @@ import Testing
                 "fits in 1 stage with 4096 tokens of context and 2 lanes", "  STAGE  LAYERS  NODE   MEMORY",
                 "  0      [0,8)   alpha  1.0 KiB",
             ])
+        let seeing = #"""
+            {"fits":true,"stages":[{"node":"a1","first_layer":0,"end_layer":8,"bytes":3072,"projector_bytes":1024}],
+             "candidates":[{"id":"a1","name":"alpha"}],"excluded":[]}
+            """#
+        let lines = ClusterText.preview(try SeenPreview(Sample.json(seeing)))
+        #expect(lines.last == "  0      [0,8)   alpha  3.0 KiB, 1.0 KiB of it the projector")
         let short = #"""
             {"fits":false,"reason":"Short by 7 GiB.","candidates":[{"id":"a1","name":"alpha","usable_bytes":1024,
              "promised_bytes":0}],"excluded":[{"id":"b2","code":"draining","reason":"It drains."}]}

@@ -126,10 +126,12 @@ import Testing
         #expect(String(decoding: DeployWish(model: "m").body, as: UTF8.self) == #"{"model":"m"}"#)
         let wish = DeployWish(
             model: "a\"b", name: "n", replicas: 2, context: 4096, lanes: 3, pinned: ["a1"], excluded: ["b2", "c3"],
-            tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800, draft: "ngram")
+            tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800, draft: "ngram",
+            projector: "/data/mmproj.gguf")
         #expect(
             String(decoding: wish.body, as: UTF8.self)
-                == #"{"model":"a\"b","name":"n","draft":"ngram","replicas":2,"context_tokens":4096,"lanes":3,"#
+                == #"{"model":"a\"b","name":"n","draft":"ngram","projector":"/data/mmproj.gguf","replicas":2,"#
+                + #""context_tokens":4096,"lanes":3,"#
                 + #""keep_alive_seconds":1800,"pinned":["a1"],"excluded":["b2","c3"],"required_tags":["llama-cuda"],"#
                 + #""preferred_tags":["llama-metal"]}"#)
         #expect(PathPart.of("org/a b:Q4_0-x.~ü") == "org%2Fa%20b%3AQ4_0-x.~%C3%BC")
@@ -163,6 +165,8 @@ import Testing
         #expect(deploy.tags == ["t"])
         #expect(deploy.keepAlive?.seconds == 1800)
         #expect(deploy.options.node.node == "host:1")
+        #expect(try Self.parse(Deploy.self, ["deploy", "m", "--mmproj", "eyes"]).mmproj == "eyes")
+        #expect(["auto", "off", "no such file"].map(DeployWish.projector) == ["auto", "off", "no such file"])
         let token = try Self.parse(TokenCreate.self, ["token", "create", "--uses", "3", "--worker"])
         #expect(token.ttl == .day)
         #expect(token.uses == 3)

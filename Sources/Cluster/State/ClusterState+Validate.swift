@@ -77,7 +77,22 @@ extension ClusterState {
             throw CommandRefusal(
                 .invalid, "Texts may have \(Limits.textBytes) bytes and lists \(Limits.listCount) items.")
         }
+        try checkProjector(deployment)
         try checkNames(deployment)
+    }
+
+    /// A name or a path means something on one node only; the others fetch the file by its digest.
+    private func checkProjector(_ deployment: Deployment) throws(CommandRefusal) {
+        for (field, text) in [
+            ("projector", deployment.projector), ("the root of its blocks", deployment.projectorBlocks),
+        ] where !text.isEmpty && (text.utf8.count != 64 || Hexadecimal.bytes(text) == nil) {
+            throw CommandRefusal(
+                .invalid, "\(field) is '\(text.prefix(80))'; a SHA-256 of 64 hexadecimal digits is expected.")
+        }
+        guard deployment.projector.isEmpty || !deployment.digest.isEmpty else {
+            throw CommandRefusal(
+                .invalid, "A projector is given, but no digest of the model it is for; deploy the model by its name.")
+        }
     }
 
     /// What one deployment is called no other one is.

@@ -43,6 +43,11 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var sources: [String] = []
     /// How the model's weights are stored; empty while it is not known.
     package var quantization: String = ""
+    /// The digest of the projector's file, with which the model reads images; empty for text alone. In a wish that its
+    /// node has not completed yet, a name or a path.
+    package var projector: String = ""
+    /// Root of the digests of the projector's blocks, as `blocks` is of the model's.
+    package var projectorBlocks: String = ""
 
     /// What `draft` can be beside a digest.
     package static let draftWords = ["off", "ngram"]
@@ -74,13 +79,16 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(texts: preferredTags)
         writer.put(wish)
         // Written only where it is known, as older nodes would.
-        let isNamed = !aliases.isEmpty || !sources.isEmpty || !quantization.isEmpty
+        let isNamed = !aliases.isEmpty || !sources.isEmpty || !quantization.isEmpty || !projector.isEmpty
         guard isNamed || !blocks.isEmpty else { return }
         writer.put(blocks)
         guard isNamed else { return }
         writer.put(texts: aliases)
         writer.put(texts: sources)
         writer.put(quantization)
+        guard !projector.isEmpty else { return }
+        writer.put(projector)
+        writer.put(projectorBlocks)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -105,6 +113,8 @@ package struct Deployment: Hashable, Sendable, Recordable {
         aliases = reader.isAtEnd ? [] : try reader.texts("deployment.aliases")
         sources = reader.isAtEnd ? [] : try reader.texts("deployment.sources")
         quantization = reader.isAtEnd ? "" : try reader.text("deployment.quantization")
+        projector = reader.isAtEnd ? "" : try reader.text("deployment.projector")
+        projectorBlocks = reader.isAtEnd ? "" : try reader.text("deployment.projectorBlocks")
     }
 }
 

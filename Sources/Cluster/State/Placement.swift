@@ -8,24 +8,30 @@ package struct StageAssignment: Hashable, Sendable, Recordable {
     package var layers: LayerRange
     /// Memory the plan counts for it: weights, cache and buffers.
     package var bytes: ByteCount
+    /// What of it is for the projector beside an entry stage.
+    package var projector: ByteCount
 
     /// Makes an assignment.
-    package init(node: NodeID, layers: LayerRange, bytes: ByteCount) {
+    package init(node: NodeID, layers: LayerRange, bytes: ByteCount, projector: ByteCount = ByteCount(0)) {
         self.node = node
         self.layers = layers
         self.bytes = bytes
+        self.projector = projector
     }
 
     func write(to writer: inout RecordWriter) {
         writer.put(node.value)
         writer.put(layers)
         writer.put(bytes.bytes)
+        // Written only where there is one, as older nodes would.
+        if projector.bytes > 0 { writer.put(projector.bytes) }
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
         node = NodeID(try reader.number("stage.node"))
         layers = try reader.record("stage.layers")
         bytes = ByteCount(try reader.number("stage.bytes"))
+        projector = ByteCount(reader.isAtEnd ? 0 : try reader.number("stage.projector"))
     }
 }
 

@@ -1,6 +1,12 @@
 package import Vocabulary
 
 extension ModelCutter {
+    /// Whether stages behind the first read the token ids again, so that rows without a token have no place there.
+    package var laterStagesReadTokens: Bool {
+        if case .inject(_, realTokens: true) = rules.feed { return true }
+        return false
+    }
+
     /// How the file of the stage `layers` is made.
     ///
     /// **Throws:** `unwritable` when the layout breaks a limit of the format. The caller MUST have checked the cut.

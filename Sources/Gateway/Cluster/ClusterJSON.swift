@@ -374,6 +374,7 @@ enum ClusterJSON {
         writer.key("automatic")
         writer.bool(deployment.isAutomatic)
         if !deployment.draft.isEmpty { writer.field("draft", deployment.draft) }
+        if !deployment.projector.isEmpty { writer.field("projector", deployment.projector) }
         for (key, texts) in [("aliases", deployment.aliases), ("sources", deployment.sources)] where !texts.isEmpty {
             writer.key(key)
             writer.list(texts) { $1.string($0) }
@@ -402,6 +403,7 @@ enum ClusterJSON {
         writer.field("first_layer", UInt64(stage.layers.first))
         writer.field("end_layer", UInt64(stage.layers.end))
         writer.field("bytes", stage.bytes.bytes)
+        if stage.projector.bytes > 0 { writer.field("projector_bytes", stage.projector.bytes) }
         writer.endObject()
     }
 }

@@ -6,7 +6,7 @@ import Vocabulary
 enum DeploymentWish {
     private static let keys = [
         "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
-        "preferred_tags", "keep_alive_seconds", "draft", "aliases", "sources",
+        "preferred_tags", "keep_alive_seconds", "draft", "projector", "aliases", "sources",
     ]
 
     static func read(_ body: JSONNode) throws(ClusterRefusal) -> Deployment {
@@ -35,6 +35,7 @@ enum DeploymentWish {
             }
             deployment.draft = draft
         }
+        if let projector = try text("projector", body), projector != "auto" { deployment.projector = projector }
         return deployment
     }
 

@@ -1,5 +1,6 @@
 package import Cluster
 import Fabric
+import GGUF
 package import Gateway
 import Vocabulary
 
@@ -144,6 +145,8 @@ package struct ClusterGate: ClusterViewing {
                 deployment.quantization = found.quantization
                 deployment.sources = ModelCatalogue.texts(wish.sources + found.fullSources.map(\.description))
                 deployment.blocks = ""
+                deployment.projector = try await projector(wish.projector, of: deployment)
+                deployment.projectorBlocks = ""
                 await service.measureNow()
             }
         } catch {
@@ -155,8 +158,74 @@ package struct ClusterGate: ClusterViewing {
             let known = await service.state.deployments.values.first { $0.digest == deployment.digest }
             deployment.blocks = known?.blocks ?? ""
         }
+        // What has a digest already was completed before.
+        guard wish.digest.isEmpty, let projector = deployment.projectorIdentity else { return .success(deployment) }
+        deployment.projectorBlocks = await blocks(ofProjector: projector.digest)
+        if let refusal = await objection(to: deployment, calledAs: wish.projector) { return .failure(refusal) }
         return .success(deployment)
     }
+
+    // MARK: Projectors
+
+    /// What a wish says to have none, whatever its node serves the model with.
+    private static let noProjector = "off"
+
+    /// The digest of the projector a name, a path or a digest means; where nothing is said, of the one with which a
+    /// member serves the model by itself. Empty for text alone.
+    private func projector(_ text: String, of deployment: Deployment) async throws(CommandRefusal) -> String {
+        if text == Self.noProjector { return "" }
+        if text.isEmpty { return await library.projector(of: deployment.digest) ?? "" }
+        guard !text.hasPrefix("/") else {
+            let book: ModelLibrary.Book
+            do throws(LibraryError) {
+                book = try await library.add(path: text)
+            } catch {
+                throw CommandRefusal(.notFound, error.description)
+            }
+            return book.digest
+        }
+        let view = await service.view
+        // What was deployed with one before still has it when nobody is there to name the file.
+        let remembered = view.deployments.map(\.deployment.projector).filter { !$0.isEmpty }.map { digest in
+            NamedModel(id: digest, standing: .remembered, digest: digest)
+        }
+        let known = (await catalogue.projectors(view)).map(\.named) + remembered
+        do throws(ModelNameError) {
+            return try ModelResolver(known).resolve(text).digest
+        } catch {
+            throw CommandRefusal(projector: error)
+        }
+    }
+
+    /// Root of the digests of a projector's blocks; empty when nobody knows it.
+    private func blocks(ofProjector digest: String) async -> String {
+        let told = await library.root(ofBlocksOf: digest)
+        if !told.isEmpty { return told }
+        // Nobody is there to ask; deployed before, the cluster knows it.
+        return await service.state.deployments.values.first { $0.projector == digest }?.projectorBlocks ?? ""
+    }
+
+    /// Why a wish's projector cannot be used with its model, as far as this node can see both headers; who plans it
+    /// looks again.
+    private func objection(to wish: Deployment, calledAs text: String) async -> CommandRefusal? {
+        guard let identity = wish.projectorIdentity, let projector = await library.heldHeader(identity),
+            let model = await library.heldHeader(wish.identity)
+        else { return nil }
+        do {
+            let need = try ProjectorNeed(projector, for: model)
+            if let stages = wish.stages, stages > 1, need.isWhole {
+                throw ProjectorObstacle.stagesReadTokens(stages: Int(clamping: stages))
+            }
+            return nil
+        } catch let obstacle as ProjectorObstacle {
+            let name = text.isEmpty ? "\(identity.digest.prefix(12))…" : text
+            return CommandRefusal(.invalid, ProjectorRefusal(projector: name, obstacle: obstacle).description)
+        } catch {
+            return CommandRefusal(.invalid, "\(error)")
+        }
+    }
+
+    // MARK: Names
 
     /// The model a name or an absolute path means, as its file is now; `sources` say more of where it comes from.
     private func model(
@@ -218,6 +287,17 @@ extension ModelLibrary.Book {
 }
 
 extension CommandRefusal {
+    /// What a name gets that means no projector.
+    fileprivate init(projector error: ModelNameError) {
+        switch error {
+        case .unknown(let name, let available):
+            let known = available.isEmpty ? "" : ", or one of: \(available.joined(separator: ", "))"
+            self.init(
+                .notFound, "No member has a projector '\(name)'; give the path of its file on this node\(known).")
+        default: self.init(error)
+        }
+    }
+
     /// What a name gets that means no model.
     fileprivate init(_ error: ModelNameError) {
         switch error {

@@ -181,7 +181,8 @@ struct ClusterNode: Sendable {
             draft: { deployment in
                 guard let digest = deployment.draftDigest else { return nil }
                 return try await library.footprint(ModelIdentity(digest: digest))
-            })
+            },
+            projector: { try await library.projectorNeed($0) })
     }
 
     private static func member(

@@ -1,4 +1,5 @@
 package import Cluster
+import GGUF
 package import Placement
 import Vocabulary
 
@@ -15,15 +16,18 @@ package struct ClusterPlanner: Sendable {
 
     private let model: @Sendable (Deployment) async throws -> ModelFootprint
     private let draft: @Sendable (Deployment) async throws -> ModelFootprint?
+    private let projector: @Sendable (Deployment) async throws -> ProjectorNeed?
     private let policy: PlacementPolicy
 
-    /// Plans with what `model` knows of a deployment's model and `draft` of its draft model, when it names one; what
-    /// they throw becomes the reason of a refusal.
+    /// Plans with what `model` knows of a deployment's model, and `draft` and `projector` of its draft model and its
+    /// projector, when it names them; what they throw becomes the reason of a refusal.
     package init(
         policy: PlacementPolicy = PlacementPolicy(),
         model: @escaping @Sendable (Deployment) async throws -> ModelFootprint,
-        draft: @escaping @Sendable (Deployment) async throws -> ModelFootprint? = { _ in nil }
+        draft: @escaping @Sendable (Deployment) async throws -> ModelFootprint? = { _ in nil },
+        projector: @escaping @Sendable (Deployment) async throws -> ProjectorNeed? = { _ in nil }
     ) {
+        self.projector = projector
         self.policy = policy
         self.draft = draft
         self.model = model
@@ -34,10 +38,11 @@ package struct ClusterPlanner: Sendable {
         do {
             let footprint = try await model(question.deployment)
             let draft = try await draft(question.deployment)
+            let projector = try await projector(question.deployment)
             func answer(_ question: PlanQuestion) throws -> PlanAnswer {
                 let inventory = Self.inventory(question, layerCount: footprint.layerCount)
                 let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
-                return try self.answer(planner, question, beside: draft)
+                return try self.answer(planner, question, beside: draft, projector)
             }
             if let favourites = Self.preferred(question) {
                 let placed = try answer(favourites)
@@ -59,7 +64,7 @@ package struct ClusterPlanner: Sendable {
     }
 
     private func answer(
-        _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?
+        _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?, _ projector: ProjectorNeed?
     ) throws -> PlanAnswer {
         var request = PlacementRequest(
             context: question.deployment.contextTokens.map { Int(clamping: $0) },
@@ -67,6 +72,13 @@ package struct ClusterPlanner: Sendable {
         // As many as the user asked for, but more when nodes refused for memory.
         let asked = question.deployment.stages.map { Int(clamping: $0) }
         let width = max(question.width, asked ?? 1)
+        if let projector {
+            request.projector = projector.footprint.total
+            if projector.isWhole {
+                guard width == 1 else { throw ProjectorObstacle.stagesReadTokens(stages: width) }
+                request.stages = 1
+            }
+        }
         let free = try planner.plan(request)
         if case .placed(let plan) = free, Self.isSpread(plan),
             asked == nil ? plan.stages.count >= width : plan.stages.count == width
@@ -74,7 +86,7 @@ package struct ClusterPlanner: Sendable {
             return Self.placed(plan, request, planner, draft)
         }
         // A node refused for memory, so more stages share the model; or two stages fell on one node.
-        let most = min(planner.model.layerCount, question.candidates.count)
+        let most = projector?.isWhole == true ? 1 : min(planner.model.layerCount, question.candidates.count)
         if width <= most {
             for count in width...most {
                 request.stages = count
@@ -91,7 +103,7 @@ package struct ClusterPlanner: Sendable {
                         + Self.excluded(question)))
         }
         switch free {
-        case .shortfall(let shortfall): return .refused(reason: Self.reason(shortfall, question))
+        case .shortfall(let shortfall): return .refused(reason: Self.reason(shortfall, question, projector))
         case .placed(let plan):
             return .refused(
                 reason: Self.clipped(
@@ -111,7 +123,9 @@ package struct ClusterPlanner: Sendable {
     ) -> PlanAnswer {
         var stages = plan.stages.compactMap { stage in
             UInt64(stage.node, radix: 16).map {
-                StageAssignment(node: NodeID($0), layers: stage.layers, bytes: stage.footprint.total)
+                StageAssignment(
+                    node: NodeID($0), layers: stage.layers, bytes: stage.footprint.total,
+                    projector: stage.footprint.projector)
             }
         }
         if let draft {
@@ -180,9 +194,16 @@ package struct ClusterPlanner: Sendable {
 
     // MARK: Reasons
 
-    private static func reason(_ shortfall: Shortfall, _ question: PlanQuestion) -> String {
+    private static func reason(
+        _ shortfall: Shortfall, _ question: PlanQuestion, _ projector: ProjectorNeed?
+    ) -> String {
         var reason = shortfall.description
-        if let remedy = shortfall.remedies.first { reason += " Next step: \(remedy)." }
+        if let projector {
+            reason += " \(projector.footprint.total) of it are for the projector, beside the first stage."
+            if projector.isWhole { reason += " With one, this model runs in one stage only." }
+        }
+        let remedies = shortfall.remedies.filter { projector?.isWhole != true || $0 != .anyStages }
+        if let remedy = remedies.first { reason += " Next step: \(remedy)." }
         let unknown = question.candidates.count { $0.reading?.usableBytes == nil }
         if unknown > 0 { reason += " \(unknown) nodes have not told their memory yet." }
         return clipped(reason + excluded(question))

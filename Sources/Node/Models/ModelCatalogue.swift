@@ -15,6 +15,8 @@ actor ModelCatalogue {
         var quantization = ""
         /// Whether it is a file of this node.
         var isHere = false
+        /// Whether it is no model but a projector.
+        var isProjector = false
 
         /// The model as names find it.
         var named: NamedModel {
@@ -54,8 +56,13 @@ actor ModelCatalogue {
         self.peers = peers
     }
 
-    /// What the cluster has, this node's own first. Several may have the same name.
-    func entries(_ view: ClusterView) async -> [Entry] {
+    /// The models the cluster has, this node's own first. Several may have the same name.
+    func entries(_ view: ClusterView) async -> [Entry] { await files(view).filter { !$0.isProjector } }
+
+    /// The projectors the cluster has, likewise.
+    func projectors(_ view: ClusterView) async -> [Entry] { await files(view).filter(\.isProjector) }
+
+    private func files(_ view: ClusterView) async -> [Entry] {
         var entries = await library.known
         let others = foreign(view, without: Set(entries.map(\.digest)))
         await learn(others, view)
@@ -106,6 +113,7 @@ actor ModelCatalogue {
         guard let sheet, sheet.name.utf8.count <= ModelReference.byteLimit else { return nil }
         let quantization = sheet.quantization.flatMap { $0.utf8.count <= ModelSource.quantizationBytes ? $0 : nil }
         return Entry(
-            name: sheet.name, digest: digest, sources: sources(sheet.sources), quantization: quantization ?? "")
+            name: sheet.name, digest: digest, sources: sources(sheet.sources), quantization: quantization ?? "",
+            isProjector: sheet.isProjector == true)
     }
 }

@@ -12,4 +12,9 @@ struct ModelIdentity: Sendable, Hashable {
 extension Deployment {
     /// The model that was agreed on.
     var identity: ModelIdentity { ModelIdentity(digest: digest, blocks: blocks) }
+
+    /// The projector that was agreed on; nil for text alone.
+    var projectorIdentity: ModelIdentity? {
+        projector.isEmpty ? nil : ModelIdentity(digest: projector, blocks: projectorBlocks)
+    }
 }

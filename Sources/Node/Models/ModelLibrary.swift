@@ -9,57 +9,6 @@ import NIOPosix
 import Placement
 import Vocabulary
 
-/// Why a model cannot be had.
-enum LibraryError: Error, Sendable, CustomStringConvertible {
-    /// No member that answers has the file.
-    case nobodyHas(digest: String)
-    /// The store of this node failed.
-    case store(StoreError)
-    /// Every member that has it failed to bring it.
-    case notFetched(digest: String, reasons: [String])
-    /// What a member told of the model cannot be.
-    case implausible(NodeID, reason: String)
-    /// A member sent bytes that are not the model's.
-    case wrongBytes(NodeID, PartFault)
-    /// A member has other digests of the model's blocks than were agreed on.
-    case otherBlocks(NodeID, agreed: String, told: String)
-    /// A member tells no digests of the model's blocks, as releases before this one.
-    case unchecked(NodeID)
-    /// All that have the model were wrong about it lately.
-    case doubted(digest: String, [NodeID])
-
-    /// One sentence with the next step.
-    var description: String {
-        switch self {
-        case .nobodyHas(let digest):
-            "No member that answers has the model \(digest.prefix(12))…; start the node that has the file."
-        case .store(let error): error.description
-        case .notFetched(let digest, let reasons):
-            "The model \(digest.prefix(12))… could not be fetched: \(reasons.joined(separator: "; "))"
-        case .implausible(let node, let reason): "Node \(node) told something impossible of a model: \(reason)."
-        case .wrongBytes(let node, let fault):
-            "Node \(node) sent wrong bytes of a model: \(fault); check the file and the disk there."
-        case .otherBlocks(let node, let agreed, let told):
-            "Node \(node) has other digests of the model's blocks (\(told.prefix(12))…) than were agreed on "
-                + "(\(agreed.prefix(12))…); check the file there, or deploy the model again."
-        case .unchecked(let node):
-            "Node \(node) tells no digests by which parts of a model could be checked; update Skein there."
-        case .doubted(let digest, let nodes):
-            "Every member that has the model \(digest.prefix(12))… sent something wrong of it within the last "
-                + "\(HolderDoubts.seconds / 60) minutes (\(nodes.map(\.description).joined(separator: ", "))); "
-                + "check the files there."
-        }
-    }
-
-    /// The member that was wrong, when it should not be asked for the model again.
-    var culprit: NodeID? {
-        switch self {
-        case .implausible(let node, _), .wrongBytes(let node, _), .otherBlocks(let node, _, _): node
-        case .nobodyHas, .store, .notFetched, .unchecked, .doubted: nil
-        }
-    }
-}
-
 /// The models this node knows: files on this machine by the digest of their content, and those of other members, of
 /// which it fetches as much as it needs.
 ///
@@ -74,6 +23,8 @@ actor ModelLibrary {
         var sources: [String]?
         /// How its weights are stored; nil where an earlier release did not ask.
         var quantization: String?
+        /// Whether it is no model but a projector; nil is no.
+        var isProjector: Bool?
     }
 
     /// Models that are remembered.
@@ -96,6 +47,8 @@ actor ModelLibrary {
     private var books: [Book] = []
     /// Headers in memory; `blocks` is what a part of the model was checked by, nil for a file of this machine.
     private var headers: [(digest: String, blocks: String?, file: ModelFile)] = []
+    /// Digests of the projectors with which this node serves models, by those of the models.
+    private var eyes: [String: String] = [:]
     private var doubts = HolderDoubts()
     private var fetching: Set<String> = []
     private var published: @Sendable ([String]) -> Void = { _ in }
@@ -130,7 +83,7 @@ actor ModelLibrary {
         books.reversed().map { book in
             ModelCatalogue.Entry(
                 name: book.name, digest: book.digest, sources: ModelCatalogue.sources(book.sources),
-                quantization: book.quantization ?? "", isHere: true)
+                quantization: book.quantization ?? "", isHere: true, isProjector: book.isProjector == true)
         }
     }
 
@@ -161,9 +114,10 @@ actor ModelLibrary {
         let digest = found.digest
         let before = books.first { $0.path == path && $0.digest == digest }?.sources ?? []
         let told = sources.map(\.description) + before + found.file.sources.map(\.description)
-        let book = Book(
+        var book = Book(
             name: name ?? ModelFile.name(ofPath: path), path: path, digest: digest,
             sources: ModelCatalogue.texts(told), quantization: found.file.quantization)
+        if found.file.header.architecture == ProjectorFacts.architecture { book.isProjector = true }
         guard !books.contains(book) else { return book }
         books.removeAll { $0.path == path || $0.digest == digest }
         // What was used last is told first, and forgotten last.
@@ -223,7 +177,9 @@ actor ModelLibrary {
         return ModelSheet(
             name: books.first { $0.digest == digest }?.name ?? "", byteCount: file.header.fileByteCount,
             dataOffset: file.header.dataOffset, blocks: await blocks(ofFile: file.path)?.root,
-            sources: books.first { $0.digest == digest }?.sources, quantization: file.quantization)
+            sources: books.first { $0.digest == digest }?.sources, quantization: file.quantization,
+            isProjector: file.header.architecture == ProjectorFacts.architecture ? true : nil,
+            projector: eyes[digest])
     }
 
     /// The digests of the blocks of a file that is here.
@@ -254,6 +210,26 @@ actor ModelLibrary {
         return ""
     }
 
+    /// This node serves a model with a projector, both by the digests of their files.
+    func note(projector: String, of model: String) { eyes[model] = projector }
+
+    /// The digest of the projector with which this node, or else a member that has the model's file, serves a model;
+    /// nil when none does.
+    func projector(of model: String) async -> String? {
+        if let own = eyes[model] { return own }
+        let holders = await holders(model).prefix(PeerLimits.addresses)
+        let told = await withTaskGroup(of: (NodeID, String?).self) { group in
+            for node in holders {
+                group.addTask { [peers] in (node, try? await peers.sheet(model, of: node).projector) }
+            }
+            var told: [NodeID: String] = [:]
+            for await (node, digest) in group { told[node] = digest }
+            return told
+        }
+        // What is no digest cannot be fetched.
+        return holders.lazy.compactMap { told[$0] }.first { $0.utf8.count == 64 && Hexadecimal.bytes($0) != nil }
+    }
+
     private func local(_ digest: String) async throws -> ModelFile {
         guard let book = await current(digest) else {
             throw PeerRefusal(.notFound, "This node does not have the model \(digest.prefix(64)).")
@@ -280,6 +256,13 @@ actor ModelLibrary {
         }
         guard let (part, file) = fetched(identity) else { return nil }
         return remember(file, identity.digest, blocks: part.blocks.root)
+    }
+
+    /// The model's header, unless nobody has it now.
+    func heldHeader(_ identity: ModelIdentity) async -> ModelFile? {
+        if let known = await knownHeader(identity) { return known }
+        guard await !holders(identity.digest).isEmpty else { return nil }
+        return try? await header(identity)
     }
 
     /// The model's header, from this machine or from a member.
@@ -383,29 +366,62 @@ actor ModelLibrary {
         let digest = identity.digest
         let model = try await header(identity)
         let cutter = try model.cutter()
-        let isWhole = layers == LayerRange(first: 0, end: cutter.layerCount)
-        let plan = isWhole ? nil : try cutter.plan(layers)
-        if let book = await current(digest) {
-            // A fetched file is held, so that it does not make way for another one; a user's own stays by itself.
-            let pin = shelf.has(book.path) ? PinnedFile(path: book.path) : nil
-            pin?.touch()
-            if pin != nil || !shelf.has(book.path) {
-                let whole = StageFile(path: book.path, recipe: .whole(width: cutter.width), pin: pin)
-                guard let plan else { return (whole, model) }
-                return (try await Self.cut(caches, plan, book.path, digest), model)
-            }
+        guard layers != LayerRange(first: 0, end: cutter.layerCount) else {
+            let held = try await whole(identity, progress: progress)
+            return (StageFile(path: held.path, recipe: .whole(width: cutter.width), pin: held.pin), model)
         }
+        let plan = try cutter.plan(layers)
+        if let held = await held(digest) { return (try await Self.cut(caches, plan, held.path, digest), model) }
         try await enter(digest)
         defer { leave(digest) }
         // Stages that were cut out of parts are kept apart by what those were checked by.
         let blocks = identity.blocks.isEmpty ? try await part(identity).part.blocks.root : identity.blocks
         let origin = "\(digest) \(blocks)"
-        if let plan, let pin = caches.stages.existing(plan, digest: origin) {
+        if let pin = caches.stages.existing(plan, digest: origin) {
             return (StageFile(path: pin.path, recipe: plan.recipe, pin: pin), model)
         }
         let part = try await part(identity).part
-        let wanted =
-            plan.map { $0.segments.map { $0.sourceOffset..<$0.sourceOffset + $0.byteCount } } ?? [0..<part.byteCount]
+        let wanted = plan.segments.map { $0.sourceOffset..<$0.sourceOffset + $0.byteCount }
+        try await fetch(wanted, into: part, identity, progress: progress)
+        let file = try await Self.cut(caches, plan, part.path, origin)
+        // The header stays for the next question; the layers are in the stage's own file now.
+        try part.keep(first: model.header.dataOffset)
+        return (file, model)
+    }
+
+    /// A whole file, of this machine or fetched; what was fetched is held as long as the pin lives.
+    ///
+    /// **Throws:** `LibraryError`, `StoreError` when what was fetched has another digest.
+    func whole(
+        _ identity: ModelIdentity, progress: @escaping @Sendable (_ thousandths: UInt32) -> Void
+    ) async throws -> (path: String, pin: PinnedFile?) {
+        if let held = await held(identity.digest) { return held }
+        try await enter(identity.digest)
+        defer { leave(identity.digest) }
+        // Who was before may have fetched it.
+        if let held = await held(identity.digest) { return held }
+        let part = try await part(identity).part
+        try await fetch([0..<part.byteCount], into: part, identity, progress: progress)
+        let path = try await Self.complete(part, identity.digest, caches)
+        try await add(path: path)
+        return (path, PinnedFile(path: path))
+    }
+
+    /// The file that is here whole. A fetched one is held, so that it does not make way for another one; a user's own
+    /// stays by itself.
+    private func held(_ digest: String) async -> (path: String, pin: PinnedFile?)? {
+        guard let book = await current(digest) else { return nil }
+        guard shelf.has(book.path) else { return (book.path, nil) }
+        guard let pin = PinnedFile(path: book.path) else { return nil }
+        pin.touch()
+        return (book.path, pin)
+    }
+
+    private func fetch(
+        _ wanted: [Range<UInt64>], into part: PartialModel, _ identity: ModelIdentity,
+        progress: @escaping @Sendable (UInt32) -> Void
+    ) async throws(LibraryError) {
+        let digest = identity.digest
         await makeRoom(for: wanted.reduce(0) { $0 + UInt64($1.count) })
         do throws(LibraryError) {
             try await fromHolders(digest) { [peers] node in
@@ -416,15 +432,6 @@ actor ModelLibrary {
             if identity.blocks.isEmpty, case .notFetched = error { part.remove() }
             throw error
         }
-        guard let plan else {
-            let path = try await Self.complete(part, digest, caches)
-            try await add(path: path)
-            return (StageFile(path: path, recipe: .whole(width: cutter.width), pin: PinnedFile(path: path)), model)
-        }
-        let file = try await Self.cut(caches, plan, part.path, origin)
-        // The header stays for the next question; the layers are in the stage's own file now.
-        try part.keep(first: model.header.dataOffset)
-        return (file, model)
     }
 
     /// Removes fetched models that were not used for longest until there is room for as many bytes.

@@ -64,6 +64,10 @@ struct ModelSheet: Sendable, Codable {
     var sources: [String]?
     /// How its weights are stored; nil from releases that do not tell.
     var quantization: String?
+    /// Whether it is no model but a projector; nil is no.
+    var isProjector: Bool?
+    /// Digest of the projector with which the member itself serves the model; nil when it does not.
+    var projector: String?
 }
 
 /// Bounds of what members ask each other.

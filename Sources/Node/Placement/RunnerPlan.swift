@@ -65,7 +65,7 @@ struct RunnerPlan: Sendable {
         var card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
         if let path = spec.projector {
             guard !file.isEncoder else {
-                throw .projector(path: path, reason: "the model makes vectors of texts and generates nothing")
+                throw .projector(path: path, reason: ProjectorObstacle.vectorsOnly.description)
             }
             projectorDigest = try ProjectorFile.digest(path, caches)
         } else {

@@ -179,6 +179,10 @@ actor ClusterRouter {
         wish.sources = entry.named.fullSources.map(\.description)
         wish.quantization = entry.named.quantization
         wish.blocks = await library.root(ofBlocksOf: entry.digest)
+        if let projector = await library.projector(of: entry.digest) {
+            wish.projector = projector
+            wish.projectorBlocks = await library.root(ofBlocksOf: projector)
+        }
         wish.keepAliveMilliseconds =
             switch residency.keepAlive {
             case .milliseconds(let time): time
@@ -400,9 +404,11 @@ actor ClusterRouter {
         let placed = placements.last { $0.phase == .active } ?? placements.last
         let window = placed.map { Int(clamping: $0.contextTokens) } ?? 0
         if let model = await library.knownHeader(deployment.identity), let cutter = try? model.cutter() {
-            return model.card(
+            var card = model.card(
                 id: deployment.name, digest: deployment.digest, layerCount: cutter.layerCount,
                 servedContext: window > 0 ? window : model.unaskedWindow)
+            if !deployment.projector.isEmpty { card.sees = true }
+            return card
         }
         return ModelCard(
             id: deployment.name, architecture: "unknown", layerCount: placed?.stages.last?.layers.end ?? 0, width: 0,

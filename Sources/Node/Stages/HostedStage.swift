@@ -47,6 +47,8 @@ actor HostedStage {
     private var isDetached = false
     private var file: StageFile?
     private var draftFile: StageFile?
+    /// Holds the fetched projector of an entry stage.
+    private var projectorPin: PinnedFile?
     private var isReady = false
     private var hasEnded = false
     private(set) var control: ControlLink?
@@ -77,6 +79,7 @@ actor HostedStage {
         hasEnded = true
         file = nil
         draftFile = nil
+        projectorPin = nil
     }
 
     private func live() async {
@@ -141,6 +144,7 @@ actor HostedStage {
         spec.drafting = try await drafting(deployment)
         let plan: RunnerPlan
         let cutter = try model.cutter()
+        spec.projector = try await projector(deployment, cutter)
         do {
             plan = try RunnerPlan(
                 spec, of: model, cutter, digest: deployment.digest, stages: placement.stages.map(\.layers),
@@ -171,6 +175,25 @@ actor HostedStage {
         let (file, _) = try await host.library.stage(draft, layers: LayerRange(first: 0, end: layers)) { _ in }
         draftFile = file
         return .model(path: file.path)
+    }
+
+    /// What the entry stage sees with, fetched like the stage's own file; nil on other stages and for text alone.
+    private func projector(_ deployment: Deployment, _ cutter: ModelCutter) async throws -> String? {
+        guard index == 0, let identity = deployment.projectorIdentity else { return nil }
+        let count = placement.stages.count
+        if count > 1, cutter.laterStagesReadTokens {
+            let obstacle = ProjectorObstacle.stagesReadTokens(stages: count)
+            throw StageObstacle(.crashed, "the projector cannot be used: \(obstacle)")
+        }
+        do {
+            let held = try await host.library.whole(identity) { _ in }
+            projectorPin = held.pin
+            return held.path
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw StageObstacle(.fetchFailed, "the projector cannot be had: \(error)")
+        }
     }
 
     private func heard(_ notice: RunnerReport, _ configuration: RunnerConfiguration) {

@@ -1,3 +1,5 @@
+package import Vocabulary
+
 /// How a stage is run, as far as its memory depends on it.
 package struct MemorySettings: Sendable, Hashable, Codable {
     /// Tokens of context shared by all lanes. **Units:** cells of the cache, before padding.
@@ -16,11 +18,14 @@ package struct MemorySettings: Sendable, Hashable, Codable {
     package var keepsWholeWindows: Bool
     /// How the weights lie in memory.
     package var layout: WeightLayout
+    /// What the projector takes beside the first stage; 0 for a model that reads text alone.
+    package var projector: ByteCount
 
     /// Makes settings; by default what `skein serve` uses on a processor.
     package init(
         cells: Int, lanes: Int = 4, rows: Int = 512, keys: CacheFormat = .f16, values: CacheFormat = .f16,
-        usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, layout: WeightLayout = .plain
+        usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, layout: WeightLayout = .plain,
+        projector: ByteCount = ByteCount(0)
     ) {
         self.cells = cells
         self.lanes = lanes
@@ -30,6 +35,7 @@ package struct MemorySettings: Sendable, Hashable, Codable {
         self.usesFlashAttention = usesFlashAttention
         self.keepsWholeWindows = keepsWholeWindows
         self.layout = layout
+        self.projector = projector
     }
 
     /// The same with another context.

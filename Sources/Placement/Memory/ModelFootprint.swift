@@ -136,6 +136,7 @@ package struct ModelFootprint: Sendable {
             untouched: ByteCount(settings.layout == .offloaded ? 0 : compute - min(compute, touched)),
             output: ByteCount(work.outputByteCount(layers, settings)),
             overhead: ByteCount(RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings)),
+            projector: layers.first == 0 ? settings.projector : ByteCount(0),
             fetched: ByteCount(fetchedBefore[layers.end] - fetchedBefore[layers.first] + tensors.fetched))
     }
 

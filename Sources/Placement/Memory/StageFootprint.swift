@@ -16,12 +16,16 @@ package struct StageFootprint: Hashable, Sendable, Codable {
     package var output: ByteCount
     /// Everything else a runner takes: the process, its tokenizer and its working buffers.
     package var overhead: ByteCount
+    /// The projector beside the first stage, with its buffers and the images it keeps; 0 on the others.
+    package var projector = ByteCount(0)
     /// Bytes of `weights` that come from the model, which a node without them must fetch.
     package var fetched: ByteCount
 
     /// What becomes resident, all of it.
     package var total: ByteCount {
-        ByteCount(weights.bytes + cache.bytes + compute.bytes - untouched.bytes + output.bytes + overhead.bytes)
+        ByteCount(
+            weights.bytes + cache.bytes + compute.bytes - untouched.bytes + output.bytes + overhead.bytes
+                + projector.bytes)
     }
 
     /// All of it but the cache, which is what context does not change (but for a mask in `compute`).

@@ -37,6 +37,9 @@ extension Planner {
         guard draft.vocabularySize == model.vocabularySize else {
             return .vocabularyDiffers(draft: draft.vocabularySize, model: model.vocabularySize)
         }
+        // The projector stands beside the model's own first stage, which the plan has counted.
+        var request = request
+        request.projector = ByteCount(0)
         let entrants = Entrants(draft, inventory, request, without: [], occupied: Self.taken(plan))
         let links = LinkTable(inventory)
         let entry = inventory.nodes.firstIndex { $0.name == plan.stages.first?.node }

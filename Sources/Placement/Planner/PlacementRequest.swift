@@ -44,6 +44,8 @@ package struct PlacementRequest: Sendable, Hashable, Codable {
     package var replicas: Int
     /// Bytes of one element between stages: 4 for the f32 wire.
     package var wireBytesPerElement: Double
+    /// What the projector takes beside the first stage; 0 for a model that reads text alone.
+    package var projector = ByteCount(0)
 
     /// Makes a request with what `skein serve` uses.
     package init(
@@ -70,7 +72,8 @@ package struct PlacementRequest: Sendable, Hashable, Codable {
     /// Memory settings of a stage with a context.
     func settings(cells: Int, _ layout: WeightLayout = .plain) -> MemorySettings {
         MemorySettings(
-            cells: cells, lanes: lanes, rows: rows, keys: keys, values: values, layout: layout)
+            cells: cells, lanes: lanes, rows: rows, keys: keys, values: values, layout: layout,
+            projector: projector)
     }
 }
 

@@ -161,6 +161,10 @@ extension PlacementRequest {
         guard wireBytesPerElement.isFinite, wireBytesPerElement > 0, wireBytesPerElement <= 8 else {
             throw .invalid(field: "wire", value: "\(wireBytesPerElement)", limit: "0 … 8 bytes per element are sent")
         }
+        guard projector.bytes <= PlacementLimits.memoryMax else {
+            throw .invalid(
+                field: "projector", value: "\(projector)", limit: "at most \(ByteCount(PlacementLimits.memoryMax))")
+        }
         if let boundaries, Cut(layerCount: model.layerCount, boundaries: boundaries) == nil {
             throw .invalid(
                 field: "cut", value: boundaries.map(String.init).joined(separator: ","),

@@ -17,15 +17,22 @@ struct DeployWish: Hashable, Sendable {
     var keepAliveSeconds: Int64?
     /// `auto`, `off`, `ngram` or a draft model.
     var draft: String?
+    /// `auto`, `off` or a projector.
+    var projector: String?
     var aliases: [String] = []
     /// As in `org/repo@revision:quantisation`.
     var sources: [String] = []
+
+    /// What `--mmproj` says as the API reads it: `auto` and `off` mean themselves, a file here its absolute path.
+    static func projector(_ text: String) -> String {
+        ["auto", "off"].contains(text) ? text : ModelName(text).model
+    }
 
     /// The body of the request; what was not said is left to the cluster.
     var body: [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        for (key, value) in [("model", model as String?), ("name", name), ("draft", draft)] {
+        for (key, value) in [("model", model as String?), ("name", name), ("draft", draft), ("projector", projector)] {
             guard let value else { continue }
             writer.key(key)
             writer.string(value)

@@ -101,6 +101,7 @@ extension SeenStage {
         firstLayer = try json.number("first_layer")
         endLayer = try json.number("end_layer")
         bytes = json.optionalNumber("bytes") ?? 0
+        projectorBytes = json.optionalNumber("projector_bytes") ?? 0
     }
 }
 

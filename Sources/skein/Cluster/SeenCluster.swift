@@ -76,6 +76,8 @@ struct SeenStage: Hashable, Sendable {
     var firstLayer: UInt64
     var endLayer: UInt64
     var bytes: UInt64
+    /// What of it is for a projector.
+    var projectorBytes: UInt64 = 0
 }
 
 /// What would become of a wish.

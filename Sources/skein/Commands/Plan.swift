@@ -41,6 +41,9 @@ struct Plan: AsyncParsableCommand {
     @Option(help: "Type of the V cache.")
     var cacheTypeV = CacheType.f16
 
+    @Option(help: "The model's projector (GGUF), which takes its room beside the first stage.")
+    var mmproj: String?
+
     @Option(help: "Use only these machines, a,b,…")
     var on: String?
 
@@ -91,7 +94,8 @@ struct Plan: AsyncParsableCommand {
 
     private func planned() throws -> (plans: [PlacementPlan], shortfall: Shortfall?) {
         let path = try model ?? NodeService.builtinModelPath(cacheFolder: Folders.cache)
-        let cutter = try ModelFile(path: path).cutter()
+        let file = try ModelFile(path: path)
+        let cutter = try file.cutter()
         if let cut, let cut = Cut(layerCount: cutter.layerCount, boundaries: cut.numbers) {
             try cutter.check(cut)
         }
@@ -102,11 +106,12 @@ struct Plan: AsyncParsableCommand {
         }
         let inventory = try nodes.map { try InventoryFile.read($0) } ?? Self.thisMachine()
         let planner = try Planner(model: ModelFootprint(cutter), inventory: inventory)
-        return try planner.planReplicas(
-            PlacementRequest(
-                context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
-                values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: cut == nil ? count : nil,
-                boundaries: cut?.numbers, on: names(on), exclude: names(exclude), replicas: replicas))
+        var request = PlacementRequest(
+            context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
+            values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: cut == nil ? count : nil,
+            boundaries: cut?.numbers, on: names(on), exclude: names(exclude), replicas: replicas)
+        if let mmproj { try DeploymentPlan.count(projector: mmproj, of: file, in: &request) }
+        return try planner.planReplicas(request)
     }
 
     /// This machine, with the speed that was measured of it as it is now.

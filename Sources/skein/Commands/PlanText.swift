@@ -9,6 +9,9 @@ enum PlanText {
             "\(plan.architecture) fits in \(count) stage\(count == 1 ? "" : "s") with \(plan.context) tokens of "
                 + "context: \(reason(plan))"
         ]
+        if let projector = plan.stages.first?.footprint.projector, projector.bytes > 0 {
+            lines.append("  \(projector) of stage 0 are for the projector and the images it keeps")
+        }
         lines += table(
             [
                 "stage", "layers", "node", "weights", "cache", "compute", "other", "reserve", "free", "left", "fetch",
@@ -19,7 +22,8 @@ enum PlanText {
                 return [
                     "\(stage.index)", "\(stage.layers)", "\(stage.node)/\(stage.device)", "\(footprint.weights)",
                     "\(footprint.cache)", "\(ByteCount(footprint.compute.bytes - footprint.untouched.bytes))",
-                    "\(ByteCount(footprint.output.bytes + footprint.overhead.bytes))", "\(stage.reserve)",
+                    "\(ByteCount(footprint.output.bytes + footprint.overhead.bytes + footprint.projector.bytes))",
+                    "\(stage.reserve)",
                     "\(stage.freeBefore)", "\(stage.freeAfter)", "\(stage.missing)",
                     time(stage.tokenTime) + (stage.hopTime.map { " + hop \(time($0))" } ?? ""),
                 ]

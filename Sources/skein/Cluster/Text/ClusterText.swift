@@ -114,7 +114,8 @@ enum ClusterText {
         let rows = stages.enumerated().map { index, stage in
             [
                 "\(index)", "[\(stage.firstLayer),\(stage.endLayer))", cluster.name(of: stage.node),
-                "\(ByteCount(stage.bytes))",
+                "\(ByteCount(stage.bytes))"
+                    + (stage.projectorBytes > 0 ? ", \(ByteCount(stage.projectorBytes)) of it the projector" : ""),
             ]
         }
         return TextTable(titles: ["STAGE", "LAYERS", "NODE", "MEMORY"], rows: rows, indent: indent).lines

@@ -68,6 +68,15 @@ struct Deploy: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            The model's projector, a name or a file: with it the model reads images. auto takes the one with which a \
+            node serves the model by itself; off takes none.
+            """,
+            valueName: "auto|off|projector"))
+    var mmproj: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             Wait until it is ready. Without '=SECONDS' \(ClientLimits.waitDefaultSeconds), at most \
             \(ClientLimits.waitSeconds).
             """,
@@ -98,6 +107,7 @@ struct Deploy: AsyncParsableCommand {
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
                 preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds,
                 draft: draft.map { DraftOptions.words.contains($0) ? $0 : ModelName($0).model },
+                projector: mmproj.map(DeployWish.projector),
                 aliases: names.aliases, sources: names.sources)
             try await deploy(wish, client)
         }
