@@ -43,20 +43,22 @@ struct Ledger {
     mutating func restarted(_ node: Int, _ index: UInt64) { reached[node] = nil }
 
     /// A node moved on: at an index that somebody reached before, its state must be the same.
-    mutating func applied(_ node: Int, _ brain: ControlPlane) {
-        let index = brain.state.index
-        guard reached[node] != index else { return }
+    mutating func applied(_ node: Int, _ state: ClusterState, _ command: CommandID?) {
+        let index = state.index
         if let before = reached[node], index < before { report("node \(node) went back from \(before) to \(index)") }
         reached[node] = index
-        let digest = Digest.of(brain.state.encodedBytes)
+        let digest = Digest.of(state.encodedBytes)
         if let known = states[index] {
             if known != digest { report("node \(node) has another state than others at \(index)") }
         } else {
             states[index] = digest
             mix(digest)
         }
-        if let command = brain.entry(at: index)?.command { commands[index] = command }
+        if let command { commands[index] = command }
     }
+
+    /// Whether a node is where it was in its present life.
+    func isKnown(_ node: Int, at index: UInt64) -> Bool { reached[node] == index }
 
     var highest: UInt64 { reached.values.max() ?? 0 }
 }
@@ -70,6 +72,24 @@ enum Digest {
     }
 }
 
+/// What is checked of a brain after every step, without a copy of all of it.
+struct BrainLook {
+    var isLeader: Bool
+    var term: UInt64
+    var commit: UInt64
+    /// Index of the state.
+    var applied: UInt64
+    /// The first broken invariant.
+    var broken: String?
+}
+
+extension ControlPlane {
+    var look: BrainLook {
+        BrainLook(
+            isLeader: isLeader, term: term, commit: commit, applied: state.index, broken: brokenInvariant)
+    }
+}
+
 extension World {
     /// Events that may wait, per node of the world.
     static let eventsPerNode = 2000
@@ -78,16 +98,19 @@ extension World {
 
     /// What must hold after every step, for the node that made it.
     mutating func check(_ index: Int) {
-        let brain = nodes[index].brain
-        if brain.isLeader { ledger.led(brain.term, brain.node) }
-        if let broken = brain.brokenInvariant, scenario.faultPeriod != nil { ledger.report("node \(index): \(broken)") }
-        if scenario.checksHistory { ledger.applied(index, brain) }
+        let look = nodes[index].brain.look
+        if look.isLeader { ledger.led(look.term, nodes[index].id) }
+        if let broken = look.broken, scenario.faultPeriod != nil { ledger.report("node \(index): \(broken)") }
+        if scenario.checksHistory, !ledger.isKnown(index, at: look.applied) {
+            let command = nodes[index].brain.entry(at: look.applied)?.command
+            ledger.applied(index, nodes[index].brain.state, command)
+        }
         if heap.count > Self.eventsPerNode * nodes.count { ledger.report("\(heap.count) events wait") }
         let underWay = nodes[index].underWay
         let limit = Self.messagesUnderWay + 4 * nodes.count
         if underWay > limit { ledger.report("node \(index) has \(underWay) messages under way, limit \(limit)") }
-        ledger.mix(UInt64(index) &+ brain.term &* 31 &+ brain.commit &* 17)
-        if figures.firstLeaderAt == nil, brain.isLeader { figures.firstLeaderAt = time }
+        ledger.mix(UInt64(index) &+ look.term &* 31 &+ look.commit &* 17)
+        if figures.firstLeaderAt == nil, look.isLeader { figures.firstLeaderAt = time }
     }
 
     /// Every acknowledged command is part of what the cluster came to.

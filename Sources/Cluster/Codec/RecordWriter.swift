@@ -42,9 +42,19 @@ struct RecordWriter {
 
     /// Writes a record behind its length.
     mutating func put(_ value: some Recordable) {
-        var inner = RecordWriter()
-        value.write(to: &inner)
-        put(inner.bytes)
+        // Written in place behind a length of one byte, and moved when it needs more: most records are short, and a
+        // buffer for each of them costs more than its bytes.
+        let start = bytes.count
+        bytes.append(0)
+        value.write(to: &self)
+        let count = bytes.count - start - 1
+        guard count >= 0x80 else {
+            bytes[start] = UInt8(count)
+            return
+        }
+        var length = RecordWriter()
+        length.put(count: count)
+        bytes.replaceSubrange(start...start, with: length.bytes)
     }
 
     /// Writes a list of records behind their number.

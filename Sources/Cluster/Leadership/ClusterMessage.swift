@@ -116,7 +116,9 @@ package struct BranchReply: Hashable, Sendable {
 }
 
 /// What control planes say to each other. Messages may be lost, doubled, delayed and reordered at will.
-package enum ClusterMessage: Hashable, Sendable {
+///
+/// Each is a box of its own: queues move them about, and the largest would make all of them several hundred bytes.
+package indirect enum ClusterMessage: Hashable, Sendable {
     /// Are you there?
     case ping(sequence: UInt64, Gossip)
     /// Is the target there? Ask it for me.

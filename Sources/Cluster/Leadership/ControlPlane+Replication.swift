@@ -95,8 +95,8 @@ extension ControlPlane {
         followProgress()
         guard coordination == nil else { return tickTenure(now: now) }
         renewLease(now: now)
-        guard let leading else { return }
-        if voters != [node], max(leading.leaseUntil, leading.began.advanced(by: timings.lease)) <= now {
+        guard let began = leading?.began, let leaseUntil = leading?.leaseUntil else { return }
+        if voters != [node], max(leaseUntil, began.advanced(by: timings.lease)) <= now {
             // No majority heard this leader for a lease: somebody else may lead by now.
             standDown(now: now)
             electionAt = now.advanced(by: electionDelay())
@@ -108,10 +108,11 @@ extension ControlPlane {
 
     /// Every member and every voter has a progress.
     private mutating func followProgress() {
-        guard var leading else { return }
-        let members = leading.head.members
-        if leading.progress.count + 1 == members.count, voters.allSatisfy({ members[$0] != nil }) { return }
+        // What a leader knows is large: only what is looked at is taken out of it, here and below.
+        guard let members = leading?.head.members, let count = leading?.progress.count else { return }
         let voters = voters
+        if count + 1 == members.count, voters.allSatisfy({ members[$0] != nil }) { return }
+        guard var leading else { return }
         for other in members.keys + voters where other != node && leading.progress[other] == nil {
             leading.progress[other] = Leading.Progress(next: leading.firstIndex)
         }
@@ -121,22 +122,22 @@ extension ControlPlane {
 
     /// The lease counts from when the messages were sent that a majority answered.
     private mutating func renewLease(now: Instant) {
-        guard let leading else { return }
+        guard let progress = leading?.progress, let leaseUntil = leading?.leaseUntil else { return }
         let voters = voters
-        var answered = voters.compactMap { $0 == node ? now.nanoseconds : leading.progress[$0]?.answered }
+        var answered = voters.compactMap { $0 == node ? now.nanoseconds : progress[$0]?.answered }
         let needed = Self.majority(of: voters.count)
         guard answered.count >= needed else { return }
         answered.sort(by: >)
         let until = Instant(nanoseconds: answered[needed - 1]).advanced(by: timings.lease)
-        self.leading?.leaseUntil = max(leading.leaseUntil, until)
+        leading?.leaseUntil = max(leaseUntil, until)
     }
 
     /// Commits what a majority of voters has on disk, provided that it is of this term; what came before is committed
     /// with it.
     private mutating func advanceCommit(now: Instant) {
-        guard let leading else { return }
+        guard let progress = leading?.progress else { return }
         let voters = voters
-        let matches = voters.map { $0 == node ? storedIndex : leading.progress[$0]?.counted ?? 0 }.sorted(by: >)
+        let matches = voters.map { $0 == node ? storedIndex : progress[$0]?.counted ?? 0 }.sorted(by: >)
         let needed = Self.majority(of: voters.count)
         guard matches.count >= needed else { return }
         let agreed = matches[needed - 1]

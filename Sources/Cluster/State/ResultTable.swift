@@ -53,10 +53,12 @@ extension ResultTable: Recordable {
     func write(to writer: inout RecordWriter) {
         writer.put(floor)
         writer.put(count: ring.count)
-        for row in rows {
-            writer.put(row.command)
-            writer.put(row.index)
-            writer.put(row.stamp)
+        for part in [ring[head...], ring[..<head]] {
+            for row in part {
+                writer.put(row.command)
+                writer.put(row.index)
+                writer.put(row.stamp)
+            }
         }
     }
 
