@@ -84,15 +84,16 @@ def test_a_model_that_is_served_with_a_projector_keeps_it_in_the_cluster(pair, p
 def test_another_entry_node_fetches_the_projector(pair, projector):
     one, two = pair
     founder, other = one.state()["node"], two.state()["node"]
+    digest = hashlib.sha256(projector.read_bytes()).hexdigest()
     answers = {}
-    for machine, pinned in ((one, founder), (two, other), (one, founder)):
-        parts = stages(deploy(machine, "--stages", 1, "--pin", pinned, "--mmproj", projector))
+    # By its path the file would be at hand on both: they share this machine's disk.
+    for machine, pinned, eyes in ((one, founder, projector), (two, other, digest), (one, founder, projector)):
+        parts = stages(deploy(machine, "--stages", 1, "--pin", pinned, "--mmproj", eyes))
         assert [stage["node"] for stage in parts] == [pinned]
         answers[pinned] = [of_openai(asked, STRIPES, False, "seen") for asked in pair]
     assert len({answer for pair in answers.values() for answer in pair}) == 1
     assert fetched(two, projector) and not fetched(one, projector)
     # A node that has fetched it names it by its content.
-    digest = hashlib.sha256(projector.read_bytes()).hexdigest()
     assert deploy(two, "--mmproj", digest)["projector"] == digest
     assert deploy(two, "--mmproj", "mmproj-tiny")["projector"] == digest
 

@@ -99,8 +99,7 @@ struct ClusterNode: Sendable {
         let planner = Self.planner(library)
         var ports = ClusterPorts(tasks: stages, clocks: .machine, plan: { await planner.plan($0) }) {
             var reading = measurement.reading()
-            reading.devices = around.devices.map(DeviceReading.init)
-            reading.tilesWeights = around.devices.first { $0.compute == "cpu" }?.tilesWeights
+            reading.tell(around.devices)
             return reading
         }
         ports.membersChanged = { members, removed in
@@ -365,6 +364,14 @@ extension ClusterView {
         return members.filter { view in
             view.member.node != node && view.liveness == .alive && view.reading?.holds.contains(digest) == true
         }.map(\.member.node).sorted { (ways[$0] ?? .max, $0) < (ways[$1] ?? .max, $1) }
+    }
+}
+
+extension NodeReading {
+    /// Takes in what the engine may compute on.
+    fileprivate mutating func tell(_ found: [EngineDevice]) {
+        devices = found.map(DeviceReading.init)
+        tilesWeights = found.first { $0.compute == "cpu" }?.tilesWeights
     }
 }
 
