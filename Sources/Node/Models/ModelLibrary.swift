@@ -403,8 +403,19 @@ actor ModelLibrary {
         let part = try await part(identity).part
         try await fetch([0..<part.byteCount], into: part, identity, progress: progress)
         let path = try await Self.complete(part, identity.digest, caches)
-        try await add(path: path)
+        try await add(path: path, name: await toldName(identity.digest))
         return (path, PinnedFile(path: path))
+    }
+
+    /// What a member that has the file calls it: by the path it was fetched to its name would be its digest.
+    private func toldName(_ digest: String) async -> String? {
+        for node in await holders(digest).prefix(PeerLimits.addresses) {
+            guard let name = try? await peers.sheet(digest, of: node).name, !name.isEmpty,
+                name.utf8.count <= ModelReference.byteLimit
+            else { continue }
+            return name
+        }
+        return nil
     }
 
     /// The file that is here whole. A fetched one is held, so that it does not make way for another one; a user's own
