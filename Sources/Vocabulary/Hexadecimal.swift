@@ -18,6 +18,15 @@ package enum Hexadecimal {
         return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
     }
 
+    /// Whether a text is a SHA-256 as digests are written here: 64 lower-case digits.
+    package static func isDigest(_ text: some StringProtocol) -> Bool {
+        text.utf8.count == 64
+            && text.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
+    }
+
     /// The number of sixteen digits; nil for other text.
     package static func number(_ text: some StringProtocol) -> UInt64? {
         guard text.utf8.count == 16, let bytes = bytes(text) else { return nil }

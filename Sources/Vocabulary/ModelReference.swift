@@ -98,13 +98,7 @@ package struct ModelReference: Hashable, Sendable, CustomStringConvertible {
     private static func digest(_ text: String) -> String? {
         let prefix = ["sha256:", "sha256-"].first(where: text.hasPrefix) ?? ""
         let digits = text.dropFirst(prefix.count)
-        let isDigest =
-            digits.utf8.count == 64
-            && digits.utf8.allSatisfy {
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
-            }
-        return isDigest ? String(digits) : nil
+        return Hexadecimal.isDigest(digits) ? String(digits) : nil
     }
 
     /// What nobody sees, or what looks like something else: names stand in lists, logs and terminals.

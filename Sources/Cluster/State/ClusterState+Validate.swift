@@ -85,9 +85,10 @@ extension ClusterState {
     private func checkProjector(_ deployment: Deployment) throws(CommandRefusal) {
         for (field, text) in [
             ("projector", deployment.projector), ("the root of its blocks", deployment.projectorBlocks),
-        ] where !text.isEmpty && (text.utf8.count != 64 || Hexadecimal.bytes(text) == nil) {
+        ] where !text.isEmpty && !Hexadecimal.isDigest(text) {
             throw CommandRefusal(
-                .invalid, "\(field) is '\(text.prefix(80))'; a SHA-256 of 64 hexadecimal digits is expected.")
+                .invalid, "\(field) is '\(text.prefix(80))'; a SHA-256 of 64 lower-case hexadecimal digits is expected."
+            )
         }
         guard deployment.projector.isEmpty || !deployment.digest.isEmpty else {
             throw CommandRefusal(

@@ -205,7 +205,7 @@ actor ModelLibrary {
         let now = ContinuousClock.now
         let holders = await holders(digest).filter { doubts.mayAsk($0, for: digest, now: now) }
         for node in holders.prefix(PeerLimits.addresses) {
-            if let root = try? await peers.sheet(digest, of: node).blocks, root.utf8.count == 64 { return root }
+            if let root = try? await peers.sheet(digest, of: node).blocks, Hexadecimal.isDigest(root) { return root }
         }
         return ""
     }
@@ -227,7 +227,7 @@ actor ModelLibrary {
             return told
         }
         // What is no digest cannot be fetched.
-        return holders.lazy.compactMap { told[$0] }.first { $0.utf8.count == 64 && Hexadecimal.bytes($0) != nil }
+        return holders.lazy.compactMap { told[$0] }.first { Hexadecimal.isDigest($0) }
     }
 
     private func local(_ digest: String) async throws -> ModelFile {

@@ -41,6 +41,7 @@ package struct DeploymentPlan: Sendable {
             let cut = try Self.cut(spec, cutter)
             runners = try RunnerPlan(spec, of: file, cutter, digest: digest, stages: cut.stages, caches: caches)
             try Self.checkDraft(of: spec)
+            try ProjectorFile.check(spec, cutter, stages: cut.stageCount)
             card = runners.card
             sources = ModelCatalogue.sources(
                 ModelCatalogue.texts((spec.sources + file.sources).map(\.description)))
@@ -53,7 +54,6 @@ package struct DeploymentPlan: Sendable {
             if files.isEmpty {
                 files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
             }
-            try ProjectorFile.check(files, of: spec)
             self.files = files
             self.cut = cut
             self.spec = spec

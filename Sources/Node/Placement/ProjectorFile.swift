@@ -17,16 +17,13 @@ enum ProjectorFile {
         }
     }
 
-    /// Whether the stages can be given rows that no token stands for.
+    /// Whether a model in as many stages can be given rows that no token stands for.
     ///
     /// **Throws:** `projector` for families whose later stages read the tokens again.
-    static func check(_ files: [StageFile], of spec: DeploymentSpec) throws(DeploymentError) {
-        guard let path = spec.projector else { return }
-        for file in files {
-            if case .inject(_, realTokens: true) = file.recipe.feed {
-                throw .projector(
-                    path: path, reason: ProjectorObstacle.stagesReadTokens(stages: files.count).description)
-            }
-        }
+    static func check(
+        _ spec: DeploymentSpec, _ cutter: ModelCutter, stages: Int
+    ) throws(DeploymentError) {
+        guard let path = spec.projector, stages > 1, cutter.laterStagesReadTokens else { return }
+        throw .projector(path: path, reason: ProjectorObstacle.stagesReadTokens(stages: stages).description)
     }
 }
