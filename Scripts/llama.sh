@@ -6,8 +6,9 @@
 #   Scripts/llama.sh archs      also test-llama-archs, which writes small random models of every architecture
 #   Scripts/llama.sh peers      also llama-server, llama-bench and llama-quantize, for benches only
 #
-# Everything lives in ${XDG_CACHE_HOME:-~/.cache}/skein/deps/<key>/{source,build,prefix}. The key is the hash of the
-# pin, the build flags, the compiler and the CPU's features (GGML_NATIVE ties the libraries to this CPU).
+# Everything lives in ${XDG_CACHE_HOME:-~/.cache}/skein/deps/<key>/{source,build,peers,prefix}. The key is the hash of
+# the pin, the build flags, what is forced into C files, the compiler and the CPU's features (GGML_NATIVE ties the
+# libraries to this CPU). Peers are built by themselves, as they come.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -41,7 +42,9 @@ cpu_features() {
     esac
 }
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
-key=$({ pin version; pin sha256; echo "${flags[*]}"; uname -sm; cpu_features; echo "$compiler"; } | sha256 | cut -c1-16)
+forced=Scripts/small-products.h
+parts() { pin version; pin sha256; echo "${flags[*]}"; cat "$forced"; uname -sm; cpu_features; echo "$compiler"; }
+key=$(parts | sha256 | cut -c1-16)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/skein/deps"
 home="$cache/$key"
 
@@ -71,24 +74,33 @@ fetch_source() {
     rm -rf "$work"
 }
 
-configure() { # configure <extra flags…>
+configure() { # configure <folder> <extra flags…>
+    local folder=$1
+    shift
     local launcher=()
     if command -v ccache >/dev/null; then
         launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
         export CCACHE_BASEDIR="$cache" CCACHE_NOHASHDIR=1
     fi
-    cmake -S "$home/source" -B "$home/build" -G Ninja "${flags[@]}" "${launcher[@]}" \
+    cmake -S "$home/source" -B "$home/$folder" -G Ninja "${flags[@]}" "${launcher[@]}" \
         -DCMAKE_INSTALL_PREFIX="$home/prefix" "$@" >"$home/configure.log" 2>&1 ||
         { tail -20 "$home/configure.log" >&2; fail "cmake refused (log: $home/configure.log)" "install cmake, ninja and a C++17 compiler, then run this again"; }
 }
 
-compile() { # compile <targets…>
+compile() { # compile <folder> <targets…>
+    local folder=$1
+    shift
     # stdin closed and the terminal's progress kept: ninja prints one line per step.
     if [ -t 2 ]; then
-        ninja -C "$home/build" "$@" >&2 </dev/null
+        ninja -C "$home/$folder" "$@" >&2 </dev/null
     else
-        ninja -C "$home/build" "$@" >"$home/build.log" 2>&1 </dev/null || { tail -40 "$home/build.log" >&2; false; }
+        ninja -C "$home/$folder" "$@" >"$home/build.log" 2>&1 </dev/null || { tail -40 "$home/build.log" >&2; false; }
     fi || fail "the build failed" "the last lines above name the file; log: $home/build.log"
+}
+
+configure_engine() { # configure_engine <extra flags…>
+    cp "$forced" "$home/forced.h"
+    configure build "-DCMAKE_C_FLAGS=-include $home/forced.h" "$@"
 }
 
 libs() {
@@ -98,8 +110,8 @@ libs() {
         return
     fi
     say "building the libraries into $home (about 5 minutes on two cores, once)"
-    configure -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_MTMD=ON
-    compile all
+    configure_engine -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_MTMD=ON
+    compile build all
     local prefix="$home/prefix"
     mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
     cp "$home/source"/include/*.h "$home/source"/ggml/include/*.h "$home/source"/tools/mtmd/mtmd*.h "$prefix/include/"
@@ -110,7 +122,7 @@ libs() {
 }
 
 # Static archives need their whole closure on the link line, in order; llama.pc lists only part of it. The source
-# folder is on the include path for CLlamaExtras, the one room that sees common/ and src/llama-ext.h.
+# folder is on the include path for CLlamaExtras, the one room that sees common/ and src/.
 write_pc() {
     local prefix=$1 libs="" name system
     for name in mtmd vendor-hash llama-common llama-common-base cpp-httplib llama ggml ggml-blas ggml-metal ggml-cpu ggml-base; do
@@ -128,6 +140,10 @@ Version: $(pin version)
 Libs: -L\${prefix}/lib$libs $system
 Cflags: -I\${prefix}/include -I$home/source -I$home/source/vendor
 PC
+    # Touched only when it changes: what is built on it would be built again.
+    local header="$prefix/include/skein-engine.h"
+    printf '#pragma once\n#define SKEIN_ENGINE_BUILD "%s"\n' "$key" >"$header.tmp"
+    if cmp -s "$header.tmp" "$header"; then rm "$header.tmp"; else mv "$header.tmp" "$header"; fi
     mv "$prefix/lib/pkgconfig/skein-llama.pc.tmp" "$prefix/lib/pkgconfig/skein-llama.pc"
 }
 
@@ -135,8 +151,8 @@ archs() {
     libs
     [ -x "$home/prefix/bin/test-llama-archs" ] && return
     say "building test-llama-archs"
-    configure -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=ON -DLLAMA_BUILD_MTMD=ON
-    compile test-llama-archs
+    configure_engine -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=ON -DLLAMA_BUILD_MTMD=ON
+    compile build test-llama-archs
     mkdir -p "$home/prefix/bin"
     cp "$home/build/bin/test-llama-archs" "$home/prefix/bin/"
 }
@@ -145,14 +161,14 @@ peers() {
     libs
     [ -x "$home/prefix/bin/llama-bench" ] && [ -x "$home/prefix/bin/llama-server" ] && return
     say "building llama-server and llama-bench (for benches only)"
-    configure -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_UI=OFF
-    compile llama-server llama-bench llama-quantize
+    configure peers -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_UI=OFF
+    compile peers llama-server llama-bench llama-quantize
     mkdir -p "$home/prefix/bin"
-    cp "$home/build/bin/"{llama-server,llama-bench,llama-quantize} "$home/prefix/bin/"
+    cp "$home/peers/bin/"{llama-server,llama-bench,llama-quantize} "$home/prefix/bin/"
 }
 
 case "${1:-}" in
     path) echo "$home/prefix" ;;
     libs | archs | peers) "$1" ;;
-    *) sed -n '2,11p' "$0"; exit 2 ;;
+    *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

@@ -7,3 +7,4 @@
 #include <gguf.h>
 #include <mtmd.h>
 #include <mtmd-helper.h>
+#include <skein-engine.h>

@@ -90,6 +90,11 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let abort: AbortFlag
     let hooks: GraphHooks?
     private let threadPool: ThreadPool?
+    /// Whether a single row's attention would be shared by where its cells are; the library does so with plain floats.
+    private let sharesCells: Bool
+    /// Steps of fewer rows compute each of them as if it were alone. The library's blocked products begin there, too
+    /// (`Scripts/small-products.h`). **Units:** rows.
+    static let blockedRows = 8
 
     /// Makes a context over `model` that runs `recipe`.
     init(model: SharedModel, options: ContextOptions, recipe: StageRecipe, abort: AbortFlag) throws(EngineError) {
@@ -134,6 +139,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         self.model = model
         self.abort = abort
         self.hooks = hooks
+        sharesCells = options.keyType == options.valueType && [.f16, .f32].contains(options.keyType)
         // Without a pool of our own ggml starts and joins threads for every graph.
         threadPool = options.threads > 1 ? ThreadPool(threads: options.threads) : nil
         if let threadPool { unsafe llama_attach_threadpool(made, threadPool.handle, nil) }
@@ -142,6 +148,12 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     deinit {
         unsafe llama_detach_threadpool(handle)
         unsafe llama_free(handle)
+    }
+
+    /// Says how many rows the next step has.
+    func prepare(rows: Int) {
+        guard sharesCells else { return }
+        unsafe extras_compute_row_by_row(handle, rows < Self.blockedRows)
     }
 
     var memory: llama_memory_t? { unsafe llama_get_memory(handle) }

@@ -29,6 +29,10 @@ package enum LlamaLibrary {
     /// The library's version, as it reports itself.
     package static var version: String { unsafe String(cString: llama_version()) }
 
+    /// The build of the library: another pin, flag, compiler, processor or forced header makes another one
+    /// (`Scripts/llama.sh`). What is measured of one is not true of another.
+    package static var build: String { SKEIN_ENGINE_BUILD }
+
     /// What the library was built to use of this machine: what it computes with, and how fast, depends on it.
     package static var features: String {
         start()

@@ -232,13 +232,13 @@ extension LlamaStageEngine {
                 let isEmbedded = feed == .rows || isSeen
                 guard !takesVectors else {
                     return unsafe vectors.withUnsafeMutableBytes { outgoing in
-                        unsafe run(rows: rows, isEmbedded, residual: outgoing, takesVectors: true)
+                        unsafe run(range.count, rows: rows, isEmbedded, residual: outgoing, takesVectors: true)
                     }
                 }
                 return unsafe output.activations.withUnsafeMutableBytes { outgoing in
                     let residual =
                         unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
-                    return unsafe run(rows: rows, isEmbedded, residual: residual, takesVectors: false)
+                    return unsafe run(range.count, rows: rows, isEmbedded, residual: residual, takesVectors: false)
                 }
             }
         }
@@ -257,8 +257,10 @@ extension LlamaStageEngine {
     }
 
     private func run(
-        rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
+        _ rowCount: Int, rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer,
+        takesVectors: Bool
     ) -> Int32 {
+        context.prepare(rows: rowCount)
         unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)
         defer { context.hooks?.end() }
         guard isEmbedded else { return unsafe llama_decode(context.handle, batch.tokens) }

@@ -64,6 +64,43 @@ extension `The engine` {
             #expect(whole.logits.allSatisfy { $0.count == 4096 })
         }
 
+        /// A stage that has read sixty tokens in each of `lanes`, every lane from another place of the text.
+        private static func stage(reading text: [Token], _ lanes: Range<UInt16>) throws -> EngineStage {
+            let stage = try EngineStage(lanes: 12, threads: 2)
+            for lane in lanes {
+                try stage.open(lane, .plain(text))
+                try stage.run(Array(text[Int(lane)..<Int(lane) + 60]), lane: lane)
+            }
+            return stage
+        }
+
+        /// The logits of each lane's next row, all in one step.
+        private static func next(_ text: [Token], _ lanes: Range<UInt16>, _ stage: EngineStage) throws -> [[Float]] {
+            let rows = lanes.map {
+                StageRow(lane: Lane($0), position: 60, token: text[Int($0) + 60], samples: true)
+            }
+            return try run(rows, [stage])
+        }
+
+        @Test func `a row of a small step is computed as if it were alone`() throws {
+            let text = try BuiltinModel.tokens(
+                String(repeating: "The fox asked the goose what 3 plus 4 is. ", count: 20))
+            let all: Range<UInt16> = 0..<11
+            let alone = try all.map { lane in
+                try Self.next(text, lane..<lane + 1, try Self.stage(reading: text, lane..<lane + 1))[0]
+            }
+            for lanes in [0..<7, 4..<11, 0..<2] as [Range<UInt16>] {
+                let together = try Self.next(text, lanes, try Self.stage(reading: text, lanes))
+                #expect(zip(lanes, together).allSatisfy { alone[Int($0)].isIdentical(to: $1) })
+            }
+            // More than 512 cells are in use now: the library would share a single row's among its threads.
+            let crowded = try Self.stage(reading: text, all)
+            let differing = try all.filter { lane in
+                !(try Self.next(text, lane..<lane + 1, crowded)[0].isIdentical(to: alone[Int(lane)]))
+            }
+            #expect(differing == [])
+        }
+
         @Test func `freed cells are used again`() throws {
             let stage = try EngineStage(lanes: 2, cells: 256)
             let prompt = (0..<100).map { Token($0 + 100) }

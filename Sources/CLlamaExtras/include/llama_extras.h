@@ -1,5 +1,6 @@
 // C ABI over what llama.cpp offers in C++ only: chat templates and answer parsing (common/), JSON schema to grammar
-// (common/) and the memory breakdown (src/llama-ext.h). Nothing else of Skein sees those headers.
+// (common/), the memory breakdown (src/llama-ext.h) and the backends of a context (src/llama-context.h). Nothing else
+// of Skein sees those headers.
 //
 // Every function that can fail returns NULL (or false) and, when `error` is not NULL, leaves a message there that
 // the caller frees with extras_string_free. Handles are freed with their own function. Getters return borrowed
@@ -112,6 +113,13 @@ struct extras_memory {
 
 // Bytes per buffer type as llama.cpp's allocator planned them; returns how many entries were written.
 size_t extras_memory_breakdown(const struct llama_context * context, struct extras_memory * out, size_t capacity);
+
+// --- how steps are computed -------------------------------------------------------------------------------------
+
+// Whether processors compute the next steps as the library's reference does: attention by heads, each over the cells in
+// their order. Else they share the cells of a single row among their threads, by where the cells are: a lane whose
+// cells lie together then has one thread, and its sums depend on how many cells others use.
+void extras_compute_row_by_row(struct llama_context * context, bool is_on);
 
 // --- how fast a device is ---------------------------------------------------------------------------------------
 

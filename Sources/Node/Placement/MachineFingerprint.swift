@@ -35,7 +35,7 @@ package struct MachineFingerprint: Hashable, Sendable {
             processor: MachineInventory.processorName ?? "",
             cores: ProcessInfo.processInfo.activeProcessorCount,
             memory: gibibytes(MachineInventory.thisMachine().nodes.first?.devices.first?.totalMemory?.bytes),
-            engine: ([LlamaLibrary.version] + devices.map(\.features)).joined(separator: " "),
+            engine: ([LlamaLibrary.build] + devices.map(\.features)).joined(separator: " "),
             devices: devices.map { "\($0.compute) \($0.about) \(gibibytes($0.totalBytes))" }.sorted(),
             device: device, threads: threads)
     }

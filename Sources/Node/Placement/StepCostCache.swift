@@ -51,9 +51,8 @@ package struct StepCostCache: Sendable {
 
     private func path(of stage: RunnerConfiguration) -> String {
         let conditions = [
-            MachineInventory.fingerprint, LlamaLibrary.version, LlamaLibrary.features, stage.modelDigest,
-            "\(stage.layers)",
-            "\(stage.threads)", "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
+            MachineInventory.fingerprint, LlamaLibrary.build, stage.modelDigest, "\(stage.layers)", "\(stage.threads)",
+            "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
             "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
             stage.devices?.joined(separator: ",") ?? "",
         ]
