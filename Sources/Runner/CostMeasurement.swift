@@ -4,40 +4,58 @@ import Vocabulary
 /// Times steps of a stage that was just loaded, before anybody uses it. It also brings the weights into memory, so the
 /// first request does not wait for them.
 enum CostMeasurement {
-    /// Time after which no further row count is tried; a slow stage gets fewer points. **Units:** seconds.
+    /// Time after which no further row count is tried, or as long as the first step took, when that is longer: a stage
+    /// that is slow, or slow to load, may take a little longer to be ready.
     static let budget = Duration.seconds(2)
+    /// ... but no longer than this.
+    static let patience = Duration.seconds(10)
     /// Each row count is timed this often while there is time, and twice at least when that is quick; the shortest
     /// counts.
     private static let repetitions = 2
-    /// Steps longer than this are timed once. **Units:** nanoseconds.
-    private static let onceNanoseconds = 100e6
+    /// Steps longer than this are timed once.
+    private static let onceLimit = Duration.milliseconds(100)
 
     /// The costs, and an engine whose lanes are all empty again; nil when the engine refuses a step, which the first
-    /// request will then report.
-    static func costs<Engine: StageEngine & ~Copyable>(of engine: inout Engine) -> StepCosts? {
-        let clock = ContinuousClock()
-        let began = clock.now
+    /// request will then report. `elapsed` tells the time.
+    ///
+    /// The first step of all is not counted: it reads the weights from the disk.
+    static func costs<Engine: StageEngine & ~Copyable>(
+        of engine: inout Engine, elapsed: () -> Duration = stopwatch()
+    ) -> StepCosts? {
         var points: [StepCosts.Point] = []
         var output = StageOutput()
-        for count in [1] + StepCosts.rowCounts where count <= min(engine.shape.rowLimit, engine.shape.cellCount) {
-            for _ in 0..<repetitions where points.isEmpty || clock.now - began < budget {
-                if let last = points.last, last.rows == count, last.nanoseconds > onceNanoseconds { break }
-                do throws(EngineError) {
-                    let rows = try open(count, on: &engine)
-                    let activations = [Float](
-                        repeating: 0.01, count: engine.shape.isFirst ? 0 : count * engine.shape.width)
-                    let start = clock.now
-                    try engine.execute(rows, activations: activations.span, into: &output)
-                    let took = clock.now - start
-                    try free(rows, on: &engine)
-                    // The first step of all reads the weights from the disk.
+        do throws(EngineError) {
+            let first = try time(1, on: &engine, into: &output, elapsed)
+            let end = elapsed() + min(max(budget, first), patience)
+            for count in StepCosts.rowCounts where count <= min(engine.shape.rowLimit, engine.shape.cellCount) {
+                for _ in 0..<repetitions where points.isEmpty || elapsed() < end {
+                    let took = try time(count, on: &engine, into: &output, elapsed)
                     points.append(StepCosts.Point(rows: count, nanoseconds: max(1, Double(took.inNanoseconds))))
-                } catch {
-                    return nil
+                    if took > onceLimit { break }
                 }
             }
+        } catch {
+            return nil
         }
         return StepCosts(points)
+    }
+
+    private static func stopwatch() -> () -> Duration {
+        let began = ContinuousClock.now
+        return { ContinuousClock.now - began }
+    }
+
+    /// How long a step of so many rows takes.
+    private static func time<Engine: StageEngine & ~Copyable>(
+        _ count: Int, on engine: inout Engine, into output: inout StageOutput, _ elapsed: () -> Duration
+    ) throws(EngineError) -> Duration {
+        let rows = try open(count, on: &engine)
+        let activations = [Float](repeating: 0.01, count: engine.shape.isFirst ? 0 : count * engine.shape.width)
+        let start = elapsed()
+        try engine.execute(rows, activations: activations.span, into: &output)
+        let took = elapsed() - start
+        try free(rows, on: &engine)
+        return took
     }
 
     /// Rows as a decode has them, one per lane; with fewer lanes the rest continues on them.
