@@ -34,6 +34,20 @@ struct SpeedModel {
         return PredictedTime(milliseconds: seconds * 1000, isMeasured: speed.weightReadBytesPerSecond != nil)
     }
 
+    /// Time of what a layer computes of one row between its products: norms, rotations, gates, sums and quantising.
+    /// **Units:** milliseconds; 0 on devices whose rate of attention is unknown.
+    func elementMilliseconds(_ layer: Int, on speed: DeviceSpeed) -> Double {
+        guard let operations = speed.attentionOperationsPerSecond else { return 0 }
+        let work = model.work.layers[layer]
+        let products = work.queries + work.keys + work.values + work.answers
+        let elements = 4 * UInt64(model.width) + products + 3 * (work.feedForward + work.experts) + 2 * work.recurrent
+        return Double(elements) * Self.operationsPerElement / operations * 1000
+    }
+
+    /// What an element between the products costs, in operations of attention, which is as little of a product: what
+    /// `skein bench placement` found missing in three shapes (docs/internals/placement.md).
+    private static let operationsPerElement = 96.0
+
     /// Time of one row in the stage `layers`, and what it is made of.
     func basis(_ layers: LayerRange, on speed: DeviceSpeed) -> SpeedBasis {
         var basis = SpeedBasis(stepMilliseconds: policy.stageMilliseconds)
@@ -42,6 +56,7 @@ struct SpeedModel {
             bytes += model.streams[layer].byteCountPerRow
             basis.weightTime += time(model.streams[layer], rows: 1, on: speed)
             basis.cacheTime += cacheTime(layer, on: speed)
+            basis.stepMilliseconds += elementMilliseconds(layer, on: speed)
         }
         if layers.end == model.layerCount {
             bytes += model.headStream.byteCountPerRow
