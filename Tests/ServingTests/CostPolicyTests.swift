@@ -109,6 +109,23 @@ import Vocabulary
         #expect(policy.quota(for: mixed).prefillRows == 400, "alone it takes all")
     }
 
+    @Test func `deep in a prompt chunks are whole tiles of attention, where a tile is not much too long`() throws {
+        func rows(_ tile: Double, depth: Int) throws -> Int {
+            let policy = CostBatchPolicy([try costs([1: 20, 4: 50, 64: tile, 512: 8 * tile])])
+            return policy.quota(
+                for: load {
+                    ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (5, 4, 4, 1)
+                    ($0.prefillRowsLeft, $0.firstPromptRows, $0.firstPromptDepth) = (1000, 1000, depth)
+                    $0.decodedSincePrefill = 4
+                }
+            ).prefillRows
+        }
+        let shallow = try rows(400, depth: 511)
+        #expect((1..<40).contains(shallow))
+        #expect(try rows(400, depth: 512) == 60, "with the four lanes' rows they fill a tile")
+        #expect(try rows(4000, depth: 512) < 10, "nobody waits for a tile of four seconds")
+    }
+
     @Test func `the more prompts wait, the longer a round of decoding may take for them`() throws {
         let costs = try costs([1: 100, 2: 110, 512: 5210])
         let policy = CostBatchPolicy([costs])

@@ -18,6 +18,8 @@ package struct BatchLoad: Hashable, Sendable {
     package var prefillRowsLeft = 0
     /// Rows of the oldest prefilling lane that have not been sent.
     package var firstPromptRows = 0
+    /// Rows of that lane that have been sent.
+    package var firstPromptDepth = 0
     /// Decode rows sent since prefill rows were last sent.
     package var decodedSincePrefill = 0
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.

@@ -10,6 +10,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillRound = 250e6
     /// ... or this many times that when all prompts end with it, which saves them a round.
     package static let prefillEnd = 1.5
+    /// A long prompt goes by whole tiles of attention while one costs no more than this many times what it may.
+    package static let deepPrefill = 3.0
     /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
     /// guess itself.
     package static let draftGain = 1.05
@@ -124,7 +126,13 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         }
         var rows = 1
         while rows < min(room, load.prefillRowsLeft), pace(rows: decodes + rows + 1) - alone <= budget { rows += 1 }
-        guard rows < load.prefillRowsLeft, decodes + rows > Limits.attentionTile else { return rows }
+        guard rows < load.prefillRowsLeft else { return rows }
+        guard decodes + rows > Limits.attentionTile else {
+            // Steps are timed with an empty cache: deep in a prompt fewer rows than a tile take longer than the tile.
+            let tile = Limits.attentionTile - decodes
+            let isDeep = load.firstPromptDepth >= Limits.deepPrompt && (rows...min(room, load.prefillRowsLeft)) ~= tile
+            return isDeep && pace(rows: decodes + tile) - alone <= Self.deepPrefill * budget ? tile : rows
+        }
         // A tile that was begun costs as much as a whole one. But a prompt that can end with this chunk ends with it:
         // its answer would wait a whole round for the few rows a tile leaves over.
         let whole = rows - (decodes + rows) % Limits.attentionTile

@@ -63,6 +63,7 @@ extension EngineCore {
         load.readyPrefills = prefills.count
         if let owner = prefills.first.flatMap({ lanes[$0.lane].owner }) {
             load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
+            load.firstPromptDepth = active[owner.request].choices[owner.choice].sent
         }
         return fill(quota(for: load), load: load, decodes: decodes, prefills: prefills)
     }
