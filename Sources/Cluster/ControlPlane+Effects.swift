@@ -49,6 +49,13 @@ package struct PlanQuestion: Hashable, Sendable {
         package var code: String
         /// For people.
         package var reason: String
+
+        /// Leaves a node out.
+        package init(node: NodeID, code: String, reason: String) {
+            self.node = node
+            self.code = code
+            self.reason = reason
+        }
     }
 }
 

@@ -30,6 +30,10 @@ extension GGUFFile {
         ] {
             requireType(&list, key, type)
         }
+        for key in [PlacementTags.requiredKey, PlacementTags.preferredKey] {
+            guard let value = self[key], let (kind, problem) = PlacementTags.problem(of: value) else { continue }
+            list.error(kind, key, problem)
+        }
     }
 
     /// A finding when the key is there and of another type.

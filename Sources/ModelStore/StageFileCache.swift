@@ -3,12 +3,6 @@ package import GGUF
 import SystemPackage
 package import Vocabulary
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// The files of stages, made once and reused: content-addressed, written atomically, pinned while in use, evicted by
 /// size.
 ///
@@ -64,29 +58,20 @@ package struct StageFileCache: Sendable {
     }
 
     private func write(_ plan: StageFilePlan, of modelPath: String, to path: String) throws(StoreError) {
-        let temporary = StoreFiles.temporaryName(for: path)
         // What the plan speaks of must be there, or the copy would end in the middle.
         let needed = plan.segments.reduce(0) { max($0, $1.sourceOffset + $1.byteCount) }
         let length = try FileFacts(path: modelPath).byteCount
         guard length >= needed else {
             throw .unreadable(path: modelPath, reason: "it has \(length) bytes, the stage needs \(needed)")
         }
-        do {
+        try StoreFiles.make(
+            path, byteCount: plan.fileByteCount, copied: plan.copiedByteCount,
+            permissions: [.ownerReadWrite, .groupRead]
+        ) { target in
             let source = try FileDescriptor.open(FilePath(modelPath), .readOnly)
             defer { try? source.close() }
-            let target = try FileDescriptor.open(
-                FilePath(temporary), .readWrite, options: [.create, .truncate],
-                permissions: [.ownerReadWrite, .groupRead])
-            defer { try? target.close() }
             try target.writeAll(toAbsoluteOffset: 0, plan.header)
             for segment in plan.segments { try FileCopy.copy(segment, from: source, to: target) }
-            guard ftruncate(target.rawValue, off_t(plan.fileByteCount)) == 0, fsync(target.rawValue) == 0 else {
-                throw Errno(rawValue: errno)
-            }
-            guard rename(temporary, path) == 0 else { throw Errno(rawValue: errno) }
-        } catch {
-            unlink(temporary)
-            throw StoreError.failed(writing: path, error, needed: plan.copiedByteCount)
         }
     }
 }

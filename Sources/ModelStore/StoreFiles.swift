@@ -45,6 +45,30 @@ package enum StoreFiles {
         }
     }
 
+    /// Makes a large file, or replaces it, piece by piece: nobody sees a part of it, nor after a power failure.
+    ///
+    /// **Units:** the finished file has `byteCount` bytes, whatever `body` wrote last; `copied` of them need room.
+    /// **Throws:** `StoreError.unwritable`, or `diskFull`; there is no file then.
+    static func make(
+        _ path: String, byteCount: UInt64, copied: UInt64? = nil,
+        permissions: FilePermissions = [.ownerReadWrite, .groupRead, .otherRead],
+        _ body: (FileDescriptor) throws -> Void
+    ) throws(StoreError) {
+        let temporary = temporaryName(for: path)
+        do {
+            let file = try FileDescriptor.open(
+                FilePath(temporary), .readWrite, options: [.create, .truncate], permissions: permissions)
+            defer { try? file.close() }
+            try body(file)
+            guard ftruncate(file.rawValue, off_t(byteCount)) == 0, fsync(file.rawValue) == 0,
+                rename(temporary, path) == 0
+            else { throw Errno(rawValue: errno) }
+        } catch {
+            unlink(temporary)
+            throw StoreError.failed(writing: path, error, needed: copied ?? byteCount)
+        }
+    }
+
     private static let nextTemporary = Atomic<UInt64>(0)
 
     /// A name beside `path` that no other writer uses, in this process or another one.

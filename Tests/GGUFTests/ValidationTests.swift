@@ -54,6 +54,29 @@ import Testing
             try findings(setting: "general.architecture", .uint8(1)) == ["error wrong-type general.architecture"])
     }
 
+    @Test func `tags of a card are a text or a short list of short ones`() throws {
+        let (required, preferred) = (PlacementTags.requiredKey, PlacementTags.preferredKey)
+        #expect(try findings(setting: required, .text("llama-cuda")) == [])
+        #expect(try findings(setting: preferred, .array(.texts(["a", "b"]))) == [])
+        #expect(try findings(setting: required, .uint32(1)) == ["error wrong-type \(required)"])
+        let many = [String](repeating: "a", count: PlacementTags.countMax + 1)
+        #expect(try findings(setting: preferred, .array(.texts(many))) == ["error wrong-length \(preferred)"])
+        let long = String(repeating: "a", count: PlacementTags.byteCountMax + 1)
+        #expect(try findings(setting: required, .text(long)) == ["error wrong-length \(required)"])
+        #expect(try findings(setting: required, .array(.texts(["a", ""]))) == ["error wrong-length \(required)"])
+    }
+
+    @Test func `what a card asks for is read as it was written, and can be taken back`() throws {
+        var writer = writer()
+        let tags = PlacementTags(required: ["llama-cuda"], preferred: ["wired", "fast"])
+        writer.set(tags)
+        #expect(PlacementTags(try writer.layout().file) == tags)
+        writer.set(PlacementTags(preferred: ["wired"]))
+        #expect(PlacementTags(try writer.layout().file) == PlacementTags(preferred: ["wired"]))
+        writer.set(PlacementTags.requiredKey, .text("llama-cuda"))
+        #expect(PlacementTags(try writer.layout().file).required == ["llama-cuda"])
+    }
+
     @Test func `tensors of layers that are not there are found, and layers without tensors`() throws {
         #expect(
             try findings(setting: "llama.block_count", .uint32(1)) == ["error stray-layer blk.1.attn_norm.weight"])

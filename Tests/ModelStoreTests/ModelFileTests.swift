@@ -57,6 +57,28 @@ import Vocabulary
         #expect(try file([("general.repo_url", "\u{0}")], at: "b.gguf").sources.isEmpty)
     }
 
+    @Test func `a copy with another card has the same tensors, also in the file's own place`() throws {
+        func tensors(_ path: String) throws -> [[UInt8]] {
+            let (bytes, header) = (try Models.bytes(path), try ModelFile(path: path).header)
+            return header.tensors.map { tensor in
+                let start = Int(header.fileOffset(of: tensor))
+                return Array(bytes[start..<start + Int(tensor.byteCount)])
+            }
+        }
+        let (source, copy) = (try Models.synthetic(in: scratch), scratch.path("copy.gguf"))
+        let original = try tensors(source)
+        let tags = PlacementTags(required: ["llama-cuda"], preferred: ["wired"])
+        try ModelRewriting.tag(source, tags, to: copy)
+        #expect(PlacementTags(try ModelFile(path: copy).header) == tags)
+        #expect(try tensors(copy) == original)
+        try ModelRewriting.tag(copy, PlacementTags(), to: copy)
+        #expect(try Models.bytes(copy) == Models.bytes(source))
+        // What nobody could plan with is not written.
+        let long = PlacementTags(required: [String](repeating: "a", count: PlacementTags.countMax + 1))
+        #expect(throws: StoreError.self) { try ModelRewriting.tag(source, long, to: scratch.path("bad.gguf")) }
+        #expect(scratch.names(in: ".") == ["copy.gguf", "synthetic.gguf"])
+    }
+
     @Test func `what is no regular file cannot be read`() throws {
         for path in [scratch.path("gone.gguf"), scratch.folder] {
             guard case .unreadable(path, let reason) = refusal(path) else {
@@ -118,7 +140,7 @@ import Vocabulary
 
     @Test func `a model is made deeper by repeating its layers`() throws {
         let path = scratch.path("deep.gguf")
-        try ModelSynthesis.deepen(Models.builtin, layers: 16, to: path)
+        try ModelRewriting.deepen(Models.builtin, layers: 16, to: path)
         let deep = try ModelFile(path: path).header
         let original = try ModelFile(path: Models.builtin).header
         #expect(deep.layerCount == 16)
@@ -142,7 +164,7 @@ import Vocabulary
     @Test func `a failure names the file and leaves nothing behind`() throws {
         let text = try scratch.write(Array("no model".utf8), to: "text")
         #expect {
-            try ModelSynthesis.deepen(text, layers: 16, to: scratch.path("deep.gguf"))
+            try ModelRewriting.deepen(text, layers: 16, to: scratch.path("deep.gguf"))
         } throws: { error in
             guard case .malformed(text, _) = error as? StoreError else { return false }
             return true

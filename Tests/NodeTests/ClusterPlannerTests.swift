@@ -7,7 +7,7 @@ import Vocabulary
 @testable import Node
 
 @Suite struct `Cluster planner` {
-    private static func model(layers: Int = 12) throws -> ModelFootprint {
+    private static func model(layers: Int = 12, card: PlacementTags = PlacementTags()) throws -> ModelFootprint {
         var shape = ModelShape(.llama)
         shape.layerCount = layers
         shape.width = 512
@@ -16,7 +16,9 @@ import Vocabulary
         shape.headSize = 64
         shape.feedForward = 2048
         shape.contextLength = 8192
-        return try ModelFootprint(try ModelCutter(try shape.writer().layout().file))
+        var writer = try shape.writer()
+        writer.set(card)
+        return try ModelFootprint(try ModelCutter(try writer.layout().file))
     }
 
     private static func planner() throws -> ClusterPlanner {
@@ -157,6 +159,27 @@ import Vocabulary
         var nobody = question(favourite: whole * 2)
         nobody.deployment.preferredTags = ["llama-none"]
         #expect(try Self.stages(try await Self.planner().plan(nobody)).count == 1)
+    }
+
+    @Test func `a model's card keeps it off machines and prefers others, and a refusal says so`() async throws {
+        let whole = try await Self.whole()
+        func plan(_ card: PlacementTags, favourite usable: UInt64) async throws -> PlanAnswer {
+            let model = try Self.model(card: card)
+            var favourite = Self.candidate(2, usable: usable)
+            favourite.member.tags = ["llama-cpu", "llama-cuda"]
+            return await ClusterPlanner { _ in model }
+                .plan(Self.question([Self.candidate(1, usable: 1 << 40), favourite]))
+        }
+        let required = PlacementTags(required: ["llama-cuda"])
+        #expect(try Self.stages(await plan(required, favourite: whole * 2)).map(\.node) == [NodeID(2)])
+        guard case .refused(let reason) = try await plan(required, favourite: whole / 8) else {
+            Issue.record("it runs where its card forbids it")
+            return
+        }
+        #expect(reason.contains("lacks the tag llama-cuda, which the model's card asks for"), "\(reason)")
+        let preferred = PlacementTags(preferred: ["llama-cuda"])
+        #expect(try Self.stages(await plan(preferred, favourite: whole * 2)).map(\.node) == [NodeID(2)])
+        #expect(try Self.stages(await plan(preferred, favourite: whole / 8)).map(\.node) == [NodeID(1)])
     }
 
     @Test func `a model too large for one is spread, and a refusal for memory spreads it wider`() async throws {

@@ -102,6 +102,10 @@ import Vocabulary
         let tagged = try plan(model, inventory, PlacementRequest(requiredTags: ["cuda"]))
         #expect(tagged.stages.map(\.node) == ["gpu"])
         #expect(tagged.excluded.allSatisfy { $0.reason == .missingTag && $0.detail == "cuda" })
+        var card = try ModelShape(.llama).writer()
+        card.set(PlacementTags(required: ["cuda"]))
+        let carded = try plan(try ModelFootprint(ModelCutter(card.layout().file)), inventory)
+        #expect(carded.stages.map(\.node) == ["gpu"])
         let pinned = try plan(
             model, inventory, PlacementRequest(pins: [.init(layers: LayerRange(first: 7, end: 8), node: "gpu")]))
         #expect(pinned.stages.last?.node == "gpu")

@@ -39,12 +39,14 @@ package struct ClusterPlanner: Sendable {
             let footprint = try await model(question.deployment)
             let draft = try await draft(question.deployment)
             let projector = try await projector(question.deployment)
+            let question = Self.heeding(footprint.tags.required, question)
             func answer(_ question: PlanQuestion) throws -> PlanAnswer {
                 let inventory = Self.inventory(question, layerCount: footprint.layerCount)
                 let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
                 return try self.answer(planner, question, beside: draft, projector)
             }
-            if let favourites = Self.preferred(question) {
+            let wished = question.deployment.preferredTags + footprint.tags.preferred
+            if let favourites = Self.preferring(wished, question) {
                 let placed = try answer(favourites)
                 if case .placed = placed { return placed }
             }
@@ -54,12 +56,24 @@ package struct ClusterPlanner: Sendable {
         }
     }
 
-    /// The question with only the candidates that have every preferred tag; nil when those are all or none.
-    static func preferred(_ question: PlanQuestion) -> PlanQuestion? {
-        var few = question
-        few.candidates.removeAll { candidate in
-            !question.deployment.preferredTags.allSatisfy(candidate.member.tags.contains)
+    /// The question without the candidates that lack a tag which the model's card asks for.
+    private static func heeding(_ required: [String], _ question: PlanQuestion) -> PlanQuestion {
+        var heeding = question
+        heeding.candidates.removeAll { candidate in
+            guard let tag = required.first(where: { !candidate.member.tags.contains($0) }) else { return false }
+            heeding.excluded.append(
+                .init(
+                    node: candidate.member.node, code: "tags",
+                    reason: "lacks the tag \(tag), which the model's card asks for"))
+            return true
         }
+        return heeding
+    }
+
+    /// The question with only the candidates that have every one of `tags`; nil when those are all or none.
+    private static func preferring(_ tags: [String], _ question: PlanQuestion) -> PlanQuestion? {
+        var few = question
+        few.candidates.removeAll { candidate in !tags.allSatisfy(candidate.member.tags.contains) }
         return few.candidates.isEmpty || few.candidates.count == question.candidates.count ? nil : few
     }
 

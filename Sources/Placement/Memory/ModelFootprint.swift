@@ -15,6 +15,8 @@ package struct ModelFootprint: Sendable {
     package let vocabularySize: Int
     /// Tokens of context the model was trained for; 0 when the file does not say.
     package let trainedContext: Int
+    /// What its card asks of the machines that run it.
+    package let tags: PlacementTags
     /// Why the model cannot be cut; nil when it can.
     package let obstacle: CutError?
     /// Whether a range of layers can be a stage: `legal[first][end]`.
@@ -49,6 +51,7 @@ package struct ModelFootprint: Sendable {
         self.vocabularySize = vocabularySize
         let context = cutter.file.unsigned("\(cutter.architecture).context_length") ?? 0
         trainedContext = Int(clamping: min(context, UInt64(PlacementLimits.contextMax)))
+        tags = PlacementTags(cutter.file)
         obstacle = cutter.obstacle
         legal = Self.legalStages(cutter)
         let rules = CacheRules(cutter)

@@ -1,3 +1,4 @@
+import GGUF
 import Vocabulary
 
 /// Who takes part in a search, and who does not and why.
@@ -11,6 +12,8 @@ struct Entrants {
         occupied: [Planner.TakenMemory]
     ) {
         let smallest = Self.smallestStage(model, request)
+        let required = request.requiredTags + model.tags.required
+        let preferred = request.preferredTags + model.tags.preferred
         for (place, node) in inventory.nodes.enumerated() {
             if let reason = Self.reason(node, request, without) {
                 excluded.append(Exclusion(node: node.name, device: nil, reason: reason, detail: nil))
@@ -21,7 +24,7 @@ struct Entrants {
                 func exclude(_ reason: Exclusion.Reason, _ detail: String? = nil) {
                     excluded.append(Exclusion(node: node.name, device: device.name, reason: reason, detail: detail))
                 }
-                if let tag = request.requiredTags.first(where: { !tags.contains($0) }) {
+                if let tag = required.first(where: { !tags.contains($0) }) {
                     exclude(.missingTag, tag)
                     continue
                 }
@@ -39,7 +42,7 @@ struct Entrants {
                 seats.append(
                     Seat(
                         node: place, device: number, memory: Int64(free), layout: device.layout,
-                        misses: Int32(request.preferredTags.filter { !tags.contains($0) }.count)))
+                        misses: Int32(preferred.filter { !tags.contains($0) }.count)))
             }
         }
         // Nodes and devices keep their order among equals, so that the answer depends on the inventory alone.

@@ -4,5 +4,5 @@ import ArgumentParser
 struct GGUFCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gguf", abstract: "Look at, check and make GGUF model files.",
-        subcommands: [GGUFInspect.self, GGUFValidate.self, GGUFSynth.self])
+        subcommands: [GGUFInspect.self, GGUFValidate.self, GGUFSynth.self, GGUFCard.self])
 }

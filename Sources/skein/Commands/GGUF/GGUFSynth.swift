@@ -53,7 +53,7 @@ struct GGUFSynth: ParsableCommand {
                 try ModelSynthesis.write(ProjectorShape(width: width), seed: seed, to: output)
             } else if let like {
                 guard let layers else { throw ValidationError("--like needs --layers.") }
-                try ModelSynthesis.deepen(like, layers: layers, to: output)
+                try ModelRewriting.deepen(like, layers: layers, to: output)
             } else if let direct = TensorType.allCases.first(where: { "\($0)" == type }),
                 WeightGenerator.canGenerate(direct)
             {
