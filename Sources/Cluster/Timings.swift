@@ -48,8 +48,6 @@ package struct Timings: Sendable {
     /// A node tells the leader what it measures at most this often unless a stage changed, and the gossip in clusters
     /// of up to ten; in larger ones less often, so that nobody hears more of it.
     package var readingPeriod = Duration.seconds(5)
-    /// Links go around this many times less often than memory and disk: they are longer, and change less.
-    package var linkRounds = 12
     /// Changes of a node's stages within this go around together.
     package var stageRound = Duration.seconds(1)
     /// The reconcilers look again after this, when nothing happened.

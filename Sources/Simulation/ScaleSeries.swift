@@ -19,6 +19,8 @@ package struct ScaleSeries: Sendable {
         package var busiest: [Double] = []
         /// Bytes per node and second of each part of the messages, the mean of all runs.
         package var parts: [String: Double] = [:]
+        /// The same where nothing happens.
+        package var idleParts: [String: Double] = [:]
         /// Messages sent per node and second, of every run.
         package var messages: [Double] = []
         /// What must never happen and did, with its seed.
@@ -45,9 +47,8 @@ package struct ScaleSeries: Sendable {
 
     /// Sizes that are simulated unless others are asked for.
     package static let usualSizes = [10, 30, 100, 300, 1000]
-    /// Virtual time of a world in which nothing happens: a minute is counted, within which everything that a small
-    /// cluster tells from time to time comes once.
-    private static let idleTime = Duration.seconds(65)
+    /// Virtual time of a world in which nothing happens: what ten members tell most seldom, their links, comes twice.
+    private static let idleTime = Duration.seconds(95)
     /// Fewest runs of a size.
     private static let leastRuns = 3
 
@@ -94,7 +95,9 @@ package struct ScaleSeries: Sendable {
             idle.calmTime = Self.idleTime
             var world = World(idle)
             world.countBytes()
-            rows[index].idleBytes.append(world.run().bytesPerNodePerSecond)
+            let calm = world.run()
+            rows[index].idleBytes.append(calm.bytesPerNodePerSecond)
+            rows[index].idleParts = calm.bytesOfParts
             progress(rows[index])
         }
     }

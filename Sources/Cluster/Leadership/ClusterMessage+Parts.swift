@@ -4,8 +4,12 @@ extension ClusterMessage {
         switch self {
         case .ping(_, let gossip), .pingRequest(_, _, let gossip), .ack(_, _, let gossip):
             let status = gossip.updates.isEmpty ? 0 : Self.bytes(of: gossip.updates)
-            let readings = gossip.news.isEmpty ? 0 : Self.bytes(of: gossip.news)
-            return [("probes", size - status - readings), ("status news", status), ("readings", readings)]
+            let readings = ReadingPart.allCases.compactMap { part -> (name: String, bytes: Int)? in
+                let news = gossip.news.filter { $0.part == part }
+                return news.isEmpty ? nil : ("readings of \(part)", Self.bytes(of: news))
+            }
+            let told = readings.reduce(status) { $0 + $1.bytes }
+            return [("probes", size - told), ("status news", status)] + readings
         case .nack: return [("probes", size)]
         case .sync: return [("exchanges", size)]
         case .append(let append): return [(append.entries.isEmpty ? "heartbeats" : "entries", size)]

@@ -70,7 +70,7 @@ extension ControlPlane {
             return true
         }
         if isDue(&rounds.figures, isSmall ? .zero : period) { tell(.figures) }
-        if isDue(&rounds.links, period.times(timings.linkRounds)), !reading.links.isEmpty { tell(.links) }
+        if isDue(&rounds.links, membership.linkPeriod), !reading.links.isEmpty { tell(.links) }
         // In a large cluster the first exchange of a node's life finds out what of this is news.
         let told = rounds.told ?? (isSmall ? NodeReading(node: node) : reading)
         if rounds.isMeasured {

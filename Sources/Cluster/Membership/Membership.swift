@@ -94,6 +94,10 @@ struct Membership: Sendable {
     /// as much as with ten.
     var readingPeriod: Duration { timings.readingPeriod * max(count, 10) / 10 }
 
+    /// The same for links, which change less than memory and disk: as many times longer as a node tells of, so that
+    /// they take as much in a large cluster, where it has measured more.
+    var linkPeriod: Duration { readingPeriod * min(max(1, count - 1), Limits.reportedLinks) }
+
     /// Passes a part of somebody's telemetry on. Each is told a fixed number of times, however many members there are:
     /// 98 of 100 hear it, and the next one, or an exchange, tells the others. What a fetch depends on goes on until
     /// everybody has heard it.

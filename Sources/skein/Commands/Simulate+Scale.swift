@@ -70,6 +70,7 @@ extension Simulate {
             var idle_bytes_per_node_per_s: Figure
             var busiest_bytes_per_s: Figure
             var parts_bytes_per_node_per_s: [String: Double]
+            var idle_parts_bytes_per_node_per_s: [String: Double]
             var messages_per_node_per_s: Figure
             var violations: [String]
         }
@@ -87,6 +88,7 @@ extension Simulate {
                 convergence_ms: Figure(row.convergence), bytes_per_node_per_s: Figure(row.bytes),
                 idle_bytes_per_node_per_s: Figure(row.idleBytes), busiest_bytes_per_s: Figure(row.busiest),
                 parts_bytes_per_node_per_s: row.parts.mapValues(Self.rounded),
+                idle_parts_bytes_per_node_per_s: row.idleParts.mapValues(Self.rounded),
                 messages_per_node_per_s: Figure(row.messages), violations: row.violations)
         }
         let report = Report(
