@@ -61,15 +61,14 @@ extension World {
         }
     }
 
-    /// Whether the cluster can do without what this node knows: one memory at a time, never that of a voter whose vote
-    /// every majority needs, and not while voters change, as nothing brings that cluster back.
+    /// Whether the cluster can do without what this node knows: one memory at a time, and never that of a voter whose
+    /// vote every majority needs by anybody's knowledge of who votes, as nothing brings that cluster back.
     private func maySpare(_ index: Int) -> Bool {
         guard nodes.count > 2, scenario.mutation == .denied || !scenario.isCoordinated else { return false }
-        let voters = nodes[0].brain.currentVoters
         return nodes.allSatisfy { other in
             let brain = other.brain
             let isNeeded = brain.currentVoters.contains(nodes[index].id) && brain.currentVoters.count < 3
-            return !isNeeded && !brain.hasForgotten && brain.state.cluster != 0 && brain.currentVoters == voters
+            return !isNeeded && !brain.hasForgotten && brain.state.cluster != 0
         }
     }
 
@@ -154,7 +153,7 @@ extension World {
             action = .deploy(deployment)
         case 4: action = .undeploy("d\(workRandom.below(3))")
         case 5: action = .demand(Deployment(name: "d\(workRandom.below(3))", model: "m"))
-        case 6 where nodes.count > 1 && !nodes.contains(where: \.brain.hasForgotten):
+        case 6 where nodes.count > 1:
             action = .drain(nodes[workRandom.below(nodes.count)].id, workRandom.below(2) == 0)
         case 7: action = .keep("d\(workRandom.below(3))", [0, 2000, nil][workRandom.below(3)])
         default: action = .configure("s\(workRandom.below(4))", "\(workRandom.below(1000))")

@@ -79,6 +79,22 @@ import Vocabulary
         #expect(nodes.brains.allSatisfy { $0.currentVoters.count == 3 })
     }
 
+    /// A leader hears of the loss when the node answers; until then nobody else may give a vote away.
+    @Test func `is not needed by voters that were chosen before anybody knew of it`() throws {
+        var nodes = Nodes(3)
+        let leader = try #require(nodes.leaders.first)
+        let (victim, parting) = ((leader + 1) % 3, (leader + 2) % 3)
+        nodes.isolated = [victim]
+        nodes.forget(victim)
+        nodes.command(.drain(Nodes.id(parting), true), at: leader)
+        nodes.run(.milliseconds(500))
+        #expect(nodes.brains[leader].currentVoters.count == 3)
+        nodes.isolated = []
+        nodes.run(.seconds(10))
+        #expect(nodes.leaders == [leader])
+        #expect(nodes.brains.allSatisfy { !$0.hasForgotten && $0.currentVoters == [Nodes.id(leader)] })
+    }
+
     @Test func `nobody retires another one`() throws {
         var nodes = Nodes(3)
         let leader = try #require(nodes.leaders.first)

@@ -33,7 +33,15 @@ struct Leading: Sendable {
         }
     }
 
+    /// Voters that are to be, and since when.
+    struct Succession: Sendable {
+        var voters: [NodeID]
+        var since: Instant
+    }
+
     var began: Instant
+    /// Who is to vote next, while it is found out whether they could decide.
+    var succession: Succession?
     /// Members that have told this leader itself what their stages do.
     var heard: Set<NodeID> = []
     /// Index of this term's first entry: nothing is committed by counting before it.
@@ -45,6 +53,19 @@ struct Leading: Sendable {
     var snapshot: (index: UInt64, term: UInt64, bytes: [UInt8])?
     /// Until when no other node can have been elected.
     var leaseUntil: Instant
+
+    /// Whether a member is to vote, and so has to answer whether it can.
+    func isAsked(_ other: NodeID) -> Bool { succession?.voters.contains(other) ?? false }
+
+    /// Whether voters to be could decide from the first moment on: a majority of them, with this leader when it is
+    /// among them, has answered with its memory to what was sent since they were chosen. What was known of them before
+    /// may be gone, as a memory may be.
+    mutating func canHandOver(to voters: [NodeID], of node: NodeID, now: Instant) -> Bool {
+        if succession?.voters != voters { succession = Succession(voters: voters, since: now) }
+        guard let since = succession?.since.nanoseconds else { return false }
+        let able = voters.count { $0 == node || (progress[$0]?.answered ?? .min) >= since }
+        return able >= ControlPlane.majority(of: voters.count)
+    }
 }
 
 extension ControlPlane {
@@ -83,7 +104,7 @@ extension ControlPlane {
         for row in leading.progress.elements {
             let isVoter = voters.contains(row.key)
             let isBehind = row.value.match < end(for: isVoter) && membership.isPresent(row.key)
-            guard isBehind || isVoter else { continue }
+            guard isBehind || isVoter || leading.isAsked(row.key) else { continue }
             let due = row.value.sentAt?.advanced(by: timings.heartbeat) ?? leading.began
             wake = wake.map { min($0, due) } ?? due
         }
@@ -164,7 +185,7 @@ extension ControlPlane {
                 row.value.next <= end
                 && row.value.next - row.value.match <= UInt64(Limits.entriesInFlight)
             let hasCommit = row.value.commitTold < min(commit, row.value.next - 1)
-            guard isDue && (isVoter || isBehind) || hasNews || hasCommit else { continue }
+            guard isDue && (isVoter || isBehind || current.isAsked(row.key)) || hasNews || hasCommit else { continue }
             guard isVoter || membership.isPresent(row.key) else { continue }
             // Unanswered for a heartbeat, perhaps lost, perhaps dead: its answer to an empty one says where to go on.
             let isSilent = isDue && isBehind && row.value.sentAt != nil && row.value.next > row.value.match + 1

@@ -118,6 +118,12 @@ extension ControlPlane {
                 guard let peer = membership.peers[other] else { return true }
                 return peer.status >= .dead && peer.since.advanced(by: replacement) <= now
             })
-        if let change { perform(.changeVoters(change), now: now) }
+        guard let change, mayChangeVoters else {
+            self.leading?.succession = nil
+            return
+        }
+        // A coordinator needs no voters to decide.
+        let isAble = coordination != nil || self.leading?.canHandOver(to: change, of: node, now: now) == true
+        if isAble { perform(.changeVoters(change), now: now) }
     }
 }

@@ -156,7 +156,6 @@ extension ControlPlane {
         let stamp = clock.next(now: now)
         let wall = clock.wall(now: now)
         if let head = leading?.head {
-            if case .changeVoters = action, !mayChangeVoters { return }
             guard log.last.index - commit < UInt64(Limits.uncommittedEntries),
                 let events = try? head.events(for: action, stamp: stamp, term: term, wall: wall), !events.isEmpty,
                 oversize(events) == nil
