@@ -30,6 +30,55 @@ import Vocabulary
         #expect(StepCosts([.init(rows: 1, nanoseconds: 0)]) == nil)
     }
 
+    @Test func `a shorter time that is seen counts, for fewer rows too`() throws {
+        var costs = try costs([1: 24, 2: 93, 4: 119, 8: 154, 512: 6000])
+        costs.see(rows: 4, took: 130e6)
+        #expect(costs.points.map(\.nanoseconds) == [24e6, 93e6, 119e6, 154e6, 6000e6], "others made it longer")
+        costs.see(rows: 4, took: 80e6)
+        #expect(costs.points.map(\.nanoseconds) == [24e6, 80e6, 80e6, 154e6, 6000e6])
+        costs.see(rows: 5, took: 90e6)
+        #expect(costs.points.map(\.rows) == [1, 2, 4, 5, 8, 512] && costs.boundNanoseconds(rows: 5) == 90e6)
+        costs.see(rows: 300, took: 100e6)
+        #expect(costs.points.map(\.rows) == [1, 2, 4, 5, 8, 512], "no point for every length of a prompt")
+        #expect(costs.nanoseconds(rows: 8) == 100e6)
+        costs.see(rows: 1, took: 0)
+        #expect(costs.nanoseconds(rows: 1) == 24e6)
+    }
+
+    @Test func `lanes that seem too dear together are tried together, twice`() throws {
+        // Timed while something else kept the machine busy: two rows do not take four times one.
+        var policy = CostBatchPolicy([try steep()])
+        var two = load { ($0.decodingLanes, $0.readyDecodes) = (2, 2) }
+        #expect(policy.groupSize(decoding: 2, hop: 0, rowLimit: 512) == 1)
+        #expect(policy.quota(for: two).decodeLanes == 2)
+        policy.observe(rows: 2, nanoseconds: 40e6)
+        policy.observe(rows: 2, nanoseconds: 41e6)
+        #expect(policy.groupSize(decoding: 2, hop: 0, rowLimit: 512) == 2 && policy.quota(for: two).decodeLanes == 2)
+        // Where it was true, two steps showed it, until it is time to look again.
+        var dear = CostBatchPolicy([try steep()])
+        for _ in 0..<2 { dear.observe(rows: 2, nanoseconds: 93e6) }
+        #expect(dear.quota(for: two).decodeLanes == 1)
+        for _ in 0..<4094 { dear.observe(rows: 1, nanoseconds: 24e6) }
+        #expect(dear.quota(for: two).decodeLanes == 2)
+        // Not beside a prompt, whose rows would be timed with them; nor over several stages, which nobody times alone.
+        two.prefillRowsLeft = 10
+        #expect(CostBatchPolicy([try steep()]).quota(for: two).decodeLanes == 1)
+        two.prefillRowsLeft = 0
+        #expect(CostBatchPolicy([try steep(), try steep()]).quota(for: two).decodeLanes == 1)
+    }
+
+    @Test func `a server that was timed while it was busy finds out`() throws {
+        // Every step of the virtual stage takes the same, whatever its rows.
+        let lies = try costs([1: 1, 2: 4, 3: 6, 4: 8, 16: 30])
+        var pipeline = LocalPipeline(.init(policy: CostBatchPolicy([lies])))
+        for id in 1...4 as ClosedRange<UInt64> {
+            try pipeline.submit(Requests.text(id, "abc", limit: 40) { $0.sampling.ignoreEndOfGeneration = true })
+        }
+        pipeline.run()
+        let sizes = pipeline.microbatches.filter { $0.rows.allSatisfy(\.samples) }.map(\.rows.count)
+        #expect(sizes.count { $0 == 4 } >= 30, "\(sizes)")
+    }
+
     @Test func `lanes go together only as far as a token becomes cheaper`() throws {
         let (steep, stepped, flat) = (try steep(), try stepped(), try flat())
         // Alone: one row in 24 ms beats two in 93, but sixteen in 241 beat both.

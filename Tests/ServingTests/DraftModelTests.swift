@@ -160,7 +160,7 @@ import Vocabulary
 
     @Test func `is hardly asked when its guesses do not pay, and again when they do`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = CostBatchPolicy([try costs([1: 10, 16: 12])])
+        options.policy = FixedCosts([try costs([1: 10, 16: 12])])
         options.speculation = .draft
         var bad = SimulatedDraft(modelSeed: 3)
         bad.costs = try costs([1: 2, 16: 2.4])
@@ -186,7 +186,7 @@ import Vocabulary
         _ count: UInt64, draftSeed: UInt64, temperature: Float, limit: Int = 40, feedCost: Double = 40
     ) throws -> [Int] {
         var options = LocalPipeline.Options(cellCount: 1200, window: 400)
-        options.policy = CostBatchPolicy([try costs([1: 10, 16: 12])])
+        options.policy = FixedCosts([try costs([1: 10, 16: 12])])
         options.speculation = .draft
         var draft = SimulatedDraft(modelSeed: draftSeed)
         draft.costs = try costs([1: 2, 16: 2.4, 128: feedCost])
@@ -224,7 +224,7 @@ import Vocabulary
 
     @Test func `that costs more than the target is never asked`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = CostBatchPolicy([try costs([1: 10, 2: 30, 16: 200])])
+        options.policy = FixedCosts([try costs([1: 10, 2: 30, 16: 200])])
         options.speculation = .draft
         var slow = SimulatedDraft(modelSeed: options.modelSeed)
         slow.costs = try costs([1: 20, 16: 40])
@@ -239,7 +239,7 @@ import Vocabulary
             options.speculation = speculation
             var draft = SimulatedDraft(modelSeed: options.modelSeed)
             if knowsCosts {
-                options.policy = CostBatchPolicy([try costs([1: 10, 16: 11])])
+                options.policy = FixedCosts([try costs([1: 10, 16: 11])])
                 draft.costs = try costs([1: 1, 16: 2])
             }
             options.draft = draft

@@ -71,6 +71,9 @@ package protocol BatchPolicy: Sendable {
     /// nanoseconds.
     func expectedNanoseconds(rows: Int) -> Double?
 
+    /// A step of so many rows took so long from stage 0 and back, with nothing else in flight. **Units:** nanoseconds.
+    mutating func observe(rows: Int, nanoseconds: Double)
+
     /// How many guesses follow a decoding lane's newest token; 0 when they do not pay. The scheduler keeps it within
     /// the guesses there are and the room there is.
     func draftWidth(for load: DraftLoad) -> Int
@@ -83,6 +86,9 @@ package protocol BatchPolicy: Sendable {
 extension BatchPolicy {
     /// Unknown.
     package func expectedNanoseconds(rows: Int) -> Double? { nil }
+
+    /// Nothing is learned from it.
+    package mutating func observe(rows: Int, nanoseconds: Double) {}
 
     /// A guess that is more likely wrong than right ends a draft.
     package func draftFloor(for load: DraftLoad, width: Int) -> Double { 0.5 }

@@ -18,8 +18,17 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// Microbatches in flight per stage, at most.
     package static let microbatchesPerStage = 4
 
+    /// So often lanes that do not seem to pay together go together all the same: steps may have been timed while
+    /// something else kept the machine busy, and what is never done is never seen to be cheaper.
+    private static let trialCount = 2
+    /// Steps after which trials begin anew, as the machine may have been busy then, too.
+    private static let trialPeriod = 4096
+
     /// What a step costs on each stage, entry stage first.
-    private let stages: [StepCosts]
+    private var stages: [StepCosts]
+    /// Steps seen by their rows, since trials began.
+    private var seen: [Int: Int] = [:]
+    private var seenCount = 0
 
     /// Makes the policy; the caller MUST pass every stage's costs.
     package init(_ stages: [StepCosts]) {
@@ -38,9 +47,27 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// What the slowest stage takes for a step: it sets the pace of a full pipe.
     private func pace(rows: Int) -> Double { stages.reduce(0) { max($0, $1.nanoseconds(rows: rows)) } }
 
+    /// Corrects what steps cost. Only for one stage that is alone: of several nobody tells which one was quicker.
+    package mutating func observe(rows: Int, nanoseconds: Double) {
+        guard stages.count == 1 else { return }
+        stages[0].see(rows: rows, took: nanoseconds)
+        seenCount += 1
+        if seenCount % Self.trialPeriod == 0 { seen = [:] }
+        seen[rows, default: 0] += 1
+    }
+
+    /// Whether all decoding lanes go together to see what it costs.
+    private func isTrial(_ load: BatchLoad) -> Bool {
+        stages.count == 1 && load.readyDecodes == load.decodingLanes && load.readyDecodes <= load.rowLimit
+            && load.prefillRowsLeft == 0 && seen[load.readyDecodes, default: 0] < Self.trialCount
+    }
+
     /// See the type.
     package func quota(for load: BatchLoad) -> BatchQuota {
-        let group = groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
+        let group =
+            isTrial(load)
+            ? max(1, load.readyDecodes)
+            : groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
         var decodes = min(load.readyDecodes, group)
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }

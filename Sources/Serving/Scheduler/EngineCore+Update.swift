@@ -9,7 +9,9 @@ extension EngineCore {
         if stageZeroStep == id { stageZeroStep = nil }
         if archive.fetch?.step == id { restored() }
         if step.wasAlone, step.rowCount > 0, let expected = settings.policy.expectedNanoseconds(rows: step.rowCount) {
-            hops.record(now.since(step.startedAt).inSeconds * 1e9 - expected)
+            let took = now.since(step.startedAt).inSeconds * 1e9
+            hops.record(took - expected)
+            settings.policy.observe(rows: step.rowCount, nanoseconds: took)
         }
         for passenger in step.passengers {
             lanes.land(passenger.lane)

@@ -21,8 +21,11 @@ package struct StepCosts: Hashable, Sendable, Codable {
     /// Row counts worth timing, the most telling first: what is left out for lack of time lies between two others.
     package static let rowCounts = [1, 2, 4, 8, 16, 12, 3, 6, 32, 24, 64, 128, 256, 512]
 
+    /// Each count of up to so many rows that is seen gets a point of its own: they decide how lanes share steps.
+    private static let seenRows = 64
+
     /// By ascending rows, none twice.
-    package let points: [Point]
+    package private(set) var points: [Point]
 
     /// Takes measurements in any order; of the same row count the shortest counts, because what disturbs a measurement
     /// only lengthens it. Nil without any, or when one is not positive.
@@ -35,6 +38,21 @@ package struct StepCosts: Hashable, Sendable, Codable {
             points.append(point)
         }
         self.points = points
+    }
+
+    /// Takes what a step took in service. Only a shorter time counts, as when measuring; and what many rows took, fewer
+    /// take at most. **Units:** nanoseconds.
+    package mutating func see(rows: Int, took nanoseconds: Double) {
+        guard rows > 0, nanoseconds > 0, nanoseconds < boundNanoseconds(rows: rows) else { return }
+        let place = points.firstIndex { $0.rows >= rows } ?? points.endIndex
+        for index in points.indices[..<place] {
+            points[index].nanoseconds = min(points[index].nanoseconds, nanoseconds)
+        }
+        if place < points.endIndex, points[place].rows == rows {
+            points[place].nanoseconds = nanoseconds
+        } else if rows <= Self.seenRows {
+            points.insert(Point(rows: rows, nanoseconds: nanoseconds), at: place)
+        }
     }
 
     /// Expected time of a step. Between two measured counts on the line between them, beyond the last one by its cost
