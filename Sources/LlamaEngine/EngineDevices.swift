@@ -13,8 +13,6 @@ package struct EngineDevice: Hashable, Sendable, Codable {
     package var isOffload: Bool
     /// Its memory in all; nil when it does not tell. **Units:** bytes.
     package var totalBytes: UInt64?
-    /// What the library was built to use of it, where it tells: what it computes with, and how fast, depends on it.
-    package var features = ""
     /// Whether weights are packed anew for it, for matrix tiles.
     package var tilesWeights = false
 
@@ -54,9 +52,7 @@ package enum EngineDevices {
                 compute: compute(of: unsafe backend.map { unsafe String(cString: $0) } ?? ""),
                 isOffload: type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU,
                 totalBytes: total > 0 ? UInt64(total) : nil)
-            if type == GGML_BACKEND_DEVICE_TYPE_CPU {
-                (found.features, found.tilesWeights) = (LlamaLibrary.features, WeightPacking.usesTiles)
-            }
+            if type == GGML_BACKEND_DEVICE_TYPE_CPU { found.tilesWeights = WeightPacking.usesTiles }
             devices.append(found)
         }
         return devices

@@ -33,12 +33,6 @@ package enum LlamaLibrary {
     /// (`Scripts/llama.sh`). What is measured of one is not true of another.
     package static var build: String { SKEIN_ENGINE_BUILD }
 
-    /// What the library was built to use of this machine: what it computes with, and how fast, depends on it.
-    package static var features: String {
-        start()
-        return unsafe String(cString: llama_print_system_info())
-    }
-
     /// The last warnings and errors of the library, oldest first, at most `LogTail.lineLimit` lines.
     package static var lastWords: [String] { log.withLock(\.lines) }
 

@@ -20,7 +20,7 @@ enum CostMeasurement {
     ///
     /// The first step of all is not counted: it reads the weights from the disk.
     static func costs<Engine: StageEngine & ~Copyable>(
-        of engine: inout Engine, elapsed: () -> Duration = stopwatch()
+        of engine: inout Engine, elapsed: () -> Duration = Stopwatch.started()
     ) -> StepCosts? {
         var points: [StepCosts.Point] = []
         var output = StageOutput()
@@ -38,11 +38,6 @@ enum CostMeasurement {
             return nil
         }
         return StepCosts(points)
-    }
-
-    private static func stopwatch() -> () -> Duration {
-        let began = ContinuousClock.now
-        return { ContinuousClock.now - began }
     }
 
     /// How long a step of so many rows takes.

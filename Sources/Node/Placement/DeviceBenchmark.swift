@@ -1,6 +1,7 @@
 package import GGUF
 import LlamaEngine
 package import Placement
+import Runner
 
 /// Measures how fast a device is at what decoding and prompts are made of.
 package enum DeviceBenchmark {
@@ -46,7 +47,7 @@ package enum DeviceBenchmark {
     /// What there was no time for is left out; without the first figure nothing is known and the answer is nil.
     package static func survey(
         device: String?, threads: Int, budget: Duration = surveyBudget,
-        elapsed: () -> Duration = stopwatch()
+        elapsed: () -> Duration = Stopwatch.started()
     ) -> DeviceFigures? {
         let timing = DeviceTiming(device: device, threads: threads)
         var share: Double?
@@ -80,12 +81,6 @@ package enum DeviceBenchmark {
         }
         return DeviceFigures(
             device: device, threads: threads, speed: speed, isDisturbed: (share ?? 1) < undisturbedShare)
-    }
-
-    /// Tells how long ago it was made.
-    package static func stopwatch() -> () -> Duration {
-        let began = ContinuousClock.now
-        return { ContinuousClock.now - began }
     }
 
     private static func prefillRate(_ type: TensorType, cost: Double) -> Double? {

@@ -14,7 +14,7 @@ package struct MachineFingerprint: Hashable, Sendable {
     package var cores: Int
     /// Memory in all. **Units:** whole gibibytes, as the system's own share moves by a little from start to start.
     package var memory: UInt64
-    /// The engine library's version, and what it was built to use of this machine.
+    /// The engine library's build.
     package var engine: String
     /// Every device the engine finds, with its memory in whole gibibytes.
     package var devices: [String]
@@ -35,7 +35,7 @@ package struct MachineFingerprint: Hashable, Sendable {
             processor: MachineInventory.processorName ?? "",
             cores: ProcessInfo.processInfo.activeProcessorCount,
             memory: gibibytes(MachineInventory.thisMachine().nodes.first?.devices.first?.totalMemory?.bytes),
-            engine: ([LlamaLibrary.build] + devices.map(\.features)).joined(separator: " "),
+            engine: LlamaLibrary.build,
             devices: devices.map { "\($0.compute) \($0.about) \(gibibytes($0.totalBytes))" }.sorted(),
             device: device, threads: threads)
     }

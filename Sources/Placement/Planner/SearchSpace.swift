@@ -67,13 +67,10 @@ extension SearchSpace {
             var before = [Int64](repeating: 0, count: model.layerCount + 1)
             for layer in 0..<model.layerCount {
                 let stream = model.streams[layer]
-                let elements = speed.elementMilliseconds(layer, on: figure)
-                let decode =
-                    speed.time(stream, rows: 1, on: figure) + speed.cacheTime(layer, on: figure)
-                    + PredictedTime(milliseconds: elements, isMeasured: true)
+                let reading = speed.time(stream, rows: 1, on: figure) + speed.cacheTime(layer, on: figure)
+                let decode = reading.milliseconds + speed.elementMilliseconds(layer, on: figure)
                 let prefill = speed.time(stream, rows: speed.prefillRows, on: figure)
-                before[layer + 1] =
-                    before[layer] + nanoseconds(decode.milliseconds + prefill.milliseconds * answerShare)
+                before[layer + 1] = before[layer] + nanoseconds(decode + prefill.milliseconds * answerShare)
             }
             return before
         }
