@@ -27,6 +27,9 @@ actor EntryDriver {
     /// Requests that may be in templating and tokenising at once.
     private static var preparationLimit: Int { 256 }
 
+    /// A step that takes longer keeps requests that arrive from being read. **Units:** nanoseconds.
+    private static var turnNanoseconds: Double { 40e6 }
+
     private let identity: RunnerIdentity
     private let room: any Computing
     private let tools: EntryTools
@@ -45,6 +48,9 @@ actor EntryDriver {
     private var chainTrace = StepTrace()
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var timer: Scheduled<Void>?
+    private var turn: LoopTurn?
+    /// The step that is computed in this loop's next turn.
+    private var nextTurn: ComputeJob?
     private let started = ContinuousClock.now
     private let lost: @Sendable (StageLoss) -> Void
     private var opening = Opening()
@@ -299,12 +305,32 @@ actor EntryDriver {
         let job = ComputeJob(
             step: step, operations: microbatch.operations,
             work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
-        // With nothing else in flight this loop would only wait for the step, so it computes it itself. Not on a stage
-        // that is alone: each step's end starts the next one, and the loop would never come back to its links.
-        guard !isAlone, job.isShort, brain.stepsInFlight == 1, forward?.isClear ?? false,
-            let outcome = room.runHere(job)
-        else { return submit(job) }
-        finish(step, outcome)
+        // With nothing else in flight this loop would only wait for the step, so it computes it itself.
+        guard job.isShort, brain.stepsInFlight == 1 else { return submit(job) }
+        guard isAlone else { return forward?.isClear ?? false ? runHere(job) : submit(job) }
+        // A stage that is alone starts the next step at the end of each: in between the loop looks at its links, and
+        // not much later than another thread would let it.
+        let expected = brain.expectedNanoseconds(rows: microbatch.rows.count) ?? .infinity
+        guard let turn, expected <= Self.turnNanoseconds else { return submit(job) }
+        nextTurn = job
+        turn.request()
+    }
+
+    /// Computes short steps of a stage that is alone on this loop from now on.
+    func computeInTurns() async throws {
+        turn = try await LoopTurn.open(on: eventLoop) { [weak self] in
+            guard let self else { return }
+            assumeIsolated { driver in
+                guard let job = driver.nextTurn else { return }
+                driver.nextTurn = nil
+                driver.runHere(job)
+            }
+        }
+    }
+
+    private func runHere(_ job: ComputeJob) {
+        guard let outcome = room.runHere(job) else { return submit(job) }
+        finish(job.step, outcome)
     }
 
     private func submit(_ job: ComputeJob) {

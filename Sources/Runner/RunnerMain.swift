@@ -219,6 +219,7 @@ extension RunnerMain {
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, draft: draft?.room,
                 eventLoop: eventLoop, lost: lost)
+            if configuration.stages.count == 1 { try await driver.computeInTurns() }
             try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
                 connect: { next, _, costs, archives in

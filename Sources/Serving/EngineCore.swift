@@ -123,6 +123,9 @@ package struct EngineCore {
     /// loaded and timed.
     package mutating func adopt(_ policy: any BatchPolicy) { settings.policy = policy }
 
+    /// What all stages together are expected to take for a step of so many rows; nil while nobody knows.
+    package func expectedNanoseconds(rows: Int) -> Double? { settings.policy.expectedNanoseconds(rows: rows) }
+
     // MARK: What operators and tests see
 
     /// Requests waiting for a lane.
