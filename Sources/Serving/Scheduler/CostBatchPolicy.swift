@@ -47,18 +47,18 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// What the slowest stage takes for a step: it sets the pace of a full pipe.
     private func pace(rows: Int) -> Double { stages.reduce(0) { max($0, $1.nanoseconds(rows: rows)) } }
 
-    /// Corrects what steps cost. Only for one stage that is alone: of several nobody tells which one was quicker.
+    /// Corrects what steps cost: no stage takes longer than the way through all of them. Of a stage that is alone that
+    /// is what it takes; of several it finds those that were timed far too long.
     package mutating func observe(rows: Int, nanoseconds: Double) {
-        guard stages.count == 1 else { return }
-        stages[0].see(rows: rows, took: nanoseconds)
+        for index in stages.indices { stages[index].see(rows: rows, took: nanoseconds) }
         seenCount += 1
         if seenCount % Self.trialPeriod == 0 { seen = [:] }
         seen[rows, default: 0] += 1
     }
 
-    /// Whether all decoding lanes go together to see what it costs.
+    /// Whether all decoding lanes go together, and alone, to see what it costs.
     private func isTrial(_ load: BatchLoad) -> Bool {
-        stages.count == 1 && load.readyDecodes == load.decodingLanes && load.readyDecodes <= load.rowLimit
+        load.inFlight == 0 && load.readyDecodes == load.decodingLanes && load.readyDecodes <= load.rowLimit
             && load.prefillRowsLeft == 0 && seen[load.readyDecodes, default: 0] < Self.trialCount
     }
 
