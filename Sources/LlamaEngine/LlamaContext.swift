@@ -92,9 +92,6 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     private let threadPool: ThreadPool?
     /// Whether a single row's attention would be shared by where its cells are; the library does so with plain floats.
     private let sharesCells: Bool
-    /// Steps of fewer rows compute each of them as if it were alone. The library's blocked products begin there, too
-    /// (`Scripts/small-products.h`). **Units:** rows.
-    static let blockedRows = 8
 
     /// Makes a context over `model` that runs `recipe`.
     init(model: SharedModel, options: ContextOptions, recipe: StageRecipe, abort: AbortFlag) throws(EngineError) {
@@ -153,7 +150,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     /// Says how many rows the next step has.
     func prepare(rows: Int) {
         guard sharesCells else { return }
-        unsafe extras_compute_row_by_row(handle, rows < Self.blockedRows)
+        unsafe extras_compute_row_by_row(handle, rows == 1)
     }
 
     var memory: llama_memory_t? { unsafe llama_get_memory(handle) }
