@@ -103,7 +103,7 @@ import Vocabulary
         #expect(tagged.stages.map(\.node) == ["gpu"])
         #expect(tagged.excluded.allSatisfy { $0.reason == .missingTag && $0.detail == "cuda" })
         var card = try ModelShape(.llama).writer()
-        card.set(PlacementTags(required: ["cuda"]))
+        card.set(PlacementTags(required: ["llama-cuda"]))
         let carded = try plan(try ModelFootprint(ModelCutter(card.layout().file)), inventory)
         #expect(carded.stages.map(\.node) == ["gpu"])
         let pinned = try plan(

@@ -1,6 +1,7 @@
 import FoundationEssentials
 package import LlamaEngine
 import Logging
+import Placement
 import Subprocess
 import SystemPackage
 
@@ -77,6 +78,6 @@ package enum DeviceProbe {
 
     /// Capability tags of devices, `engine-compute`, sorted.
     package static func tags(of devices: [EngineDevice]) -> [String] {
-        Set(devices.map { "llama-\($0.compute)" }).sorted()
+        Set(devices.map { DeviceInventory.tag(ofKind: $0.compute) }).sorted()
     }
 }

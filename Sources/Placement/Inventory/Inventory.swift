@@ -86,6 +86,12 @@ package struct DeviceInventory: Sendable, Hashable, Codable {
         self.tilesWeights = tilesWeights
     }
 
+    /// The tag of machines whose engine computes on devices of a kind: `llama-cuda`.
+    package static func tag(ofKind kind: String) -> String { "llama-\(kind)" }
+
+    /// What a model or a request may ask of it by a tag.
+    var tags: [String] { [kind, name, Self.tag(ofKind: kind)] }
+
     /// How weights lie in its memory.
     package var layout: WeightLayout { kind != "cpu" ? .offloaded : tilesWeights ?? false ? .tiled : .plain }
 }

@@ -20,7 +20,7 @@ struct Entrants {
                 continue
             }
             for (number, device) in node.devices.enumerated() {
-                let tags = node.tags + [device.kind, device.name]
+                let tags = node.tags + device.tags
                 func exclude(_ reason: Exclusion.Reason, _ detail: String? = nil) {
                     excluded.append(Exclusion(node: node.name, device: device.name, reason: reason, detail: detail))
                 }
