@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the GGUF reader with libFuzzer and AddressSanitizer for FUZZ_SECONDS (30), starting from
-# small headers and from what earlier runs found. Exit code 0 means that nothing crashed.
+# Fuzzes the GGUF reader, and cutting and placing what it accepts, with libFuzzer and AddressSanitizer for FUZZ_SECONDS
+# (30), starting from small headers and from what earlier runs found. Exit code 0 means that nothing crashed.
 # FUZZ_WORK: where objects, corpus and crashing inputs are kept (.build/fuzz).
 set -euo pipefail
 
@@ -33,11 +33,14 @@ compile() {
 
 mapfile -t vocabulary < <(find "$root/Sources/Vocabulary" -name '*.swift' | LC_ALL=C sort)
 mapfile -t gguf < <(find "$root/Sources/GGUF" -name '*.swift' | LC_ALL=C sort)
+mapfile -t placement < <(find "$root/Sources/Placement" -name '*.swift' | LC_ALL=C sort)
 compile Vocabulary "${vocabulary[@]}"
 compile GGUF "${gguf[@]}"
+compile Placement "${placement[@]}"
 compile FuzzGGUF "$root/Fuzz/gguf/FuzzGGUF.swift"
 
-if ! swiftc -sanitize=fuzzer,address -o "$work/fuzz-gguf" "$work/FuzzGGUF.o" "$work/GGUF.o" "$work/Vocabulary.o"; then
+if ! swiftc -sanitize=fuzzer,address -o "$work/fuzz-gguf" "$work/FuzzGGUF.o" "$work/Placement.o" "$work/GGUF.o" \
+    "$work/Vocabulary.o"; then
     say "linking failed: the toolchain lacks libFuzzer or AddressSanitizer."
     say "The toolchains of swift.org have both; with another one on Debian try: apt-get install libclang-rt-14-dev"
     exit 2

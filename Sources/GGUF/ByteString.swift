@@ -15,9 +15,6 @@ package struct ByteString: Hashable, Sendable, ExpressibleByStringLiteral, Custo
     /// The text, with U+FFFD in place of what is not UTF-8.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// The text, or nil when the bytes are not UTF-8.
-    package var exactText: String? { String(validating: bytes, as: UTF8.self) }
-
     /// The text, with U+FFFD in place of what is not UTF-8.
     package var description: String { text }
 }

@@ -101,8 +101,8 @@ extension GGUFFile {
         let vocabularyKey = "\(architecture).vocab_size"
         requireType(&list, vocabularyKey, .uint32)
         // Without a tokenizer the engine makes that many dummy tokens, each with its own allocation.
-        if let size = unsigned(vocabularyKey), size > GGUFLimits().arrayCountMax {
-            list.error(.outOfRange, vocabularyKey, "is \(size), expected at most \(GGUFLimits().arrayCountMax)")
+        if let size = unsigned(vocabularyKey), size > UInt64(EngineLimits.tokenCountMax) {
+            list.error(.outOfRange, vocabularyKey, "is \(size), expected at most \(EngineLimits.tokenCountMax)")
         }
         let scalingKey = "\(architecture).rope.scaling.type"
         requireType(&list, scalingKey, .string)
@@ -160,6 +160,8 @@ enum EngineLimits {
     static let expertCountMax: UInt64 = 1024
     /// **Source:** `TENSOR_ALIGNMENT` of ggml-backend. **Units:** bytes.
     static let dataAlignmentMin: UInt64 = 32
+    /// Most tokens of a vocabulary that is served; real ones stay below 300,000.
+    static let tokenCountMax = 1 << 20
     /// Longest token text that is served; real ones stay below 1 KiB. **Units:** bytes.
     static let tokenByteCountMax = 4096
     /// Value of `LLAMA_TOKEN_TYPE_BYTE`.

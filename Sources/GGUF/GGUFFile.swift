@@ -51,14 +51,8 @@ package struct GGUFFile: Sendable {
     /// The value of a metadata key, or nil. Takes constant time.
     package subscript(key: String) -> MetadataValue? { keyIndex[key].map { metadata[$0].value } }
 
-    /// The place of a metadata key in `metadata`, or nil. Takes constant time.
-    package func metadataIndex(of key: String) -> Int? { keyIndex[key] }
-
     /// The tensor of this name, or nil. Takes constant time.
     package func tensor(named name: String) -> TensorInfo? { tensorIndex[name].map { tensors[$0] } }
-
-    /// The place of a tensor in `tensors`, or nil. Takes constant time.
-    package func tensorPlace(of name: String) -> Int? { tensorIndex[name] }
 }
 
 extension GGUFFile: Equatable {

@@ -21,6 +21,12 @@ struct TokenizerCheck {
             return list.error(.unknownValue, modelKey, "is '\(name)', which the engine does not know")
         }
         guard let tokens = strings(&list, "tokens", isRequired: true) else { return }
+        // All that follows takes time and memory by the token.
+        guard tokens.count <= EngineLimits.tokenCountMax else {
+            return list.error(
+                .outOfRange, Self.prefix + "tokens",
+                "has \(tokens.count) elements, expected at most \(EngineLimits.tokenCountMax)")
+        }
         let types = tokenTypes(&list, count: tokens.count)
         checkScores(&list, count: tokens.count)
         checkTexts(&list, tokens)
@@ -96,11 +102,25 @@ struct TokenizerCheck {
                 list.warning(.cutToken, key, "token \(index) has a zero byte and is cut there")
                 text = text[..<zero]
             }
-            if text.isEmpty { text = ArraySlice("[EMPTY_\(index)]".utf8) }
-            if !seen.insert(text).inserted {
-                list.error(.duplicateToken, key, "token \(index) has the text of an earlier one")
+            // An empty one gets a name by its place, so that only a token which spells that name out can be its equal.
+            if text.isEmpty { continue }
+            let isNameOfEmpty = Self.emptyToken(text).map { $0 < tokens.count && Self.isEmpty(tokens[$0]) } ?? false
+            if isNameOfEmpty || !seen.insert(text).inserted {
+                list.error(.duplicateToken, key, "token \(index) has the text of another one")
             }
         }
+    }
+
+    /// Whether the engine takes a text for empty: it reads up to the first zero byte.
+    private static func isEmpty(_ text: ArraySlice<UInt8>) -> Bool { (text.first ?? 0) == 0 }
+
+    /// The place of the token that the engine calls `[EMPTY_7]`, or nil for any other text.
+    static func emptyToken(_ text: ArraySlice<UInt8>) -> Int? {
+        let start = "[EMPTY_"
+        guard text.last == 0x5D, text.starts(with: start.utf8) else { return nil }
+        let digits = String(decoding: text.dropFirst(start.utf8.count).dropLast(), as: UTF8.self)
+        guard let index = Int(digits), index >= 0, String(index) == digits else { return nil }
+        return index
     }
 
     private func checkByteTokens(

@@ -153,9 +153,30 @@ import Testing
     @Test func `tokens of the same text are found, also after what the engine does to them`() throws {
         #expect(try findings(writer(tokens: ["a", "b", "a"])).map(\.kind) == [.duplicateToken])
         #expect(try findings(writer(tokens: ["", "b", "[EMPTY_0]"])).map(\.kind) == [.duplicateToken])
+        #expect(try findings(writer(tokens: ["[EMPTY_2]", "b", ""])).map(\.kind) == [.duplicateToken])
+        #expect(try findings(writer(tokens: ["[EMPTY_1]", "\0x", "c"])).map(\.kind) == [.duplicateToken, .cutToken])
+        #expect(try findings(writer(tokens: ["", "", ""])) == [])
+        // None of these names an empty token: there is none at that place, or the place is written otherwise.
+        #expect(try findings(writer(tokens: ["[EMPTY_1]", "[EMPTY_00]", "[EMPTY_9]", ""])) == [])
         #expect(try findings(writer(tokens: ["a\0x", "a", "c"])).map(\.kind) == [.duplicateToken, .cutToken])
         #expect(
             try findings(writer(tokens: ["a", String(repeating: "x", count: 5000)])).map(\.kind) == [.longToken])
+    }
+
+    @Test func `a vocabulary beyond the limit is refused before anything is kept of its tokens`() throws {
+        var table = StringTable()
+        for _ in 0...1 << 20 { table.append([UInt8]()) }
+        var changed = writer()
+        changed.set("tokenizer.ggml.tokens", .array(.string(table)))
+        // Neither missing types nor anything of the tokens is told beside.
+        #expect(
+            try findings(changed).map(\.description) == [
+                "error out-of-range tokenizer.ggml.tokens: has 1048577 elements, expected at most 1048576"
+            ])
+        #expect(
+            try findings(setting: "llama.vocab_size", .uint32(1 << 20 + 1))
+                == ["error out-of-range llama.vocab_size"])
+        #expect(try findings(setting: "llama.vocab_size", .uint32(1 << 20)) == [])
     }
 
     @Test(arguments: ["<0x-1>", "<0xZZ>", "<0x0>", "<0x000>", "0x00", "<0X00>", "x"])

@@ -102,7 +102,6 @@ import Vocabulary
         #expect(cache(.q8_0) == 4 * 2 * (128 / 32 * 34) * 1024)
         #expect(cache(.q4_0) == 4 * 2 * (128 / 32 * 18) * 1024)
         #expect(cache(.f32) == 2 * cache(.f16))
-        #expect(model.cacheByteCountPerToken(model.whole, MemorySettings(cells: 1)) == 4 * 2 * 128 * 2)
     }
 
     @Test func `lanes share the cells of attention and multiply recurrent states`() throws {

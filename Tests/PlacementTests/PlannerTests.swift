@@ -230,6 +230,76 @@ import Vocabulary
         }
     }
 
+    @Test(arguments: [1e14, .infinity, .nan, -1, 1e7 + 1] as [Double])
+    func `a round trip of no link is refused`(trip: Double) throws {
+        let model = try Models.even(layers: 4)
+        let nodes = ["a", "b"].map { NodeInventory.simple($0, memory: 8 << 30) }
+        let error = #expect(throws: PlacementError.self) {
+            try Planner(model: model, inventory: .meshed(nodes, roundTrip: trip))
+        }
+        #expect(error?.description.hasPrefix("links.a→b.rtt_ms is \(trip); it is 0.0 … 10000000.0") == true)
+        _ = try Planner(model: model, inventory: .meshed(nodes, roundTrip: 1e7))
+    }
+
+    @Test(arguments: [0, 999, 1e19, .infinity] as [Double])
+    func `a rate of no machine is refused`(rate: Double) throws {
+        let model = try Models.even(layers: 4)
+        func check(_ field: String, _ change: (inout Inventory) -> Void) {
+            var changed = Inventory.meshed([.simple("a", memory: 8 << 30), .simple("b", memory: 8 << 30)])
+            change(&changed)
+            let inventory = changed
+            let error = #expect(throws: PlacementError.self) { try Planner(model: model, inventory: inventory) }
+            #expect(error?.description.hasPrefix("\(field) is ") == true)
+        }
+        check("nodes.b.cpu.weight_read") { $0.nodes[1].devices[0].speed.weightReadBytesPerSecond = rate }
+        check("nodes.b.cpu.prefill") { $0.nodes[1].devices[0].speed.prefillOperationsPerSecond = rate }
+        check("nodes.b.cpu.attention") { $0.nodes[1].devices[0].speed.attentionOperationsPerSecond = rate }
+        check("nodes.b.cpu.row_costs.q8_0") {
+            let cost = DeviceSpeed.RowCost(type: "q8_0", rows: 1, millisecondsPerGigabyte: 1e12 / rate)
+            $0.nodes[1].devices[0].speed.rowCosts = [cost]
+        }
+        check("links.b→a.bandwidth") { $0.links[1].bytesPerSecond = rate }
+    }
+
+    @Test func `what others told is brought within the limits, and what is no number is unknown`() throws {
+        var node = NodeInventory.simple("a", memory: .max, reads: 1, operations: .infinity)
+        node.devices[0].speed.attentionOperationsPerSecond = .nan
+        node.devices[0].speed.rowCosts = [
+            .init(type: "q8_0", rows: 1, millisecondsPerGigabyte: 1e12),
+            .init(type: "f32", rows: 0, millisecondsPerGigabyte: 1),
+        ]
+        let told = Inventory.meshed([node, .simple("b", memory: 1 << 30)], roundTrip: 1e14, rate: 1)
+        #expect(throws: PlacementError.self) { try told.check() }
+        let inventory = told.clamped()
+        try inventory.check()
+        let device = inventory.nodes[0].devices[0]
+        #expect(device.usableMemory == ByteCount(PlacementLimits.memoryMax))
+        #expect(
+            device.speed
+                == DeviceSpeed(
+                    weightReadBytesPerSecond: 1e3, prefillOperationsPerSecond: 1e18,
+                    rowCosts: [.init(type: "q8_0", rows: 1, millisecondsPerGigabyte: 1e9)]))
+        #expect(inventory.links.allSatisfy { $0.roundTripMilliseconds == 1e7 && $0.bytesPerSecond == 1e3 })
+        let good = Inventory.meshed([.simple("a", memory: 1 << 30), .simple("b", memory: 1 << 30)])
+        #expect(good.clamped() == good)
+    }
+
+    @Test func `times beyond all measure order placements still`() throws {
+        // 2^45 bytes in each layer: at a kilobyte per second a thousand years.
+        let names = (0..<4).map { "blk.\($0).ffn_up.weight" }
+        var writer = try ModelShape(.llama).writer()
+        writer.tensors += names.map { TensorPlan(name: $0 + ".more", dimensions: [1 << 24, 1 << 20], type: .f16) }
+        let model = try ModelFootprint(ModelCutter(writer.layout().file))
+        let nodes = [("slow", 1e3), ("less", 1e9)].map {
+            NodeInventory.simple($0.0, memory: PlacementLimits.memoryMax, reads: $0.1, operations: $0.1)
+        }
+        let plan = try plan(model, .meshed(nodes, roundTrip: 1e7, rate: 1e3), PlacementRequest(context: 512))
+        #expect(plan.stages.map(\.node) == ["less"])
+        #expect(plan.tokenTime.milliseconds > 0 && plan.tokenTime.milliseconds.isFinite)
+        let alone = try self.plan(model, Inventory(nodes: [nodes[0]]), PlacementRequest(context: 512))
+        #expect(alone.tokenTime.milliseconds > 1e14 && alone.cost > 0)
+    }
+
     @Test func `attention that computes longer than it reads counts with its computing`() throws {
         let model = try Models.even(layers: 4)
         func time(_ operations: Double?) throws -> Double {

@@ -15,14 +15,10 @@ import Vocabulary
         return try #require(answer.plan)
     }
 
-    private static let start = Instant(nanoseconds: 0)
-
     private static func decide(
-        _ old: PlacementPlan, _ new: PlacementPlan, after seconds: Int64 = 3600,
-        policy: ReplanPolicy = ReplanPolicy()
+        _ old: PlacementPlan, _ new: PlacementPlan, policy: ReplanPolicy = ReplanPolicy()
     ) -> ReplanDecision {
-        Replanning.decide(
-            .serving(old), new: new, movedAt: start, now: start.advanced(by: .seconds(seconds)), policy: policy)
+        Replanning.decide(old, new: new, policy: policy)
     }
 
     @Test func `a clear gain is worth the move and a small one is not`() throws {
@@ -37,17 +33,6 @@ import Vocabulary
             return
         }
         #expect(Self.decide(old, old) == .keep(.same))
-    }
-
-    @Test func `a placement that just moved stays`() throws {
-        let decision = Self.decide(try Self.plan(reads: 10e9), try Self.plan(reads: 20e9), after: 100)
-        #expect(decision == .keep(.settling(secondsLeft: 200)))
-    }
-
-    @Test func `a broken placement moves at once`() throws {
-        let decision = Replanning.decide(
-            .broken(reason: "node b is gone"), new: try Self.plan(reads: 1e9), movedAt: Self.start, now: Self.start)
-        #expect(decision == .move(.broken(reason: "node b is gone")))
     }
 
     @Test func `guesses move nothing`() throws {
@@ -120,45 +105,7 @@ import Vocabulary
     }
 }
 
-@Suite struct `Memory that changes` {
-    private static func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
-
-    @Test func `freed memory counts until readings catch up`() {
-        var ledger = MemoryLedger()
-        #expect(ledger.available(total: nil, now: Self.at(0)) == nil)
-        ledger.read(ByteCount(100), now: Self.at(0))
-        ledger.freed(ByteCount(50), now: Self.at(1))
-        #expect(ledger.available(total: nil, now: Self.at(2)) == ByteCount(150))
-        #expect(ledger.available(total: ByteCount(120), now: Self.at(2)) == ByteCount(120))
-        ledger.read(ByteCount(130), now: Self.at(3))
-        #expect(ledger.available(total: nil, now: Self.at(3)) == ByteCount(150))
-        ledger.read(ByteCount(90), now: Self.at(4))
-        #expect(ledger.available(total: nil, now: Self.at(4)) == ByteCount(110))
-        #expect(ledger.available(total: nil, now: Self.at(40)) == ByteCount(90))
-    }
-
-    @Test func `credits are bounded`() {
-        var ledger = MemoryLedger()
-        ledger.read(ByteCount(0), now: Self.at(0))
-        for _ in 0..<PlacementLimits.creditCountMax * 2 { ledger.freed(ByteCount(1), now: Self.at(0)) }
-        #expect(
-            ledger.available(total: nil, now: Self.at(1)) == ByteCount(UInt64(PlacementLimits.creditCountMax)))
-    }
-
-    @Test(arguments: [(1000, 1000, true), (1000, 900, true), (1000, 899, false), (0, 0, true), (1000, 0, false)])
-    func `a load goes on within ten percent of its plan`(required: UInt64, available: UInt64, goesOn: Bool) {
-        let verdict = LoadCheck.check(required: ByteCount(required), available: ByteCount(available))
-        guard !goesOn else {
-            #expect(verdict == .proceed)
-            return
-        }
-        #expect(
-            verdict
-                == .refuse(
-                    required: ByteCount(required), available: ByteCount(available),
-                    short: ByteCount(required - available)))
-    }
-
+@Suite struct `Memory of a machine` {
     @Test func `a machine keeps a sixteenth within bounds`() {
         #expect(MachineReserve.byteCount(total: ByteCount(1 << 30)) == ByteCount(256 << 20))
         #expect(MachineReserve.byteCount(total: ByteCount(16 << 30)) == ByteCount(1 << 30))

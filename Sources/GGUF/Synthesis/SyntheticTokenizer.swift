@@ -19,12 +19,12 @@ package struct SyntheticTokenizer: Sendable {
 
     /// Makes a vocabulary of `size` tokens.
     ///
-    /// **Throws:** `GGUFError.unwritable` when `size` is below 259 or above what a header may hold.
+    /// **Throws:** `GGUFError.unwritable` when `size` is below 259 or above what is served.
     package init(size: Int) throws(GGUFError) {
-        guard size >= Self.sizeMin, size <= Int(GGUFLimits().arrayCountMax) else {
+        guard size >= Self.sizeMin, size <= EngineLimits.tokenCountMax else {
             throw .unwritable(
                 field: "vocabulary size",
-                reason: "it is \(size), and \(Self.sizeMin) to \(GGUFLimits().arrayCountMax) tokens are allowed")
+                reason: "it is \(size), and \(Self.sizeMin) to \(EngineLimits.tokenCountMax) tokens are allowed")
         }
         var tokens = StringTable()
         var merges = StringTable()

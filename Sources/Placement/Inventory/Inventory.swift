@@ -176,9 +176,9 @@ extension Inventory {
             try Self.check(node)
         }
         for link in links {
-            for (field, value) in [("rtt_ms", link.roundTripMilliseconds), ("bandwidth", link.bytesPerSecond)] {
-                try Self.positive(value, "links.\(link.from)→\(link.to).\(field)", allowsZero: field == "rtt_ms")
-            }
+            let field = "links.\(link.from)→\(link.to)"
+            try Self.check(link.roundTripMilliseconds, "\(field).rtt_ms", 0...PlacementLimits.roundTripMax)
+            try Self.check(link.bytesPerSecond, "\(field).bandwidth", PlacementLimits.rates)
         }
     }
 
@@ -190,15 +190,15 @@ extension Inventory {
         }
         for device in node.devices {
             let field = "nodes.\(node.name).\(device.name)"
-            try positive(device.speed.weightReadBytesPerSecond, "\(field).weight_read", allowsZero: false)
-            try positive(device.speed.prefillOperationsPerSecond, "\(field).prefill", allowsZero: false)
-            try positive(device.speed.attentionOperationsPerSecond, "\(field).attention", allowsZero: false)
+            try check(device.speed.weightReadBytesPerSecond, "\(field).weight_read", PlacementLimits.rates)
+            try check(device.speed.prefillOperationsPerSecond, "\(field).prefill", PlacementLimits.rates)
+            try check(device.speed.attentionOperationsPerSecond, "\(field).attention", PlacementLimits.rates)
             for memory in [device.usableMemory, device.totalMemory] {
                 guard let memory, memory.bytes > PlacementLimits.memoryMax else { continue }
                 throw .invalid(field: "\(field).memory", value: "\(memory)", limit: "at most 1 PiB is taken")
             }
             for cost in device.speed.rowCosts {
-                try positive(cost.millisecondsPerGigabyte, "\(field).row_costs.\(cost.type)", allowsZero: false)
+                try check(cost.millisecondsPerGigabyte, "\(field).row_costs.\(cost.type)", PlacementLimits.rowCosts)
                 guard (1...PlacementLimits.rowsMax).contains(cost.rows) else {
                     throw .invalid(
                         field: "\(field).row_costs.rows", value: "\(cost.rows)",
@@ -208,10 +208,13 @@ extension Inventory {
         }
     }
 
-    private static func positive(_ value: Double?, _ field: String, allowsZero: Bool) throws(PlacementError) {
-        guard let value else { return }
-        guard value.isFinite, value > 0 || (allowsZero && value == 0) else {
-            throw .invalid(field: field, value: "\(value)", limit: "it is a positive number, or left out when unknown")
-        }
+    private static func check(
+        _ value: Double?, _ field: String, _ range: ClosedRange<Double>
+    ) throws(PlacementError) {
+        // What is no number is in no range.
+        guard let value, !range.contains(value) else { return }
+        throw .invalid(
+            field: field, value: "\(value)",
+            limit: "it is \(range.lowerBound) … \(range.upperBound), or left out when unknown")
     }
 }

@@ -21,7 +21,8 @@ struct LayerCache: Sendable, Hashable {
         let cached =
             settings.keys.byteCount(elements: keys) + settings.values.byteCount(elements: values)
             + settings.keys.byteCount(elements: indexKeys) + settings.values.byteCount(elements: indexValues)
-        return cached * cells + stateByteCount * UInt64(max(1, settings.lanes))
+        let states = stateByteCount.multipliedSaturated(by: UInt64(max(1, settings.lanes)))
+        return cached.multipliedSaturated(by: cells).addingSaturated(states)
     }
 
     /// Bytes that one more token takes in this layer. **Units:** bytes.
@@ -37,19 +38,17 @@ struct LayerCache: Sendable, Hashable {
 /// **Source:** `load_hparams` and `create_memory` of llama-model.cpp, `n_embd_r` and `n_embd_s` of llama-hparams.cpp.
 struct CacheRules {
     private let cutter: ModelCutter
+    private let numbers: HeaderNumbers
     private let headCounts: [UInt64]
     private let pairCounts: [UInt64]
     private let width: UInt64
 
-    init(_ cutter: ModelCutter) {
+    init(_ cutter: ModelCutter, _ numbers: HeaderNumbers) {
         self.cutter = cutter
-        let prefix = cutter.architecture + "."
-        func perLayer(_ name: String) -> [UInt64]? {
-            cutter.file.perLayer(prefix + name, count: cutter.layerCount)?.map { UInt64(max(0, $0)) }
-        }
-        headCounts = perLayer("attention.head_count") ?? Array(repeating: 0, count: cutter.layerCount)
-        pairCounts = perLayer("attention.head_count_kv") ?? headCounts
-        width = cutter.file.unsigned(prefix + "embedding_length") ?? 0
+        self.numbers = numbers
+        headCounts = numbers.perLayer("attention.head_count") ?? Array(repeating: 0, count: cutter.layerCount)
+        pairCounts = numbers.perLayer("attention.head_count_kv") ?? headCounts
+        width = numbers["embedding_length"] ?? 0
     }
 
     /// The window of layers that have one; 0 when there is none. **Units:** tokens.
@@ -103,7 +102,7 @@ struct CacheRules {
         (number("attention.key_length_mla") ?? 0) > 0 && (number("attention.value_length_mla") ?? 0) > 0
     }
 
-    private func number(_ name: String) -> UInt64? { cutter.file.unsigned("\(cutter.architecture).\(name)") }
+    private func number(_ name: String) -> UInt64? { numbers[name] }
 
     private func recurrentLayers() -> (isRecurrent: [Bool], hasAttention: [Bool]) {
         let none = [Bool](repeating: false, count: cutter.layerCount)

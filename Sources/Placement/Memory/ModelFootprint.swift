@@ -37,7 +37,8 @@ package struct ModelFootprint: Sendable {
 
     /// Reads a model.
     ///
-    /// **Throws:** `PlacementError.tooManyLayers` or `.incomplete` when the header lacks what the formula needs.
+    /// **Throws:** `PlacementError.tooManyLayers`, `.beyondLimit` with a number no model has, or `.incomplete` when the
+    /// header lacks what the formula needs.
     package init(_ cutter: ModelCutter) throws(PlacementError) {
         guard cutter.layerCount <= PlacementLimits.layerCountMax else {
             throw .tooManyLayers(actual: cutter.layerCount, limit: PlacementLimits.layerCountMax)
@@ -45,6 +46,8 @@ package struct ModelFootprint: Sendable {
         guard let vocabularySize = cutter.vocabularySize else {
             throw .incomplete(field: "tokenizer.ggml.tokens", problem: "is missing, and no other field tells its size")
         }
+        let numbers = try HeaderNumbers(cutter)
+        try cutter.checkSizes(vocabularySize: vocabularySize)
         architecture = cutter.architecture
         layerCount = cutter.layerCount
         width = cutter.width
@@ -54,11 +57,11 @@ package struct ModelFootprint: Sendable {
         tags = PlacementTags(cutter.file)
         obstacle = cutter.obstacle
         legal = Self.legalStages(cutter)
-        let rules = CacheRules(cutter)
+        let rules = CacheRules(cutter, numbers)
         caches = rules.layers()
         window = rules.window
         let tensors = cutter.layerTensors
-        work = ModelWork(cutter, rules: rules, tensors: tensors, vocabularySize: vocabularySize)
+        work = ModelWork(cutter, numbers, rules: rules, tensors: tensors, vocabularySize: vocabularySize)
         let tiles = Tiles(cutter.file.tensors)
         func before(_ bytes: (TensorInfo) -> UInt64) -> [UInt64] {
             tensors.reduce(into: [0]) { sums, layer in
@@ -102,7 +105,7 @@ package struct ModelFootprint: Sendable {
         var cache: UInt64 = 0
         var extent = WorkExtent()
         for layer in layers.indices {
-            cache += caches[layer].byteCount(settings, window: window)
+            cache = cache.addingSaturated(caches[layer].byteCount(settings, window: window))
             work.extend(&extent, by: layer, settings)
         }
         return stage(layers, settings, cache: cache, extent)
@@ -113,7 +116,7 @@ package struct ModelFootprint: Sendable {
         var cache: UInt64 = 0
         var extent = WorkExtent()
         for layer in first..<layerCount {
-            cache += caches[layer].byteCount(settings, window: window)
+            cache = cache.addingSaturated(caches[layer].byteCount(settings, window: window))
             work.extend(&extent, by: layer, settings)
             guard legal[first][layer + 1] else { continue }
             body(stage(LayerRange(first: first, end: layer + 1), settings, cache: cache, extent))
@@ -145,11 +148,6 @@ package struct ModelFootprint: Sendable {
 
     /// Bytes of the tensors outside the layers that a stage takes from the model. **Units:** bytes.
     func sharedFetchedByteCount(_ layers: LayerRange) -> UInt64 { shared.sizes(layers).fetched }
-
-    /// Bytes that one more token of context takes in `layers`, padding aside. **Units:** bytes.
-    package func cacheByteCountPerToken(_ layers: LayerRange, _ settings: MemorySettings) -> UInt64 {
-        layers.indices.reduce(0) { $0 + caches[$1].byteCountPerToken(settings) }
-    }
 
     /// All layers.
     package var whole: LayerRange { LayerRange(first: 0, end: layerCount) }

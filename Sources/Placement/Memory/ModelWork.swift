@@ -47,9 +47,11 @@ struct ModelWork: Sendable {
     /// State per lane. **Units:** bytes.
     private let states: [UInt64]
 
-    init(_ cutter: ModelCutter, rules: CacheRules, tensors: [[TensorInfo]], vocabularySize: Int) {
-        let prefix = cutter.architecture + "."
-        width = cutter.file.unsigned(prefix + "embedding_length") ?? 0
+    init(
+        _ cutter: ModelCutter, _ numbers: HeaderNumbers, rules: CacheRules, tensors: [[TensorInfo]],
+        vocabularySize: Int
+    ) {
+        width = numbers["embedding_length"] ?? 0
         layerCount = cutter.layerCount
         self.vocabularySize = UInt64(vocabularySize)
         hasFullMiddleVocabulary = cutter.rules.middleVocabulary == .full
@@ -57,7 +59,7 @@ struct ModelWork: Sendable {
         let caches = rules.layers()
         hasAttention = caches.map { $0.keys > 0 }
         states = caches.map(\.stateByteCount)
-        let used = cutter.file.perLayer(prefix + "expert_used_count", count: cutter.layerCount)
+        let used = numbers.perLayer("expert_used_count")
         let attention = hasAttention
         let windowed = isWindowed
         layers = tensors.indices.map { layer in
@@ -79,7 +81,7 @@ struct ModelWork: Sendable {
             // The matrix that leads back: the one that leads in may be gate and up together.
             work.feedForward = max(columns("ffn_down.weight"), columns("ffn_down_shexp.weight"))
             if let count = used?[layer], count > 0, columns("ffn_down_exps.weight") > 0 {
-                work.expertCount = UInt64(count)
+                work.expertCount = count
                 work.experts = work.expertCount * columns("ffn_down_exps.weight")
             }
             work.recurrent = rows("ssm_in.weight")
@@ -102,16 +104,17 @@ struct ModelWork: Sendable {
         _ extent: WorkExtent, vocabularySize: UInt64, _ settings: MemorySettings, window: UInt64,
         headRows: UInt64? = nil
     ) -> UInt64 {
+        // All rows of the widest model and the states of all lanes may be beyond 64 bits.
         let row = 4 * settings.stepRows
         var cells: UInt64 = 0
         if extent.seesAll { cells += settings.paddedCells }
         if extent.seesWindow { cells += settings.windowCells(window) }
         let masks = (settings.usesFlashAttention ? 2 : 4) * cells * settings.stepRows
         // The states of all lanes are gathered before a recurrent layer and stand beside the ones it writes.
-        let gathered = 2 * UInt64(max(1, settings.lanes)) * extent.state
-        let body = masks + row * extent.widest + gathered
+        let gathered = (2 * UInt64(max(1, settings.lanes))).multipliedSaturated(by: extent.state)
+        let body = masks.addingSaturated(row.multipliedSaturated(by: extent.widest)).addingSaturated(gathered)
         let head = 4 * (headRows ?? settings.stepRows) * (3 * width + vocabularySize)
-        return max(body, head) + Self.smallInputs * settings.stepRows
+        return max(body, head).addingSaturated(Self.smallInputs * settings.stepRows)
     }
 
     /// Tokens, positions, cells and output rows. **Units:** bytes per row.

@@ -21,13 +21,13 @@ package struct StageFootprint: Hashable, Sendable, Codable {
     /// Bytes of `weights` that come from the model, which a node without them must fetch.
     package var fetched: ByteCount
 
-    /// What becomes resident, all of it.
-    package var total: ByteCount {
-        ByteCount(
-            weights.bytes + cache.bytes + compute.bytes - untouched.bytes + output.bytes + overhead.bytes
-                + projector.bytes)
-    }
+    /// What becomes resident, all of it; what is beyond 64 bits counts as the most there is.
+    package var total: ByteCount { ByteCount(withoutCache.bytes.addingSaturated(cache.bytes)) }
 
     /// All of it but the cache, which is what context does not change (but for a mask in `compute`).
-    package var withoutCache: ByteCount { ByteCount(total.bytes - cache.bytes) }
+    package var withoutCache: ByteCount {
+        ByteCount(
+            (compute.bytes - untouched.bytes).addingSaturated(weights.bytes).addingSaturated(output.bytes)
+                .addingSaturated(overhead.bytes).addingSaturated(projector.bytes))
+    }
 }

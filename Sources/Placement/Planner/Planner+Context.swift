@@ -28,7 +28,7 @@ extension Planner {
         guard range.cap > range.floor else {
             return Choice(found: fastest, context: range.cap, reason: range.reason, share: share)
         }
-        let limit = Int64(Double(fastest.cost) * (1 + policy.contextTolerance))
+        let limit = Int64(Double(fastest.cost) * (1 + policy.contextTolerance), atMost: .max)
         if let whole = search(space, request, context: range.cap, share: share, ceiling: limit) {
             return Choice(found: whole, context: range.cap, reason: range.reason, share: share)
         }

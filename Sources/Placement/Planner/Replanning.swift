@@ -7,21 +7,11 @@ package struct ReplanPolicy: Sendable, Hashable, Codable {
     package var leastGain = 0.15
     /// How much more context the new placement must have where it is not slower.
     package var leastContextGain = 0.5
-    /// How long a placement stays after a move. **Units:** seconds.
-    package var settleSeconds = 300.0
     /// Bytes that may be fetched per percent of gain, so that small gains cause no large transfers.
     package var fetchBytesPerPercent = 2e9
 
     /// The defaults above.
     package init() {}
-}
-
-/// What became of the placement that serves.
-package enum PlacementHealth: Sendable, Hashable, Codable {
-    /// It serves, with what it would cost by today's figures.
-    case serving(PlacementPlan)
-    /// A stage is gone or no longer fits.
-    case broken(reason: String)
 }
 
 /// Whether to move to a new placement.
@@ -32,8 +22,6 @@ package enum ReplanDecision: Sendable, Hashable, Codable {
         case same
         /// The new one rests on figures nobody measured.
         case unmeasured
-        /// The last move was too short ago.
-        case settling(secondsLeft: Double)
         /// The gain is too small. **Units:** shares, 0.07 is 7 %.
         case smallGain(gain: Double, needed: Double)
         /// The gain does not pay for what would have to be fetched.
@@ -42,8 +30,6 @@ package enum ReplanDecision: Sendable, Hashable, Codable {
 
     /// Why a placement is replaced.
     package enum MoveReason: Sendable, Hashable, Codable {
-        /// The old one cannot serve.
-        case broken(reason: String)
         /// Tokens come faster. **Units:** share of the time saved.
         case faster(gain: Double)
         /// It has more context and is not slower. **Units:** tokens.
@@ -58,21 +44,12 @@ package enum ReplanDecision: Sendable, Hashable, Codable {
 
 /// Decides between the placement that serves and a better one, with hysteresis.
 package enum Replanning {
-    /// Whether to move. `old` is the serving placement priced by the same figures as `new`; `movedAt` is when it began.
+    /// Whether to move. `current` is the placement that serves, priced by the same figures as `new`.
     package static func decide(
-        _ old: PlacementHealth, new: PlacementPlan, movedAt: Instant?, now: Instant, policy: ReplanPolicy = .init()
+        _ current: PlacementPlan, new: PlacementPlan, policy: ReplanPolicy = .init()
     ) -> ReplanDecision {
-        let current: PlacementPlan
-        switch old {
-        case .broken(let reason): return .move(.broken(reason: reason))
-        case .serving(let plan): current = plan
-        }
         if isSame(current, new) { return .keep(.same) }
         guard current.tokenTime.isMeasured, new.tokenTime.isMeasured else { return .keep(.unmeasured) }
-        if let movedAt {
-            let left = policy.settleSeconds - now.since(movedAt).inSeconds
-            if left > 0 { return .keep(.settling(secondsLeft: left)) }
-        }
         let before = current.tokenTime.milliseconds
         let gain = before > 0 ? 1 - new.tokenTime.milliseconds / before : 0
         if gain >= policy.leastGain {

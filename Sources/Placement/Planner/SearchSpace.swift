@@ -40,6 +40,10 @@ struct SearchSpace: Sendable {
     /// or nobody's weights lie so. One array, because the search asks it most.
     var need: [Int64] = []
 
+    /// The most that one of these times counts: 13 days. A chain has a time per layer, and one per stage and hop, of
+    /// which there are no more than layers, and two for head and way back: with 512 layers less than 2^61 together.
+    private static let timeMax: Int64 = 1 << 50
+
     func needed(_ seat: Int, _ first: Int, _ end: Int) -> Int64 {
         need[(seats[seat].layout.rawValue * (layerCount + 1) + first) * (layerCount + 1) + end]
     }
@@ -61,7 +65,7 @@ extension SearchSpace {
         self.seats = seats
         let speed = SpeedModel(model: model, request: request, policy: policy)
         let answerShare = Double(speed.prefillSteps) / Double(max(1, policy.answerTokens))
-        func nanoseconds(_ milliseconds: Double) -> Int64 { Int64((milliseconds * 1e6).rounded()) }
+        func nanoseconds(_ milliseconds: Double) -> Int64 { Int64(milliseconds * 1e6, atMost: Self.timeMax) }
         let figures = seats.map { inventory.nodes[$0.node].devices[$0.device].speed }
         run = figures.map { figure in
             var before = [Int64](repeating: 0, count: model.layerCount + 1)
@@ -145,11 +149,15 @@ extension SearchSpace {
 }
 
 extension StageFootprint {
-    /// Bytes a stage needs when its cache may fill only `share` of what everything else leaves.
+    /// Bytes a stage needs when its cache may fill only `share` of what everything else leaves; at most `needMax`.
     func needed(share: Double) -> Int64 {
         let cache = share < 1 ? Double(self.cache.bytes) / share : Double(self.cache.bytes)
-        return Int64(withoutCache.bytes) + Int64(cache.rounded(.up))
+        let rest = min(Int64(clamping: withoutCache.bytes), Self.needMax)
+        return min(rest + Int64(cache.rounded(.up), atMost: Self.needMax), Self.needMax)
     }
+
+    /// Twice what any device has: no stage that needs it is placed, and sums of two such needs stay within 64 bits.
+    private static let needMax = Int64(2 * PlacementLimits.memoryMax)
 }
 
 /// Which layers of the model a node has.
