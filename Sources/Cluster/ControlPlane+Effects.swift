@@ -28,6 +28,8 @@ package struct PlanQuestion: Hashable, Sendable {
     package var candidates: [PlanCandidate]
     /// The nodes that may not, each with its reason.
     package var excluded: [PlanExclusion]
+    /// What serves well enough: only a placement that is worth the move is an answer. Nil when one is needed.
+    package var serving: PlacedReplica?
 
     /// A node that may run stages.
     package struct PlanCandidate: Hashable, Sendable {
@@ -45,7 +47,7 @@ package struct PlanQuestion: Hashable, Sendable {
     package struct PlanExclusion: Hashable, Sendable {
         /// Which one.
         package var node: NodeID
-        /// For programs: `draining`, `dead`, `management`, `tags`, `excluded`, `pinned`, `failed`, `spread`.
+        /// For programs: `management`, `draining`, `dead`, `excluded`, `pinned`, `tags`, `full`, `failed`.
         package var code: String
         /// For people.
         package var reason: String
@@ -65,6 +67,8 @@ package enum PlanAnswer: Hashable, Sendable {
     case placed([StageAssignment], contextTokens: UInt64, lanes: UInt64, forecast: PlanForecast? = nil)
     /// It does not fit, with the sentence that says why and what would help.
     case refused(reason: String)
+    /// What serves stays: nothing is worth the move.
+    case kept
 }
 
 /// How fast a placement is predicted to be, and from what.

@@ -38,6 +38,7 @@ extension ControlPlane {
         check("suspicions", membership.suspicions.count, Limits.memberCount)
         check("plans", reconciler.questions.count, Limits.plansInFlight)
         check("placements", state.placements.count, Limits.placementCount)
+        check("settings", effectiveState.settings.count, Limits.settingCount)
         check("results", state.results.count, Limits.resultCount)
         check("voters", state.voters.count, Limits.voterCount + 1)
         check("snapshot bytes", incoming?.bytes.count ?? 0, Limits.snapshotBytes)

@@ -93,6 +93,8 @@ package struct ControlPlane: Sendable {
     var pending = OrderedTable<UInt64, PendingCommand>()
     var ownCommands: UInt64
     var mergeAt: Instant?
+    /// The command that hands over all that was decided without a majority.
+    var handover: CommandID?
     var reconciler = ReconcilerMemory()
     var coordination: Coordination?
     /// Entries on the disk, committed or not, say that a coordinator decides.
@@ -226,7 +228,7 @@ package struct ControlPlane: Sendable {
     }
 
     private mutating func receive(_ message: ClusterMessage, from sender: NodeID, now: Instant) {
-        guard sender != node, !hasLeft else { return }
+        guard sender != node, !hasLeft, isCredible(message, from: sender) else { return }
         switch message {
         case .ping(let sequence, let gossip):
             hear(gossip, from: sender, now: now)
@@ -256,6 +258,17 @@ package struct ControlPlane: Sendable {
             learn(reading)
             if reading.node == sender { leading?.heard.insert(sender) }
         }
+    }
+
+    /// Whether the sender may say this at all: a worker neither votes nor leads a majority. It may lead those who are
+    /// cut off with it, for which it asks by a claim.
+    private func isCredible(_ message: ClusterMessage, from sender: NodeID) -> Bool {
+        switch message {
+        case .append, .snapshot, .succeed: break
+        case .vote(let request): if request.kind == .claim { return true }
+        default: return true
+        }
+        return !isWorker(sender) || voters.contains(sender)
     }
 
     private mutating func hear(_ gossip: Gossip, from sender: NodeID, now: Instant) {

@@ -14,7 +14,7 @@ package enum Limits {
     package static let stageCount = 256
     /// Most placements, in all phases together.
     package static let placementCount = 4096
-    /// Most settings of the cluster.
+    /// Most settings of the cluster, with those that were removed; of these the oldest are forgotten first.
     package static let settingCount = 256
     /// Most nodes remembered as unfit for a deployment, in all.
     package static let exclusionCount = 1024
@@ -28,6 +28,11 @@ package enum Limits {
     package static let layerCount = 65536
     /// Latest wall clock believed in a stamp: the year 9999. **Units:** milliseconds since 1970.
     package static let latestMilliseconds: Int64 = 253_402_300_800_000
+    /// Largest term, index, epoch, incarnation or wall clock that is read: no cluster gets there, and counting on from
+    /// it stays far from the end of the type.
+    package static let largestNumber: UInt64 = 1 << 62
+    /// Most memory of a stage; so many of them as there can be placements have a sum. **Units:** bytes.
+    package static let stageBytes: UInt64 = 1 << 50
 
     /// Largest record inside another one. **Units:** bytes.
     package static let recordBytes = 16 << 20
@@ -58,8 +63,12 @@ package enum Limits {
     package static let pendingCommands = 1024
     /// Largest reading on the gossip. **Units:** bytes.
     package static let readingBytes = 1024
+    /// How far the epochs of a part without a majority may have counted ahead.
+    package static let epochLeap: UInt64 = 1 << 32
     /// Stages a node reports about.
     package static let reportedStages = 16
+    /// Stages a node is planned to run: plans that are being made may add to them, and all have to be reported.
+    package static let hostedStages = reportedStages - plansInFlight
     /// Links a node reports about.
     package static let reportedLinks = 16
     /// Bytes of gossip on one probe or answer. **Units:** bytes.

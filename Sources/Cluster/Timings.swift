@@ -73,6 +73,10 @@ package struct Timings: Sendable {
     package var settling = Duration.milliseconds(300)
     /// Crashes within this count together.
     package var crashWindow = Duration.seconds(60)
+    /// A better placement is looked for this often, for one replica at a time.
+    package var replanPeriod = Duration.seconds(60)
+    /// ... and only for placements that have served this long.
+    package var replanSettling = Duration.seconds(300)
     /// A plan that came to nothing is tried again after this.
     package var planRetry = Duration.seconds(2)
 

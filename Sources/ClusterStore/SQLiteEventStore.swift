@@ -118,7 +118,8 @@ package struct SQLiteEventStore: EventStore, Sendable {
     private static func isDamage(_ error: any Error) -> Bool {
         switch error {
         case is StoreDamage: true
-        case let error as DatabaseError: error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB
+        // The statements are right, so one that SQLite does not understand meets tables that are not ours any more.
+        case let error as DatabaseError: [.SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_ERROR].contains(error.resultCode)
         default: false
         }
     }

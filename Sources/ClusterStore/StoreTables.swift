@@ -62,6 +62,9 @@ enum StoreTables {
             try run("DELETE FROM entry", [], database)
             try put(.base, numbers([base, term]), database)
         case .fence(let replica, let epoch): try fence(replica, epoch, database)
+        case .unfence(let replica):
+            try run(
+                "DELETE FROM fence WHERE deployment = ? AND replica = ?", [replica.deployment, replica.index], database)
         case .branch(let branch): try put(.branch, branch.map { [1] + $0.encodedBytes } ?? [], database)
         case .forgotten(let hasForgotten): try put(.forgotten, [hasForgotten ? 1 : 0], database)
         case .rebase(let stored): try rebase(stored, database)
@@ -118,7 +121,8 @@ enum StoreTables {
             case .rebase(let stored):
                 total + stored.snapshot.encodedBytes.count
                     + stored.entries.reduce(0) { $0 + $1.encodedBytes.count + 64 }
-            case .election, .truncate, .compact, .clearEntries, .fence, .forgotten: total + StoreLimits.pageBytes
+            case .election, .truncate, .compact, .clearEntries, .fence, .unfence, .forgotten:
+                total + StoreLimits.pageBytes
             }
         }
     }

@@ -8,7 +8,7 @@ struct WorldEvent {
         case wake(node: Int, life: Int, at: Instant)
         indirect case stage(node: Int, life: Int, StageReport)
         indirect case planned(node: Int, life: Int, PlanQuestion)
-        case restart(node: Int)
+        case restart(node: Int, life: Int)
         case heal(from: Int, to: Int)
         case freeDisk(node: Int)
         case killLeader

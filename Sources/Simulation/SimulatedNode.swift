@@ -16,6 +16,8 @@ struct SimulatedNode {
     var isUp = true
     /// Whether its disk has lost everything when it starts again.
     var losesMemory = false
+    /// When the last reason for its disk to be full ends. **Units:** nanoseconds of the world.
+    var diskFullUntil: Int64 = 0
     /// Counts lives, so that timers of an earlier one are ignored.
     var life = 0
     /// The timer the brain asked for; others are ignored.
@@ -71,6 +73,10 @@ struct SimulatedPlanner: PlacementPlanning {
                     node: candidate.member.node, layers: LayerRange(first: first, end: end),
                     bytes: ByteCount(UInt64(end - first) * Self.layerBytes)))
             first = end
+        }
+        // Fewer machines do as well.
+        if let serving = question.serving, first < Self.layerCount || stages.count >= serving.stages.count {
+            return .kept
         }
         guard first == Self.layerCount else {
             return .refused(reason: "\(first) of \(Self.layerCount) layers fit; add a node or free memory.")

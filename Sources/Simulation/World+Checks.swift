@@ -9,8 +9,6 @@ struct Ledger {
     private var leaders = OrderedTable<UInt64, NodeID>()
     /// Digest of the state at each index, by the first node that reached it.
     private var states: [UInt64: UInt64] = [:]
-    /// The command at each index.
-    private var commands: [UInt64: CommandID] = [:]
     /// Commands whose callers were told that they are done, and where.
     private(set) var acknowledged = OrderedTable<CommandID, UInt64>()
     /// Index each node has reached in its present life.
@@ -40,10 +38,10 @@ struct Ledger {
         acknowledged[command] = index
     }
 
-    mutating func restarted(_ node: Int, _ index: UInt64) { reached[node] = nil }
+    mutating func restarted(_ node: Int) { reached[node] = nil }
 
     /// A node moved on: at an index that somebody reached before, its state must be the same.
-    mutating func applied(_ node: Int, _ state: ClusterState, _ command: CommandID?) {
+    mutating func applied(_ node: Int, _ state: ClusterState) {
         let index = state.index
         if let before = reached[node], index < before { report("node \(node) went back from \(before) to \(index)") }
         reached[node] = index
@@ -54,16 +52,13 @@ struct Ledger {
             states[index] = digest
             mix(digest)
         }
-        if let command { commands[index] = command }
     }
 
     /// Whether a node is where it was in its present life.
     func isKnown(_ node: Int, at index: UInt64) -> Bool { reached[node] == index }
-
-    var highest: UInt64 { reached.values.max() ?? 0 }
 }
 
-/// FNV-1a over bytes, eight at a time: for comparing, not for safety.
+/// FNV-1a over bytes: for comparing, not for safety.
 enum Digest {
     static func of(_ bytes: [UInt8]) -> UInt64 {
         var digest: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -102,8 +97,7 @@ extension World {
         if look.isLeader { ledger.led(look.term, nodes[index].id) }
         if let broken = look.broken, scenario.faultPeriod != nil { ledger.report("node \(index): \(broken)") }
         if scenario.checksHistory, !ledger.isKnown(index, at: look.applied) {
-            let command = nodes[index].brain.entry(at: look.applied)?.command
-            ledger.applied(index, nodes[index].brain.state, command)
+            ledger.applied(index, nodes[index].brain.state)
         }
         if heap.count > Self.eventsPerNode * nodes.count { ledger.report("\(heap.count) events wait") }
         let underWay = nodes[index].underWay

@@ -14,7 +14,7 @@ extension World {
         func event(_ answers: Bool) -> WorldEvent.Kind {
             .ask(node: index, life: life, question, answers: answers)
         }
-        let isCut = coordinatorCuts.contains(index) || time < coordinator.isDownUntil
+        let isCut = coordinatorCuts[index] != nil || time < coordinator.isDownUntil
         if isCut, !isCalm {
             heap.push(
                 .coordinatorAnswer(node: index, life: life, question.number, .unreachable("no way")),
@@ -65,9 +65,9 @@ extension World {
         let victim = coordinatorRandom.below(nodes.count)
         let pause = Int64(200 + coordinatorRandom.below(5000)) * 1_000_000
         switch coordinatorRandom.below(4) {
-        case 0: coordinator.isDownUntil = time + pause
+        case 0: coordinator.isDownUntil = max(coordinator.isDownUntil, time + pause)
         case 1, 2:
-            coordinatorCuts.insert(victim)
+            coordinatorCuts[victim] = max(coordinatorCuts[victim] ?? 0, time + pause)
             heap.push(.healCoordinator(node: victim), at: time + pause)
         default: coordinator.takeLease()
         }

@@ -10,18 +10,17 @@ extension World {
         switch faultRandom.below(10) {
         case 0..<3:
             guard nodes[victim].isUp else { break }
-            crash(victim)
+            crash(victim, pause: pause)
             nodes[victim].losesMemory = memoryRandom.below(3) == 0
-            heap.push(.restart(node: victim), at: time + pause)
         case 3..<5: partition(pause)
         case 5:
             // One way only: who does not hear may still speak.
             let other = faultRandom.below(nodes.count)
             guard other != victim else { break }
-            cuts.insert(victim * nodes.count + other)
-            heap.push(.heal(from: victim, to: other), at: time + pause)
+            cut(from: victim, to: other, pause)
         case 6:
             nodes[victim].disk.isFull = true
+            nodes[victim].diskFullUntil = max(nodes[victim].diskFullUntil, time + pause)
             heap.push(.freeDisk(node: victim), at: time + pause)
         case 7:
             guard nodes[victim].isUp else { break }
@@ -39,11 +38,15 @@ extension World {
     private mutating func partition(_ pause: Int64) {
         let side = nodes.indices.map { _ in faultRandom.below(2) == 0 }
         for from in nodes.indices {
-            for to in nodes.indices where side[from] != side[to] {
-                cuts.insert(from * nodes.count + to)
-                heap.push(.heal(from: from, to: to), at: time + pause)
-            }
+            for to in nodes.indices where side[from] != side[to] { cut(from: from, to: to, pause) }
         }
+    }
+
+    /// Of cuts that overlap the longest counts.
+    private mutating func cut(from: Int, to: Int, _ pause: Int64) {
+        let key = from * nodes.count + to
+        cuts[key] = max(cuts[key] ?? 0, time + pause)
+        heap.push(.heal(from: from, to: to), at: time + pause)
     }
 
     private mutating func crashRunner(of index: Int) {
@@ -79,7 +82,8 @@ extension World {
         settings[index].hasForgotten = scenario.mutation != .denied
     }
 
-    mutating func crash(_ index: Int) {
+    /// A process that ended by itself is started again soon; a machine that failed, when its time has come.
+    mutating func crash(_ index: Int, pause: Int64 = 500_000_000) {
         guard nodes[index].isUp else { return }
         nodes[index].isUp = false
         nodes[index].life += 1
@@ -90,7 +94,7 @@ extension World {
         nodes[index].runners = OrderedTable()
         for epoch in epochs { detach(from: epoch) }
         nodes[index].waiting = OrderedTable()
-        if !isCalm { heap.push(.restart(node: index), at: time + 500_000_000) }
+        if !isCalm { heap.push(.restart(node: index, life: nodes[index].life), at: time + pause) }
     }
 
     mutating func restart(_ index: Int) {
@@ -105,7 +109,7 @@ extension World {
         nodes[index].brain = ControlPlane(settings: settings[index], stored: stored)
         // A monotonic clock starts anew with its machine.
         nodes[index].clockOffset = Int64(faultRandom.below(1_000_000)) * 1_000_000 - time
-        ledger.restarted(index, stored.snapshot.index)
+        ledger.restarted(index)
         give(.wallClock(wall(of: index)), to: index)
         if index > 0 || !settings[index].founds, stored.snapshot.cluster == 0, stored.entries.isEmpty {
             give(.join(seed: nodes[index == 0 ? 1 : 0].id), to: index)
@@ -120,8 +124,8 @@ extension World {
         guard scenario.faultPeriod != nil else { return }
         figures.calmAt = time
         figures.isMeasuring = true
-        cuts = []
-        coordinatorCuts = []
+        cuts = [:]
+        coordinatorCuts = [:]
         coordinator.isDownUntil = 0
         for index in nodes.indices {
             nodes[index].disk.isFull = false

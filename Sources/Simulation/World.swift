@@ -19,11 +19,11 @@ package struct World {
     var runnerRandom: SeededRandom
     var memoryRandom: SeededRandom
     var coordinatorRandom: SeededRandom
-    /// Directed pairs that are cut, `from * count + to`.
-    var cuts: Set<Int> = []
+    /// Directed pairs that are cut, `from * count + to`, and when they are healed.
+    var cuts: [Int: Int64] = [:]
     var coordinator = SimulatedCoordinator()
-    /// Nodes that do not reach the coordinator.
-    var coordinatorCuts: Set<Int> = []
+    /// Nodes that do not reach the coordinator, and when they do again.
+    var coordinatorCuts: [Int: Int64] = [:]
     var isCalm = false
     var deploymentCount = 0
     var commandCount: UInt64 = 0
@@ -59,7 +59,11 @@ package struct World {
                 coordination.seeds = !isSmall && index == 0
                 settings.coordination = coordination
             }
-            if scenario.isImpatient { settings.timings.degradedAfter = .milliseconds(600) }
+            if scenario.isImpatient {
+                settings.timings.degradedAfter = .milliseconds(600)
+                settings.timings.replanPeriod = .seconds(1)
+                settings.timings.replanSettling = .seconds(2)
+            }
             nodes.append(
                 SimulatedNode(
                     id: member.node, brain: ControlPlane(settings: settings, stored: stored),
@@ -151,7 +155,7 @@ package struct World {
         switch kind {
         case .deliver(let from, let to, let message):
             if scenario.mutation != .unboundedGrowth { nodes[from].underWay -= 1 }
-            guard nodes[to].isUp, !cuts.contains(from * nodes.count + to) else { return }
+            guard nodes[to].isUp, cuts[from * nodes.count + to] == nil else { return }
             give(.received(message, from: nodes[from].id), to: to)
         case .wake(let node, let life, let instant):
             guard nodes[node].isUp, nodes[node].life == life, nodes[node].wakeAt == instant else { return }
@@ -161,9 +165,11 @@ package struct World {
         case .planned(let node, let life, let question):
             guard nodes[node].isUp, nodes[node].life == life else { return }
             give(.planned(question: question.id, SimulatedPlanner().plan(question)), to: node)
-        case .restart(let node): restart(node)
-        case .heal(let from, let to): cuts.remove(from * nodes.count + to)
-        case .freeDisk(let node): nodes[node].disk.isFull = false
+        case .restart(let node, let life): if nodes[node].life == life { restart(node) }
+        case .heal(let from, let to):
+            let key = from * nodes.count + to
+            if let end = cuts[key], end <= time { cuts[key] = nil }
+        case .freeDisk(let node): if nodes[node].diskFullUntil <= time { nodes[node].disk.isFull = false }
         case .killLeader: killLeader()
         case .fault: fault()
         case .work: work()
@@ -180,7 +186,8 @@ package struct World {
             guard nodes[node].isUp, nodes[node].life == life else { return }
             give(.coordinator(number: number, answer), to: node)
         case .coordinatorFault: coordinatorFault()
-        case .healCoordinator(let node): coordinatorCuts.remove(node)
+        case .healCoordinator(let node):
+            if let end = coordinatorCuts[node], end <= time { coordinatorCuts[node] = nil }
         default: break
         }
     }

@@ -18,7 +18,8 @@ struct RecordMaker {
         case 3: return .snapshot(state(), term: number())
         case 4: return .compact(through: place(), term: number())
         case 5: return .clearEntries(base: number(), term: number())
-        case 6, 7, 8: return .fence(replica(), Epoch(term: number(), number: number()))
+        case 6, 7: return .fence(replica(), Epoch(term: number(), number: number()))
+        case 8: return .unfence(replica())
         case 9: return .branch(random.below(2) == 0 ? nil : branch())
         case 24: return .forgotten(random.below(2) == 0)
         case 10: return random.below(4) == 0 ? .rebase(stored()) : .append([])
@@ -33,6 +34,11 @@ struct RecordMaker {
         case 1: (1 << 63) - 1 + UInt64(random.below(3))
         default: UInt64(random.below(50))
         }
+    }
+
+    /// The same within what is read of a record.
+    private mutating func counter() -> UInt64 {
+        random.below(6) == 0 ? Limits.largestNumber - UInt64(random.below(2)) : UInt64(random.below(50))
     }
 
     private mutating func place() -> UInt64 { random.below(8) == 0 ? number() : UInt64(random.below(Int(index) + 2)) }
@@ -51,7 +57,7 @@ struct RecordMaker {
             .termBegan(leader: NodeID(number())), .settingSet("s", Setting(value: "v", stamp: stamp())),
         ]
         return LogEntry(
-            index: random.below(30) == 0 ? number() : index, term: number(), stamp: stamp(),
+            index: random.below(30) == 0 ? counter() : index, term: counter(), stamp: stamp(),
             command: random.below(2) == 0 ? nil : CommandID(origin: NodeID(number()), number: number()),
             events: events.prefix(random.below(5)).map { EventRecord($0) })
     }
@@ -76,7 +82,8 @@ struct RecordMaker {
 
     private mutating func branch() -> StoredBranch {
         StoredBranch(
-            term: number(), leader: NodeID(number()), version: number(), state: random.below(2) == 0 ? nil : state(),
+            term: counter(), leader: NodeID(number()), version: counter(),
+            state: random.below(2) == 0 ? nil : state(),
             unmerged: random.below(2) == 0 ? BranchContent() : state().content)
     }
 

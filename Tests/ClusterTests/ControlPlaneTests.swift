@@ -154,6 +154,49 @@ import Vocabulary
         #expect(brain.warnings.contains { $0.contains("--coordinator") })
     }
 
+    /// A token is a setting with a name of its own.
+    @Test func `join tokens may be made and taken back for ever`() throws {
+        var nodes = Nodes(1)
+        for number in 0..<3 * Limits.settingCount {
+            nodes.command(.configure("join-token/\(number)", "x"), at: 0)
+            nodes.command(.configure("join-token/\(number)", nil), at: 0)
+        }
+        nodes.run(.milliseconds(100))
+        #expect(nodes.outcomes.count == 6 * Limits.settingCount)
+        #expect(nodes.outcomes.values.allSatisfy { isDone($0) })
+        let state = nodes.brains[0].state
+        #expect(state.settings.count == Limits.settingCount)
+        #expect(try ClusterState(bytes: state.encodedBytes) == state)
+        #expect(nodes.brains[0].view.settings.isEmpty)
+    }
+
+    /// No reader takes an event beyond the limit, so it would stand in the log and mean nothing.
+    @Test(arguments: [true, false])
+    func `a deployment that is too large for an event is refused with its size`(isDegraded: Bool) {
+        var nodes = Nodes(3)
+        if isDegraded {
+            nodes.isolated = [1, 2]
+            nodes.run(.seconds(15))
+        }
+        var wish = Deployment(name: "a", model: "m")
+        wish.requiredTags = (0..<Limits.listCount).map { "\($0)" + String(repeating: "x", count: 1000) }
+        wish.preferredTags = wish.requiredTags
+        let id = nodes.command(.deploy(wish), at: 0)
+        nodes.run(.seconds(1))
+        guard case .refused(let refusal) = nodes.outcomes[id] else {
+            Issue.record("\(String(describing: nodes.outcomes[id]))")
+            return
+        }
+        #expect(refusal.code == .invalid)
+        #expect(refusal.description.contains("event.body") && refusal.description.contains("\(Limits.eventBytes)"))
+        #expect(nodes.brains[0].effectiveState.deployments.isEmpty)
+        wish.preferredTags = []
+        let smaller = nodes.command(.deploy(wish), at: 0)
+        nodes.run(.seconds(1))
+        #expect(nodes.outcomes[smaller] == .doneDegraded || isDone(nodes.outcomes[smaller]))
+        #expect(nodes.brains[0].effectiveState.deployments["a"]?.requiredTags == wish.requiredTags)
+    }
+
     @Test func `a vote lasts before it is said`() throws {
         var voter = ControlPlane(settings: Nodes.settings(1))
         let request = VoteRequest(kind: .vote, term: 5, lastIndex: 9, lastTerm: 4, predecessor: 0)

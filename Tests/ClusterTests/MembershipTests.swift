@@ -16,6 +16,15 @@ import Vocabulary
             #expect(told.map(\.incarnation) == [accusation.incarnation + 1])
         }
     }
+
+    @Test func `are answered with an incarnation that others read, whatever the accuser said`() {
+        for incarnation in [Limits.largestNumber, .max] {
+            var membership = Membership(node: Nodes.id(0), timings: Timings())
+            let accusation = StatusUpdate(node: Nodes.id(0), status: .suspect, incarnation: incarnation)
+            membership.learn(accusation, from: Nodes.id(1), now: Instant(nanoseconds: 0))
+            #expect(membership.incarnation == Limits.largestNumber)
+        }
+    }
 }
 
 @Suite struct `Readings on the gossip` {

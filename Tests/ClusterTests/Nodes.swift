@@ -104,6 +104,7 @@ struct Nodes {
 extension Nodes {
     /// One layer on each candidate.
     private static func spread(_ question: PlanQuestion) -> PlanAnswer {
+        guard !question.candidates.isEmpty else { return .refused(reason: "Nobody may run it.") }
         let stages = question.candidates.enumerated().map { index, candidate in
             StageAssignment(
                 node: candidate.member.node, layers: LayerRange(first: index, end: index + 1), bytes: ByteCount(1))

@@ -83,6 +83,82 @@ import Vocabulary
         #expect(nodes.serving?.epoch == whole.epoch, "nothing is decided in the first moment")
     }
 
+    @Test func `stages that went further while they were cut off are taken as they are`() {
+        let ahead = deployed { task in
+            if case .load = task { .serving } else { Nodes.obedient(task) }
+        }
+        #expect(ahead.serving != nil)
+        var tries = 0
+        let away = deployed { task in
+            guard case .load = task else { return Nodes.obedient(task) }
+            tries += 1
+            return tries <= 3 ? .drained : .loaded
+        }
+        #expect(away.serving != nil, "another epoch follows")
+    }
+
+    @Test func `what serves is held against what could be had, rarely, and moves by an epoch of its own`() throws {
+        var nodes = deployed()
+        let first = try #require(nodes.serving)
+        nodes.runners = nil
+        nodes.plans = []
+        nodes.run(.seconds(280))
+        #expect(nodes.plans.isEmpty, "it has not settled")
+        nodes.run(.seconds(90))
+        let asked = try #require(nodes.plans.first)
+        #expect(asked.serving == first)
+        #expect(nodes.plans.count <= 2)
+        for question in nodes.plans { nodes.give(.planned(question: question.id, .kept), to: nodes.leaders[0]) }
+        nodes.run(.seconds(5))
+        #expect(nodes.serving == first)
+        nodes.plans = []
+        nodes.run(.seconds(60))
+        #expect(nodes.plans.count == 1)
+        let again = try #require(nodes.plans.first)
+        nodes.runners = Nodes.obedient
+        let better = PlanAnswer.placed(
+            [StageAssignment(node: Nodes.id(1), layers: LayerRange(first: 0, end: 3), bytes: ByteCount(1))],
+            contextTokens: 64, lanes: 1)
+        nodes.give(.planned(question: again.id, better), to: nodes.leaders[0])
+        nodes.run(.seconds(3))
+        let second = try #require(nodes.serving)
+        #expect(second.epoch > first.epoch && second.stages.map(\.node) == [Nodes.id(1)])
+    }
+
+    @Test func `a node is planned to run no more stages than it reports, and keeps them`() throws {
+        var nodes = Nodes(1)
+        nodes.runners = Nodes.obedient
+        for index in 0..<Limits.reportedStages + 2 {
+            nodes.command(.deploy(Deployment(name: "m\(index)", model: "m")), at: 0)
+            nodes.run(.seconds(1))
+        }
+        nodes.run(.seconds(10))
+        let placed = nodes.brains[0].state.placements.values.map(\.epoch)
+        #expect(placed.count == Limits.hostedStages)
+        #expect(try #require(nodes.plans.last).excluded.map(\.code) == ["full"])
+        nodes.run(.seconds(30))
+        #expect(nodes.brains[0].state.placements.values.map(\.epoch) == placed)
+    }
+
+    @Test func `a deployment gets its plan although many others come to nothing again and again`() {
+        var nodes = Nodes(1)
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h", "z"] {
+            nodes.command(.deploy(Deployment(name: name, model: "m")), at: 0)
+        }
+        var due: [(at: Instant, question: UInt64)] = []
+        var seen = nodes.plans.count
+        for _ in 0..<400 {
+            nodes.run(.milliseconds(100))
+            due += nodes.plans[seen...].map { (nodes.now.advanced(by: .seconds(10)), $0.id) }
+            seen = nodes.plans.count
+            for (_, question) in due.filter({ $0.at <= nodes.now }) {
+                nodes.give(.planned(question: question, .refused(reason: "Nobody has the file.")), to: 0)
+            }
+            due.removeAll { $0.at <= nodes.now }
+        }
+        #expect(nodes.plans.contains { $0.deployment.name == "z" })
+    }
+
     @Test func `a plan that is only asked for looks at its own wish, whatever the name was used for`() {
         var nodes = Nodes(1)
         nodes.command(.deploy(Deployment(name: "taken", model: "m")), at: 0)

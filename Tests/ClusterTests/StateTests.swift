@@ -38,7 +38,7 @@ import Vocabulary
 
     @Test func `an unknown event of a newer release is kept and skipped`() throws {
         // Kind 900 with three bytes, as a newer release might write it.
-        let bytes: [UInt8] = [1, 1, 3, 1, 0, 1, 0, 1, 6, 132, 7, 3, 9, 9, 9]
+        let bytes: [UInt8] = [1, 1, 3, 2, 0, 1, 0, 1, 6, 132, 7, 3, 9, 9, 9]
         let entry = try LogEntry(bytes: bytes)
         #expect(entry.events[0].event == .unknown(kind: 900))
         #expect(entry.encodedBytes == bytes)
@@ -147,7 +147,9 @@ import Vocabulary
     @Test func `a projector enters the log by its digest, beside a model's`() {
         let state = ClusterState()
         let digest = String(repeating: "0f", count: 32)
-        func code(_ projector: String, blocks: String = "", of model: String = "ab") -> CommandRefusal.Code? {
+        func code(_ projector: String, blocks: String = "", of model: String = String(repeating: "ab", count: 32))
+            -> CommandRefusal.Code?
+        {
             var wish = Deployment(name: "d", model: "m")
             (wish.digest, wish.projector, wish.projectorBlocks) = (model, projector, blocks)
             do throws(CommandRefusal) {
@@ -206,6 +208,81 @@ import Vocabulary
         #expect(state.results.index(of: CommandID(origin: NodeID(1), number: 20_000)) == 20_000)
         #expect(state.results.floor.milliseconds == 20_000 - Int64(Limits.resultCount))
     }
+
+    @Test func `a full table of settings makes room by forgetting what was removed first`() {
+        func stamp(_ milliseconds: Int) -> Stamp {
+            Stamp(milliseconds: Int64(milliseconds), counter: 0, node: NodeID(1))
+        }
+        func isNews(_ name: String, _ value: String?, _ milliseconds: Int, in state: ClusterState) -> Bool {
+            var content = BranchContent()
+            content.settings = [.init(name: name, setting: Setting(value: value, stamp: stamp(milliseconds)))]
+            return !state.news(in: content).isEmpty
+        }
+        func set(_ name: String, _ value: String?, _ milliseconds: Int, in state: inout ClusterState) {
+            state.apply(.settingSet(name, Setting(value: value, stamp: stamp(milliseconds))))
+        }
+        var state = ClusterState()
+        for number in 0..<Limits.settingCount { set("s\(number)", "x", number, in: &state) }
+        let full = state
+        #expect(throws: CommandRefusal.self) {
+            try full.events(for: .configure("new", "x"), stamp: stamp(900), term: 1, wall: 0)
+        }
+        #expect(throws: Never.self) {
+            try full.events(for: .configure("s0", "y"), stamp: stamp(900), term: 1, wall: 0)
+        }
+        #expect(!isNews("new", "x", 900, in: full), "it would find no room")
+        set("new", "x", 900, in: &state)
+        #expect(state.settings == full.settings)
+
+        set("s7", nil, 1000, in: &state)
+        set("s3", nil, 1001, in: &state)
+        #expect(!isNews("old", nil, 500, in: state), "it would be forgotten at once, and be told for ever")
+        set("old", nil, 500, in: &state)
+        #expect(state.settings["old"] == nil)
+        #expect(isNews("late", nil, 1500, in: state) && isNews("new", "x", 900, in: state))
+        set("new", "x", 1002, in: &state)
+        #expect(state.settings["new"]?.value == "x")
+        #expect(state.settings["s7"] == nil && state.settings["s3"] != nil)
+        #expect(state.settings.count == Limits.settingCount)
+    }
+
+    /// Else nodes that obeyed the part would refuse all that the majority begins in the same term.
+    @Test func `epochs count on from those of a part without a majority, though none of them serves`() throws {
+        func events(_ number: UInt64, _ state: ClusterState) throws -> [ClusterEvent] {
+            var content = BranchContent()
+            content.lastEpoch = number
+            #expect(try BranchContent(encoded: content.encoded) == content)
+            #expect(state.news(in: content).isEmpty == !(number > state.lastEpoch))
+            return try state.events(for: .merge(content), stamp: .zero, term: 3, wall: 0)
+        }
+        var part = ClusterState()
+        part.lastEpoch = 4097
+        var state = ClusterState()
+        state.lastEpoch = 12
+        #expect(part.content.lastEpoch == 4097)
+        for event in try events(4097, state) { state.apply(event) }
+        #expect(state.lastEpoch == 4097)
+        #expect(try events(4097, state).isEmpty && events(100, state).isEmpty)
+        #expect(
+            state.news(
+                in: {
+                    var far = BranchContent(); far.lastEpoch = 1 << 40; return far
+                }()
+            ).isEmpty)
+    }
+
+    /// What a node keeps of several branches must be read again, too.
+    @Test func `of more settings than there may be a merged branch keeps the latest`() throws {
+        var contents = [BranchContent(), BranchContent()]
+        for number in 0..<2 * Limits.settingCount {
+            let stamp = Stamp(milliseconds: Int64(number), counter: 0, node: NodeID(1))
+            contents[number % 2].settings.append(.init(name: "s\(number)", setting: Setting(value: "x", stamp: stamp)))
+        }
+        let both = contents[0].absorbing(contents[1])
+        #expect(both.settings.count == Limits.settingCount)
+        #expect(both.settings.allSatisfy { $0.setting.stamp.milliseconds >= Int64(Limits.settingCount) })
+        #expect(try BranchContent(encoded: both.encoded) == both)
+    }
 }
 
 @Suite struct `Control messages` {
@@ -215,6 +292,87 @@ import Vocabulary
             let bytes = (0..<random.below(60)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             _ = try? ClusterMessage(bytes: bytes)
         }
+    }
+
+    private static func gossip(_ incarnation: UInt64, _ hint: LeaderHint = LeaderHint()) -> ClusterMessage {
+        var gossip = Gossip()
+        gossip.hint = hint
+        gossip.updates = [StatusUpdate(node: NodeID(1), status: .suspect, incarnation: incarnation)]
+        return .ping(sequence: .max, gossip)
+    }
+
+    private static func append(_ previous: UInt64, _ entries: [LogEntry] = []) -> ClusterMessage {
+        .append(Append(term: 1, previousIndex: previous, previousTerm: 1, entries: entries, commit: 0, sentAt: 1))
+    }
+
+    private static func merge(_ epoch: UInt64, bytes: UInt64 = 1, at stamp: Stamp = .zero) -> ClusterMessage {
+        let stage = StageAssignment(
+            node: NodeID(1), layers: LayerRange(first: 0, end: 1), bytes: ByteCount(bytes))
+        var content = BranchContent()
+        content.placements = [
+            PlacedReplica(
+                epoch: Epoch(term: 1, number: epoch), replica: ReplicaKey(deployment: "d", index: 0), stages: [stage])
+        ]
+        let id = CommandID(origin: NodeID(.max), number: .max)
+        return .propose(Command(id: id, issued: stamp, action: .merge(content)))
+    }
+
+    /// Messages with a number that somebody counts on from, and its name.
+    private static func messages(_ number: UInt64) -> [(field: String, message: ClusterMessage)] {
+        var state = ClusterState()
+        state.lastEpoch = number
+        let hint = LeaderHint(term: number, leader: nil, commit: 0, hasForgotten: false)
+        return [
+            ("update.incarnation", gossip(number)),
+            ("hint.term", gossip(0, hint)),
+            ("hint.commit", gossip(0, LeaderHint(term: 0, leader: nil, commit: number, hasForgotten: false))),
+            (
+                "vote.term",
+                .vote(VoteRequest(kind: .vote, term: number, lastIndex: 0, lastTerm: 0, predecessor: 0))
+            ),
+            ("append.previousIndex", append(number)),
+            ("entry.index", append(1, [LogEntry(index: number, term: 1, stamp: .zero, command: nil, events: [])])),
+            ("entry.term", append(1, [LogEntry(index: 1, term: number, stamp: .zero, command: nil, events: [])])),
+            ("appendReply.index", .appendReply(AppendReply(term: 1, isAccepted: true, index: number, sentAt: 1))),
+            (
+                "snapshot.lastIndex",
+                .snapshot(
+                    SnapshotChunk(
+                        term: 1, lastIndex: number, lastTerm: 1, offset: 0, total: 0, bytes: [], sentAt: 1))
+            ),
+            ("term", .succeed(term: number)),
+            ("branchReply.term", .branchReply(BranchReply(term: number, version: 1, rival: nil))),
+            ("state.lastEpoch", .branch(BranchBeat(term: 1, version: 1, state: state))),
+            ("epoch.number", merge(number)),
+        ]
+    }
+
+    /// The field that is above its limit; nil when the message can be read.
+    private static func field(_ message: ClusterMessage) -> String? {
+        do throws(CodecError) {
+            _ = try ClusterMessage(bytes: message.encodedBytes)
+            return nil
+        } catch {
+            guard case .limitExceeded(let field, _, _, _) = error else { return "\(error)" }
+            return field
+        }
+    }
+
+    /// At the end of a number's range the next one would stop every node that counts on.
+    @Test func `numbers that no cluster reaches are refused at the door, by their names`() {
+        for number in [Limits.largestNumber + 1, .max] {
+            for (field, message) in Self.messages(number) { #expect(Self.field(message) == field) }
+        }
+        for (_, message) in Self.messages(Limits.largestNumber) { #expect(Self.field(message) == nil) }
+        for milliseconds in [.min, -1, Int64(Limits.largestNumber) + 1, .max] as [Int64] {
+            let stamp = Stamp(milliseconds: milliseconds, counter: 0, node: NodeID(1))
+            #expect(Self.field(Self.merge(1, at: stamp)) == "stamp.milliseconds")
+        }
+        #expect(Self.field(Self.merge(1, bytes: Limits.stageBytes)) == nil)
+        #expect(Self.field(Self.merge(1, bytes: Limits.stageBytes + 1)) == "stage.bytes")
+        // In an event it is as good as one of a kind that nobody knows.
+        let removed = ClusterEvent.deploymentRemoved("d", stamp: Stamp(milliseconds: -1, counter: 0, node: NodeID(1)))
+        #expect(EventRecord(removed).event == .unknown(kind: 7))
     }
 
     @Test func `a lying count takes no memory`() {

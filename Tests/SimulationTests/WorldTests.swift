@@ -21,6 +21,14 @@ import Vocabulary
         }
     }
 
+    /// What an ended placement of a part left, what its stages had gone on to, and the numbers of its epochs each kept
+    /// a deployment from being served in one of these.
+    @Test(arguments: [722, 742, 1251, 7380] as [UInt64])
+    func `converge where a part without a majority once left something for ever`(seed: UInt64) {
+        var world = World(Scenario(seed: seed))
+        #expect(world.run().violation == nil)
+    }
+
     /// The same faults and more, with a coordinator that is down, slow, cut off, or takes the lease away.
     @Test func `keep every promise with a coordinator`() async {
         let seeds = Seeds.first(Seeds.isDebug ? 24 : 300)
@@ -95,12 +103,12 @@ import Vocabulary
             var world = World(Scenario(seed: seed))
             return sum &* 31 &+ world.run().digest
         }
-        #expect(String(digest, radix: 16) == "ff27b8dcf220fe2c")
+        #expect(String(digest, radix: 16) == "b5ab1645fc7a8193")
     }
 
     /// Begins where the bug is known to show at once: a world that a bug keeps from converging runs to its end, which
     /// is dear, and proves little.
-    @Test(arguments: zip(Mutation.allCases, [15, 62, 6, 1, 124, 2] as [UInt64]))
+    @Test(arguments: zip(Mutation.allCases, [9, 345, 1, 1, 5, 2] as [UInt64]))
     func `catch a planted bug`(mutation: Mutation, first: UInt64) {
         let caught = (first..<first + 200).contains { seed in
             var scenario = Scenario(seed: seed)

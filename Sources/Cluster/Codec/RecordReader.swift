@@ -46,16 +46,45 @@ struct RecordReader {
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
+    /// Reads an unsigned number of at most `limit`.
+    ///
+    /// **Throws:** when it is cut off or above the limit.
+    mutating func number(_ field: String, limit: UInt64) throws(CodecError) -> UInt64 {
+        let start = offset
+        let value = try number(field)
+        guard value <= limit else {
+            throw .limitExceeded(field: field, offset: start, value: value, limit: limit)
+        }
+        return value
+    }
+
+    /// Reads a number that somebody counts on from, as a term, an index or an epoch: a peer must not bring it to where
+    /// the next one does not exist.
+    ///
+    /// **Throws:** when it is cut off or above `Limits.largestNumber`.
+    mutating func counter(_ field: String) throws(CodecError) -> UInt64 {
+        try number(field, limit: Limits.largestNumber)
+    }
+
+    /// Reads a wall clock, from which others are subtracted.
+    ///
+    /// **Units:** milliseconds since 1970.
+    /// **Throws:** when it is cut off, negative, or above `Limits.largestNumber`.
+    mutating func milliseconds(_ field: String) throws(CodecError) -> Int64 {
+        let start = offset
+        // Taken for an unsigned one, a negative number is above the limit.
+        let value = UInt64(bitPattern: try signed(field))
+        guard value <= Limits.largestNumber else {
+            throw .limitExceeded(field: field, offset: start, value: value, limit: Limits.largestNumber)
+        }
+        return Int64(value)
+    }
+
     /// Reads a count or index of at most `limit`.
     ///
     /// **Throws:** when it is cut off or above the limit.
     mutating func count(_ field: String, limit: Int) throws(CodecError) -> Int {
-        let start = offset
-        let value = try number(field)
-        guard value <= UInt64(limit) else {
-            throw .limitExceeded(field: field, offset: start, value: value, limit: UInt64(limit))
-        }
-        return Int(value)
+        Int(try number(field, limit: UInt64(limit)))
     }
 
     /// Reads a number of 32 bits.

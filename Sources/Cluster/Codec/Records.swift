@@ -26,7 +26,7 @@ extension Stamp: Recordable {
 
     init(from reader: inout RecordReader) throws(CodecError) {
         self.init(
-            milliseconds: try reader.signed("stamp.milliseconds"), counter: try reader.number32("stamp.counter"),
+            milliseconds: try reader.milliseconds("stamp.milliseconds"), counter: try reader.number32("stamp.counter"),
             node: NodeID(try reader.number("stamp.node")))
     }
 }
@@ -38,7 +38,7 @@ extension Epoch: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        self.init(term: try reader.number("epoch.term"), number: try reader.number("epoch.number"))
+        self.init(term: try reader.counter("epoch.term"), number: try reader.counter("epoch.number"))
     }
 }
 

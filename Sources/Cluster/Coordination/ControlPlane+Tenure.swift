@@ -51,7 +51,9 @@ extension ControlPlane {
     /// Why what is there cannot be the log this node knows.
     private func objection(to reading: CoordinatorReading) -> String? {
         let name = coordination?.settings.name ?? ""
-        guard reading.charter.map({ $0.termBase < UInt64.max / 2 }) ?? true, reading.head.term < UInt64.max / 2 else {
+        guard reading.charter.map({ $0.termBase < Limits.largestNumber }) ?? true,
+            reading.head.term < Limits.largestNumber
+        else {
             return "The keys of the coordinator \(name) are damaged; restore it from its backup."
         }
         let known = reading.entries.first { $0.index == commit }?.term
@@ -151,11 +153,17 @@ extension ControlPlane {
         applyCommitted(now: now)
     }
 
-    /// Why events cannot be kept by the coordinator as one entry; nil when they can, or votes decide.
+    /// Why events cannot be kept as one entry; nil when they can.
     func oversize(_ events: [ClusterEvent]) -> CommandRefusal? {
-        guard coordination != nil else { return nil }
-        let size = events.reduce(0) { $0 + EventRecord($1).body.count }
-        guard size > Limits.coordinatedEntryBytes else { return nil }
+        let sizes = events.map { EventRecord($0).body.count }
+        if let size = sizes.first(where: { $0 > Limits.eventBytes }) {
+            // It could be written, and nobody could read it again.
+            return CommandRefusal(
+                .invalid,
+                "event.body would have \(size) bytes, above the limit \(Limits.eventBytes); shorten lists and texts.")
+        }
+        let size = sizes.reduce(0, +)
+        guard coordination != nil, size > Limits.coordinatedEntryBytes else { return nil }
         return CommandRefusal(
             .full,
             "This takes \(size) bytes at once, and the coordinator \(Limits.coordinatedEntryBytes); ask for less.")

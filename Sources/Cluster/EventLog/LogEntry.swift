@@ -71,8 +71,8 @@ package struct LogEntry: Hashable, Sendable, Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        index = try reader.number("entry.index")
-        term = try reader.number("entry.term")
+        index = try reader.counter("entry.index")
+        term = try reader.counter("entry.term")
         stamp = try reader.record("entry.stamp")
         command = try reader.optionalRecord("entry.command")
         events = try reader.list("entry.events", limit: Limits.eventsPerEntry)

@@ -81,9 +81,9 @@ extension ClusterMessage: Recordable {
         case 10: self = .snapshot(try reader.record("snapshot"))
         case 11:
             self = .snapshotReply(
-                term: try reader.number("term"), lastIndex: try reader.number("lastIndex"),
+                term: try reader.counter("term"), lastIndex: try reader.counter("lastIndex"),
                 offset: try reader.count("offset", limit: Limits.snapshotBytes), sentAt: try reader.signed("sentAt"))
-        case 12: self = .succeed(term: try reader.number("term"))
+        case 12: self = .succeed(term: try reader.counter("term"))
         case 13: self = .branch(try reader.record("branch"))
         case 14: self = .branchReply(try reader.record("branchReply"))
         case 15: self = .propose(try reader.record("command"))
@@ -121,10 +121,10 @@ extension VoteRequest: Recordable {
 
     init(from reader: inout RecordReader) throws(CodecError) {
         kind = try reader.voteKind()
-        term = try reader.number("vote.term")
-        lastIndex = try reader.number("vote.lastIndex")
-        lastTerm = try reader.number("vote.lastTerm")
-        predecessor = try reader.number("vote.predecessor")
+        term = try reader.counter("vote.term")
+        lastIndex = try reader.counter("vote.lastIndex")
+        lastTerm = try reader.counter("vote.lastTerm")
+        predecessor = try reader.counter("vote.predecessor")
     }
 }
 
@@ -138,8 +138,8 @@ extension VoteReply: Recordable {
 
     init(from reader: inout RecordReader) throws(CodecError) {
         kind = try reader.voteKind()
-        asked = try reader.number("vote.asked")
-        term = try reader.number("vote.term")
+        asked = try reader.counter("vote.asked")
+        term = try reader.counter("vote.term")
         isGranted = try reader.bool("vote.granted")
     }
 }
@@ -155,11 +155,11 @@ extension Append: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("append.term")
-        previousIndex = try reader.number("append.previousIndex")
-        previousTerm = try reader.number("append.previousTerm")
+        term = try reader.counter("append.term")
+        previousIndex = try reader.counter("append.previousIndex")
+        previousTerm = try reader.counter("append.previousTerm")
         entries = try reader.list("append.entries", limit: Limits.entriesPerAppend)
-        commit = try reader.number("append.commit")
+        commit = try reader.counter("append.commit")
         sentAt = try reader.signed("append.sentAt")
     }
 }
@@ -174,9 +174,9 @@ extension AppendReply: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("appendReply.term")
+        term = try reader.counter("appendReply.term")
         isAccepted = try reader.bool("appendReply.accepted")
-        index = try reader.number("appendReply.index")
+        index = try reader.counter("appendReply.index")
         sentAt = try reader.signed("appendReply.sentAt")
         hasForgotten = reader.isAtEnd ? false : try reader.bool("appendReply.forgotten")
     }
@@ -194,9 +194,9 @@ extension SnapshotChunk: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("snapshot.term")
-        lastIndex = try reader.number("snapshot.lastIndex")
-        lastTerm = try reader.number("snapshot.lastTerm")
+        term = try reader.counter("snapshot.term")
+        lastIndex = try reader.counter("snapshot.lastIndex")
+        lastTerm = try reader.counter("snapshot.lastTerm")
         offset = try reader.count("snapshot.offset", limit: Limits.snapshotBytes)
         total = try reader.count("snapshot.total", limit: Limits.snapshotBytes)
         bytes = try reader.data("snapshot.bytes", limit: Limits.snapshotChunkBytes)
@@ -212,8 +212,8 @@ extension BranchBeat: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("branch.term")
-        version = try reader.number("branch.version")
+        term = try reader.counter("branch.term")
+        version = try reader.counter("branch.version")
         state = try reader.optionalRecord("branch.state")
     }
 }
@@ -226,8 +226,8 @@ extension BranchReply: Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("branchReply.term")
-        version = try reader.number("branchReply.version")
+        term = try reader.counter("branchReply.term")
+        version = try reader.counter("branchReply.version")
         rival = try reader.optionalRecord("branchReply.rival")
     }
 }

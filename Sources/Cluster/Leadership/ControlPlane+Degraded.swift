@@ -72,7 +72,7 @@ extension ControlPlane {
         standDown(now: now)
         var head = state
         while let entry = log.entry(at: head.index + 1) { head.apply(entry) }
-        let unmerged = (branch?.unmerged ?? BranchContent()).absorbing(branch?.state?.content)
+        let unmerged = (branch?.unmerged ?? BranchContent()).absorbing(branch.flatMap { content(of: $0) })
         let news = head.news(in: unmerged)
         if let events = try? head.events(for: .merge(news), stamp: .zero, term: term, wall: clock.wall(now: now)) {
             for event in events { head.apply(event) }
@@ -132,8 +132,8 @@ extension ControlPlane {
         branchHeardAt = now
         if let new = beat.state {
             var unmerged = branch?.unmerged ?? BranchContent()
-            if let old = branch, old.leader != other || old.term != beat.term, let state = old.state {
-                unmerged = unmerged.absorbing(new.news(in: state.content))
+            if let old = branch, old.leader != other || old.term != beat.term, let content = content(of: old) {
+                unmerged = unmerged.absorbing(new.news(in: content))
             }
             branch = StoredBranch(
                 term: beat.term, leader: other, version: beat.version, state: new, unmerged: unmerged)
@@ -165,58 +165,88 @@ extension ControlPlane {
         }
     }
 
+    /// What a branch came to, without what its leader had no right to decide.
+    private func content(of branch: StoredBranch) -> BranchContent? {
+        branch.state?.content.admissible(from: isWorker(branch.leader) ? branch.leader : nil)
+    }
+
     /// There is a majority again: what was decided without it waits to be merged.
     mutating func leaveBranch(now: Instant) {
         ruling = nil
         branchHeardAt = nil
-        guard var left = branch, let branchState = left.state else { return }
-        left.unmerged = left.unmerged.absorbing(branchState.content)
+        guard var left = branch, let content = content(of: left) else { return }
+        left.unmerged = left.unmerged.absorbing(content)
         left.state = nil
         branch = left
+        handover = nil
         persist(.branch(left))
         mergeAt = now
     }
 
-    /// Hands over what was decided without a majority, until nothing of it is news.
+    /// Hands over what was decided without a majority, until nothing of it is news. What this node has no right to say
+    /// the others hand over who were there.
     mutating func mergeBranch(now: Instant) {
         guard let current = branch, !current.unmerged.isEmpty, ruling == nil, currentLeader != nil,
             mergeAt.map({ $0 <= now }) ?? true
         else { return }
         mergeAt = now.advanced(by: timings.commandRetry + electionDelay())
         let isWhole = current.state == nil
-        let news = effectiveState.news(in: current.unmerged)
+        if isWhole, let handover, state.results.index(of: handover) != nil {
+            // It was decided on. A placement that has ended since would be news again, and again.
+            forgetBranch()
+            return
+        }
+        let news = effectiveState.news(in: current.unmerged).admissible(from: isWorker(node) ? node : nil)
         guard !news.isEmpty else {
             // Only what the majority has is safe with others.
-            if isWhole {
-                branch = nil
-                persist(.branch(nil))
-            }
+            if isWhole { forgetBranch() }
             return
         }
         ownCommands += 1
-        route(
-            Command(
-                id: CommandID(origin: node, number: ownCommands), issued: clock.next(now: now), action: .merge(news)),
-            now: now)
+        let command = CommandID(origin: node, number: ownCommands)
+        handover = isWhole && news.fitsOneEntry ? command : nil
+        route(Command(id: command, issued: clock.next(now: now), action: .merge(news)), now: now)
+    }
+
+    private mutating func forgetBranch() {
+        branch = nil
+        handover = nil
+        persist(.branch(nil))
     }
 }
 
 extension BranchContent {
-    /// Both contents; of two about the same thing the later one stays.
+    /// Whether one command decides on all of it.
+    fileprivate var fitsOneEntry: Bool {
+        let changes = members.count + removedMembers.count + deployments.count + removedDeployments.count
+        // A placement begins and is advanced; and epochs are counted.
+        return changes + settings.count + 2 * placements.count + 1 <= Limits.eventsPerEntry
+    }
+
+    /// Both contents; of two about the same thing the later one stays, and of too many the latest, which are news.
     func absorbing(_ other: BranchContent?) -> BranchContent {
         guard let other else { return self }
         var result = self
-        Self.absorb(other.members, into: &result.members, key: \.node.value, stamp: \.stamp)
-        Self.absorb(other.removedMembers, into: &result.removedMembers, key: \.node.value, stamp: \.stamp)
-        Self.absorb(other.deployments, into: &result.deployments, key: \.name, stamp: \.stamp)
-        Self.absorb(other.removedDeployments, into: &result.removedDeployments, key: \.name, stamp: \.stamp)
-        Self.absorb(other.settings, into: &result.settings, key: \.name, stamp: \.setting.stamp)
-        Self.absorb(other.placements, into: &result.placements, key: \.replica, stamp: \.epoch)
+        result.lastEpoch = max(lastEpoch, other.lastEpoch)
+        let tombstones = Limits.tombstoneCount
+        Self.absorb(
+            other.members, into: &result.members, limit: Limits.memberCount, key: \.node.value, stamp: \.stamp)
+        Self.absorb(
+            other.removedMembers, into: &result.removedMembers, limit: tombstones, key: \.node.value, stamp: \.stamp)
+        Self.absorb(
+            other.deployments, into: &result.deployments, limit: Limits.deploymentCount, key: \.name, stamp: \.stamp)
+        Self.absorb(
+            other.removedDeployments, into: &result.removedDeployments, limit: tombstones, key: \.name,
+            stamp: \.stamp)
+        Self.absorb(
+            other.settings, into: &result.settings, limit: Limits.settingCount, key: \.name, stamp: \.setting.stamp)
+        Self.absorb(
+            other.placements, into: &result.placements, limit: Limits.placementCount, key: \.replica, stamp: \.epoch)
         return result
     }
 
     private static func absorb<Item, Key: Comparable & Sendable, Order: Comparable>(
-        _ new: [Item], into list: inout [Item], key: (Item) -> Key, stamp: (Item) -> Order
+        _ new: [Item], into list: inout [Item], limit: Int, key: (Item) -> Key, stamp: (Item) -> Order
     ) where Item: Sendable {
         var table = OrderedTable<Key, Item>()
         for item in list + new {
@@ -224,5 +254,8 @@ extension BranchContent {
             table[key(item)] = item
         }
         list = table.values
+        guard list.count > limit else { return }
+        let latest = list.sorted { (stamp($0), key($0)) > (stamp($1), key($1)) }.prefix(limit)
+        list = latest.sorted { key($0) < key($1) }
     }
 }

@@ -42,7 +42,7 @@ package struct StatusUpdate: Hashable, Sendable, Recordable {
             throw .invalidValue(field: "update.status", offset: reader.offset, value: value)
         }
         self.status = status
-        incarnation = try reader.number("update.incarnation")
+        incarnation = try reader.counter("update.incarnation")
     }
 }
 
@@ -74,9 +74,9 @@ package struct LeaderHint: Hashable, Sendable, Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("hint.term")
+        term = try reader.counter("hint.term")
         leader = try reader.optionalRecord("hint.leader")
-        commit = try reader.number("hint.commit")
+        commit = try reader.counter("hint.commit")
         hasForgotten = reader.isAtEnd ? false : try reader.bool("hint.forgotten")
     }
 }

@@ -69,8 +69,6 @@ struct Membership: Sendable {
     var nextSync: Instant?
     /// Members that answer again, to be asked what they know.
     var returned: [NodeID] = []
-    /// Changes of status since the control plane last looked.
-    var changes: [NodeID] = []
 
     init(node: NodeID, timings: Timings) {
         self.node = node
@@ -179,7 +177,6 @@ struct Membership: Sendable {
         }
         suspicions.removeAll { $0.node == update.node }
         if update.status == .suspect { suspect(update.node, by: accuser, now: now) }
-        if peer.status != update.status { changes.append(update.node) }
         tell(update)
     }
 
@@ -192,7 +189,8 @@ struct Membership: Sendable {
     private mutating func object(to update: StatusUpdate) {
         guard update.status != .alive else { return }
         if update.incarnation >= incarnation {
-            incarnation = update.incarnation + 1
+            // Never one that the others would not read.
+            incarnation = min(update.incarnation, Limits.largestNumber - 1) + 1
             worsen()
         }
         // Who still believes an older accusation has not heard the objection to it.

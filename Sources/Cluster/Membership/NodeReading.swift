@@ -1,7 +1,7 @@
 package import Vocabulary
 
 /// How a stage fares on its node.
-package enum StageStatus: UInt8, Sendable {
+package enum StageStatus: UInt8, Sendable, Comparable {
     /// The model's bytes are being brought here.
     case fetching = 0
     /// The stage file is there and being loaded.
@@ -30,7 +30,10 @@ package enum StageStatus: UInt8, Sendable {
     case detached = 12
 
     /// Whether this stage will not serve any more.
-    package var isFailure: Bool { rawValue >= Self.fetchFailed.rawValue }
+    package var isFailure: Bool { self >= .fetchFailed }
+
+    /// Orders by what comes after what in a stage's life.
+    package static func < (left: StageStatus, right: StageStatus) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// What a node says about a stage it runs.

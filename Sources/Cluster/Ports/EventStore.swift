@@ -16,6 +16,8 @@ package enum StoredRecord: Hashable, Sendable {
     case clearEntries(base: UInt64, term: UInt64)
     /// Replaces the fence of a replica.
     case fence(ReplicaKey, Epoch)
+    /// Removes the fence of a replica.
+    case unfence(ReplicaKey)
     /// Replaces what is kept of a time without a majority; nil removes it.
     case branch(StoredBranch?)
     /// Replaces whether the memory of an earlier life is lost, and what was voted then with it.
@@ -54,9 +56,9 @@ package struct StoredBranch: Hashable, Sendable, Recordable {
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
-        term = try reader.number("branch.term")
+        term = try reader.counter("branch.term")
         leader = try reader.record("branch.leader")
-        version = try reader.number("branch.version")
+        version = try reader.counter("branch.version")
         state = try reader.optionalRecord("branch.state")
         unmerged = try reader.record("branch.unmerged")
     }
@@ -114,6 +116,7 @@ package struct StoredCluster: Hashable, Sendable {
             entries = []
             (baseIndex, baseTerm) = (base, term)
         case .fence(let replica, let epoch): fences[replica] = epoch
+        case .unfence(let replica): fences[replica] = nil
         case .branch(let value): branch = value
         case .forgotten(let value): hasForgotten = value
         case .rebase(let stored): self = stored

@@ -63,7 +63,7 @@ extension ControlPlane {
             reconciler.questions.removeAll { $0.id == question.id }
             let view = view(now: now)
             guard view.state.deployments[question.replica.deployment]?.wish == question.wish,
-                ReplicaReconciler.wanting(view).contains(question.replica),
+                isAsked(question, view),
                 let action = ReplicaReconciler.action(question.replica, wish: question.wish, answer, view)
             else { continue }
             if case .refused = answer { reconciler.waits[question.replica] = now.advanced(by: timings.planRetry) }
@@ -71,10 +71,17 @@ extension ControlPlane {
         }
     }
 
+    /// Whether the answer is still wanted: there is nothing, or there is still what it would be better than.
+    private func isAsked(_ question: ReconcilerMemory.Question, _ view: ReconcilerView) -> Bool {
+        guard let serving = question.serving else { return ReplicaReconciler.wanting(view).contains(question.replica) }
+        guard case .placed = question.answer else { return false }
+        return ReplicaReconciler.settled(view).contains { $0.epoch == serving }
+    }
+
     private mutating func askPlanner(now: Instant) {
         guard reconciler.questions.count < Limits.plansInFlight, !headState.deployments.isEmpty else { return }
         let view = view(now: now)
-        for key in ReplicaReconciler.wanting(view) where reconciler.questions.count < Limits.plansInFlight {
+        for key in ReconcilerMemory.inTurn(ReplicaReconciler.wanting(view), after: reconciler.lastAsked) {
             guard reconciler.waits[key] == nil, !reconciler.questions.contains(where: { $0.replica == key }) else {
                 continue
             }
@@ -84,11 +91,39 @@ extension ControlPlane {
                     reconciler.nextQuestion, key, view, credits: reconciler.credits)
             else { continue }
             reconciler.questions.append(
-                .init(id: question.id, replica: key, wish: question.deployment.wish, answer: nil, askedAt: now))
+                .init(
+                    id: question.id, replica: key, wish: question.deployment.wish, serving: nil, answer: nil,
+                    askedAt: now))
+            reconciler.lastAsked = key
             effects.plans.append(question)
-            // One at a time where memory is concerned: the next plan has to see what this one takes.
+            // One in each pass: most plans are answered by the next, which then sees what this one takes.
             return
         }
+        if reconciler.questions.isEmpty { askForBetter(view, now: now) }
+    }
+
+    /// While nothing is missing, one placement after the other is held against what could be had today. Without a
+    /// majority nothing moves that need not.
+    private mutating func askForBetter(_ view: ReconcilerView, now: Instant) {
+        guard leading != nil, reconciler.nextReplan.map({ $0 <= now }) ?? true else { return }
+        reconciler.nextReplan = now.advanced(by: timings.replanPeriod)
+        let settled = ReplicaReconciler.settled(view)
+        let keys = ReconcilerMemory.inTurn(settled.map(\.replica), after: reconciler.lastReplanned)
+        guard let key = keys.first(where: { reconciler.waits[$0] == nil }),
+            let serving = settled.first(where: { $0.replica == key })
+        else { return }
+        reconciler.nextQuestion += 1
+        guard
+            var question = ReplicaReconciler.question(
+                reconciler.nextQuestion, key, view, credits: reconciler.credits)
+        else { return }
+        question.serving = serving
+        reconciler.lastReplanned = key
+        reconciler.questions.append(
+            .init(
+                id: question.id, replica: key, wish: question.deployment.wish, serving: serving.epoch, answer: nil,
+                askedAt: now))
+        effects.plans.append(question)
     }
 
     /// What a planner would be asked if this were wished for now; nothing is decided.

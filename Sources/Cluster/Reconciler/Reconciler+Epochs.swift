@@ -16,9 +16,9 @@ enum EpochReconciler {
 
     private static func loading(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
         if let end = obstacle(placement, view) { return end }
-        let reports = placement.stages.map { view.report(placement.epoch, $0.node) }
-        let isLoaded = reports.allSatisfy { report in
-            report.map { $0.status == .loaded || $0.status == .proven } ?? false
+        // Those cut off may have gone further with it by themselves.
+        let isLoaded = placement.stages.allSatisfy { stage in
+            view.report(placement.epoch, stage.node).map { (.loaded ... .serving) ~= $0.status } ?? false
         }
         if isLoaded { return [.advance(placement.epoch, from: .loading, to: .canary, note: "")] }
         guard view.hasPassed(view.timings.loadDeadline, in: placement) else { return [] }
@@ -27,7 +27,9 @@ enum EpochReconciler {
 
     private static func canary(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {
         if let end = obstacle(placement, view) { return end }
-        if let entry = placement.stages.first, view.report(placement.epoch, entry.node)?.status == .proven {
+        if let entry = placement.stages.first, let report = view.report(placement.epoch, entry.node),
+            (.proven ... .serving) ~= report.status
+        {
             return [.advance(placement.epoch, from: .canary, to: .active, note: "")]
         }
         guard view.hasPassed(view.timings.canaryDeadline, in: placement) else { return [] }
@@ -43,11 +45,18 @@ enum EpochReconciler {
             return [.end(placement.epoch, reason: "something else is wanted by now")]
         }
         return switch view.verdict(on: placement) {
-        case .sound: nil
+        case .sound: drained(placement, view).map { giveUp(placement, "node \($0) drained it while cut off", view) }
         case .unexplained: []
         case .lost(let node): giveUp(placement, "node \(node) was lost", view)
         case .failed(let node, let report): failed(placement, node, report, view)
         }
+    }
+
+    /// A node that already lets go of an epoch.
+    private static func drained(_ placement: PlacedReplica, _ view: ReconcilerView) -> NodeID? {
+        placement.stages.first { stage in
+            view.report(placement.epoch, stage.node).map { (.draining ... .drained) ~= $0.status } ?? false
+        }?.node
     }
 
     /// The old epoch, if there is one, goes on serving: it was never touched.
@@ -113,7 +122,8 @@ enum EpochReconciler {
         guard view.hasPassed(view.timings.reportGrace, in: placement), let reading = view.readings[node],
             let seen = view.seen[placement.epoch]
         else { return false }
-        return reading.stamp > seen.stamp
+        // A list that is full may have left out this one.
+        return reading.stamp > seen.stamp && reading.stages.count < Limits.reportedStages
     }
 
     private static func draining(_ placement: PlacedReplica, _ view: ReconcilerView) -> [Command.Action] {

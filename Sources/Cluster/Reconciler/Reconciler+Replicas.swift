@@ -6,6 +6,8 @@ struct ReconcilerMemory: Sendable {
         var id: UInt64
         var replica: ReplicaKey
         var wish: Stamp
+        /// What serves, where only something better is wanted.
+        var serving: Epoch?
         var answer: PlanAnswer?
         var askedAt: Instant
     }
@@ -35,6 +37,11 @@ struct ReconcilerMemory: Sendable {
     var questions: [Question] = []
     var credits: [Credit] = []
     var nextQuestion: UInt64 = 0
+    /// The replica a planner was asked about last.
+    var lastAsked: ReplicaKey?
+    /// The same for replicas that serve, and when the next of them is looked at.
+    var lastReplanned: ReplicaKey?
+    var nextReplan: Instant?
     var nextPass: Instant?
 
     /// Notes which epochs are in which phase, and which are torn.
@@ -72,6 +79,13 @@ struct ReconcilerMemory: Sendable {
         waits[placement.replica] = view.now.advanced(by: pause)
     }
 
+    /// The replicas behind the last one asked about before the others, so that none waits for those that come to
+    /// nothing again and again.
+    static func inTurn(_ keys: [ReplicaKey], after last: ReplicaKey?) -> [ReplicaKey] {
+        guard let last, let next = keys.firstIndex(where: { $0 > last }) else { return keys }
+        return Array(keys[next...] + keys[..<next])
+    }
+
     mutating func answered(_ question: UInt64, _ answer: PlanAnswer) {
         guard let index = questions.firstIndex(where: { $0.id == question }) else { return }
         questions[index].answer = answer
@@ -107,6 +121,18 @@ enum ReplicaReconciler {
         if placements.contains(where: { $0.phase < .active }) { return false }
         guard let active = placements.last(where: { $0.phase == .active }) else { return true }
         return hasToMove(active, deployment, view)
+    }
+
+    /// Placements that have served for a while and might serve better elsewhere, in order.
+    static func settled(_ view: ReconcilerView) -> [PlacedReplica] {
+        view.state.placements.values.filter { placement in
+            guard placement.phase == .active, view.state.placements(of: placement.replica).count == 1,
+                let deployment = view.state.deployments[placement.replica.deployment],
+                !hasToMove(placement, deployment, view), view.isWanted(placement.replica),
+                case .sound = view.verdict(on: placement)
+            else { return false }
+            return view.hasPassed(view.timings.replanSettling, in: placement)
+        }.sorted { $0.replica < $1.replica }
     }
 
     /// It serves on until the new epoch has taken over.
@@ -163,6 +189,10 @@ enum ReplicaReconciler {
         if let tag = deployment.requiredTags.first(where: { !member.tags.contains($0) }) {
             return ("tags", "lacks the tag \(tag)")
         }
+        let hosted = view.state.placements.values.count { $0.stages.contains { $0.node == member.node } }
+        if hosted >= Limits.hostedStages {
+            return ("full", "runs \(hosted) stages, and a node may run \(Limits.hostedStages)")
+        }
         let failure = view.state.exclusions.first {
             $0.deployment == deployment.name && $0.node == member.node && $0.until > view.wall
         }
@@ -186,6 +216,7 @@ enum ReplicaReconciler {
                 lanes: lanes)
             placement.wish = wish
             return .begin(placement)
+        case .kept: return nil
         case .refused(let reason):
             var record = view.state.replicas[key] ?? ReplicaRecord()
             record.note = String(reason.prefix(Limits.textBytes / 4))

@@ -14,6 +14,10 @@ extension ControlPlane {
         agent.seen = seen
         var records: [StoredRecord] = []
         let tasks = agent.follow(effectiveState, keepsOrphans: awaitsMerge) { records.append($0) }
+        // Only where nothing is open: neither a branch, nor entries from before a restart that are not applied yet.
+        if branch == nil, state.index == log.last.index {
+            records += agent.forgetFences(state).map { StoredRecord.unfence($0) }
+        }
         for record in records { persist(record) }
         guard !tasks.isEmpty else { return }
         effects.tasks += tasks

@@ -122,12 +122,22 @@ struct StageAgent: Sendable {
         return wanted
     }
 
-    /// Fences of deployments that are gone are forgotten, so that the table keeps its bound.
+    /// Forgets fences of replicas that are placed nowhere and run nothing here, so that the table keeps its bound;
+    /// those of deployments that are gone first. Returns whose. `state` MUST be what the majority decided.
+    ///
+    /// A fence keeps an older epoch from serving beside the fenced one. The fenced one had a stage here, which was
+    /// stopped: it serves nowhere any more. So whoever is behind the times, without a majority, and begins an older one
+    /// makes no second one that serves. No leader by majority does: terms and numbers only grow, so what it begins
+    /// behind this state is later than all before, and what the leader of an older term says is refused.
     mutating func forgetFences(_ state: ClusterState) -> [ReplicaKey] {
         guard fences.count > Limits.placementCount else { return [] }
-        let gone = fences.keys.filter { state.deployments[$0.deployment] == nil }
-        for key in gone { fences[key] = nil }
-        return gone
+        let busy = Set(state.placements.values.map(\.replica) + hosted.values.map(\.placement.replica))
+        let idle = fences.keys.filter { !busy.contains($0) }
+        let gone = idle.filter { state.deployments[$0.deployment] == nil }
+        let forgotten = fences.count - gone.count > Limits.placementCount ? idle : gone
+        let keys = Set(forgotten)
+        fences.removeAll { keys.contains($0.key) }
+        return forgotten
     }
 }
 

@@ -35,6 +35,8 @@ package enum ClusterEvent: Hashable, Sendable {
     case nodeExcluded(Exclusion)
     /// A deployment was unloaded for want of requests (true), or is wanted again (false).
     case deploymentSlept(String, Bool)
+    /// Epochs up to this number were begun while there was no majority.
+    case epochsCounted(UInt64)
     /// A kind of a newer minor version; kept as it came, and skipped.
     case unknown(kind: UInt64)
 }
@@ -135,6 +137,9 @@ extension ClusterEvent {
             writer.put(name)
             writer.put(sleeps)
             return 14
+        case .epochsCounted(let number):
+            writer.put(number)
+            return 15
         case .unknown(let kind): return kind
         }
     }
@@ -153,12 +158,13 @@ extension ClusterEvent {
         case 9: self = .placementBegan(try reader.record("placement"))
         case 10:
             self = .placementAdvanced(
-                try reader.record("epoch"), to: try reader.phase("phase"), at: try reader.signed("at"),
+                try reader.record("epoch"), to: try reader.phase("phase"), at: try reader.milliseconds("at"),
                 note: try reader.text("note"))
         case 11: self = .placementEnded(try reader.record("epoch"), reason: try reader.text("reason"))
         case 12: self = .replicaChanged(try reader.record("replica"), try reader.optionalRecord("record"))
         case 13: self = .nodeExcluded(try reader.record("exclusion"))
         case 14: self = .deploymentSlept(try reader.text("name"), try reader.bool("sleeps"))
+        case 15: self = .epochsCounted(try reader.counter("number"))
         default: self = .unknown(kind: kind)
         }
     }

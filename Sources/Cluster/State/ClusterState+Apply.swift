@@ -24,11 +24,8 @@ extension ClusterState {
         case .votersChanged(let nodes): voters = nodes
         case .deploymentSet(let deployment): set(deployment)
         case .deploymentRemoved(let name, let stamp): remove(name, stamp)
-        case .settingSet(let name, let setting):
-            let known = settings[name]
-            guard known.map({ $0.stamp < setting.stamp }) ?? (settings.count < Limits.settingCount) else { return }
-            settings[name] = setting
-        case .placementBegan, .placementAdvanced, .placementEnded: applyPlacement(event)
+        case .settingSet(let name, let setting): set(setting, of: name)
+        case .placementBegan, .placementAdvanced, .placementEnded, .epochsCounted: applyPlacement(event)
         case .replicaChanged(let key, let record):
             guard record == nil || replicas[key] != nil || replicas.count < Limits.placementCount else { return }
             replicas[key] = record
@@ -57,6 +54,7 @@ extension ClusterState {
             placement.note = note
             placements[epoch] = placement
         case .placementEnded(let epoch, _): placements[epoch] = nil
+        case .epochsCounted(let number): lastEpoch = max(lastEpoch, number)
         default: break
         }
     }
@@ -124,6 +122,20 @@ extension ClusterState {
         exclusions.removeAll { $0.deployment == name }
         removedDeployments[name] = max(stamp, removedDeployments[name] ?? .zero)
         Self.forgetOldest(&removedDeployments)
+    }
+
+    /// A removed setting stays, so that merges know of the removal, until its place is needed.
+    private mutating func set(_ setting: Setting, of name: String) {
+        if let known = settings[name], known.stamp >= setting.stamp { return }
+        settings[name] = setting
+        guard settings.count > Limits.settingCount else { return }
+        settings[oldestRemovedSetting?.name ?? name] = nil
+    }
+
+    /// The removed setting that a full table forgets next.
+    var oldestRemovedSetting: (stamp: Stamp, name: String)? {
+        settings.elements.filter { $0.value.value == nil }.map { (stamp: $0.value.stamp, name: $0.key) }
+            .min { ($0.stamp, $0.name) < ($1.stamp, $1.name) }
     }
 
     private static func forgetOldest<Key>(_ tombstones: inout OrderedTable<Key, Stamp>) {

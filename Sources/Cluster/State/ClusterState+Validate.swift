@@ -16,14 +16,7 @@ extension ClusterState {
             return removal(of: name, stamp: stamp, wall: wall)
         case .demand(let deployment): return try demand(deployment, stamp)
         case .keep(let name, let milliseconds): return try keep(name, milliseconds, stamp, wall)
-        case .configure(let name, let value):
-            guard settings[name] != nil || settings.count < Limits.settingCount else {
-                throw CommandRefusal(.full, "There are \(Limits.settingCount) settings already; remove one first.")
-            }
-            guard name.utf8.count + (value?.utf8.count ?? 0) <= Limits.textBytes else {
-                throw CommandRefusal(.invalid, "A setting may have \(Limits.textBytes) bytes; shorten it.")
-            }
-            return [.settingSet(name, Setting(value: value, stamp: stamp))]
+        case .configure(let name, let value): return try configure(name, value, stamp)
         case .admit(var member):
             guard members[member.node] != nil || members.count < Limits.memberCount else {
                 throw CommandRefusal(.full, "The cluster has \(Limits.memberCount) members; remove one first.")
@@ -48,6 +41,19 @@ extension ClusterState {
             return voters.contains(node) ? [.votersChanged(voters.filter { $0 != node })] : []
         default: return events(forOwn: action, term: term, wall: wall)
         }
+    }
+
+    /// Settings that were removed take no place from new ones.
+    private func configure(_ name: String, _ value: String?, _ stamp: Stamp) throws(CommandRefusal) -> [ClusterEvent] {
+        let isNew = value != nil && settings[name]?.value == nil
+        let count = settings.values.count { $0.value != nil }
+        guard !isNew || count < Limits.settingCount else {
+            throw CommandRefusal(.full, "There are \(Limits.settingCount) settings already; remove one first.")
+        }
+        guard name.utf8.count + (value?.utf8.count ?? 0) <= Limits.textBytes else {
+            throw CommandRefusal(.invalid, "A setting may have \(Limits.textBytes) bytes; shorten it.")
+        }
+        return [.settingSet(name, Setting(value: value, stamp: stamp))]
     }
 
     private static func noDeployment(_ name: String) -> CommandRefusal {
@@ -77,13 +83,16 @@ extension ClusterState {
             throw CommandRefusal(
                 .invalid, "Texts may have \(Limits.textBytes) bytes and lists \(Limits.listCount) items.")
         }
-        try checkProjector(deployment)
+        try checkDigests(deployment)
         try checkNames(deployment)
     }
 
-    /// A name or a path means something on one node only; the others fetch the file by its digest.
-    private func checkProjector(_ deployment: Deployment) throws(CommandRefusal) {
+    /// A name or a path means something on one node only; the others fetch files by their digests, and keep them under
+    /// these names.
+    private func checkDigests(_ deployment: Deployment) throws(CommandRefusal) {
         for (field, text) in [
+            ("digest", deployment.digest), ("the root of its blocks", deployment.blocks),
+            ("draft", deployment.draftDigest ?? ""),
             ("projector", deployment.projector), ("the root of its blocks", deployment.projectorBlocks),
         ] where !text.isEmpty && !Hexadecimal.isDigest(text) {
             throw CommandRefusal(
@@ -181,7 +190,7 @@ extension ClusterState {
 
     /// What a branch knows better, key by key: the later stamp wins, and the order of merging does not matter.
     private func events(merging content: BranchContent, at wall: Int64) -> [ClusterEvent] {
-        var events: [ClusterEvent] = []
+        var events: [ClusterEvent] = counts(content.lastEpoch) ? [.epochsCounted(content.lastEpoch)] : []
         for member in content.members where isNews(member) { events.append(.memberSet(member)) }
         for removal in content.removedMembers where isNews(removal, of: removal.node) {
             events.append(.memberRemoved(removal.node, stamp: removal.stamp))
@@ -212,6 +221,7 @@ extension ClusterState {
         content.removedMembers = removedMembers.elements.map { .init(node: $0.key, stamp: $0.value) }
         content.removedDeployments = removedDeployments.elements.map { .init(name: $0.key, stamp: $0.value) }
         content.placements = placements.values.filter { $0.phase == .active }
+        content.lastEpoch = lastEpoch
         return content
     }
 
@@ -224,8 +234,12 @@ extension ClusterState {
         news.removedMembers = content.removedMembers.filter { isNews($0, of: $0.node) }
         news.removedDeployments = content.removedDeployments.filter { isNews($0, ofDeployment: $0.name) }
         news.placements = content.placements.filter(isNews)
+        news.lastEpoch = counts(content.lastEpoch) ? content.lastEpoch : 0
         return news
     }
+
+    /// Whether epochs have to count on from a number. No branch came to one that is far beyond.
+    private func counts(_ number: UInt64) -> Bool { number > lastEpoch && number - lastEpoch <= Limits.epochLeap }
 
     private func isNews(_ member: Member) -> Bool {
         if let removed = removedMembers[member.node], member.stamp <= removed { return false }
@@ -237,8 +251,12 @@ extension ClusterState {
         return deployments[deployment.name].map { $0.stamp < deployment.stamp } ?? true
     }
 
+    /// What a full table would forget at once is no news, as with tombstones.
     private func isNews(_ setting: Setting, _ name: String) -> Bool {
-        settings[name].map { $0.stamp < setting.stamp } ?? true
+        if let known = settings[name] { return known.stamp < setting.stamp }
+        guard settings.count >= Limits.settingCount else { return true }
+        guard let oldest = oldestRemovedSetting else { return false }
+        return setting.value != nil || (oldest.stamp, oldest.name) < (setting.stamp, name)
     }
 
     private func isNews(_ removal: BranchContent.Removal, of node: NodeID) -> Bool {

@@ -93,7 +93,7 @@ extension ClusterState: Recordable {
 
     init(from reader: inout RecordReader) throws(CodecError) {
         cluster = try reader.number("state.cluster")
-        index = try reader.number("state.index")
+        index = try reader.counter("state.index")
         for member in try reader.list("state.members", limit: Limits.memberCount, Member.self) {
             members[member.node] = member
         }
@@ -124,7 +124,7 @@ extension ClusterState: Recordable {
             replicas[key] = try reader.record("replica.record", ReplicaRecord.self)
         }
         exclusions = try reader.list("state.exclusions", limit: Limits.exclusionCount)
-        lastEpoch = try reader.number("state.lastEpoch")
+        lastEpoch = try reader.counter("state.lastEpoch")
         results = try reader.record("state.results")
     }
 }

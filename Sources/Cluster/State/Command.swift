@@ -126,6 +126,8 @@ package struct BranchContent: Hashable, Sendable, Recordable {
     package var settings: [NamedSetting] = []
     /// Placements that serve: what its owners re-assert.
     package var placements: [PlacedReplica] = []
+    /// The highest number of an epoch there was. Nodes may have fenced any of them off, so later ones count on from it.
+    package var lastEpoch: UInt64 = 0
 
     /// A removal.
     package struct Removal: Hashable, Sendable, Recordable {
@@ -154,7 +156,7 @@ package struct BranchContent: Hashable, Sendable, Recordable {
     /// Whether there is nothing to say.
     package var isEmpty: Bool {
         members.isEmpty && removedMembers.isEmpty && deployments.isEmpty && removedDeployments.isEmpty
-            && settings.isEmpty && placements.isEmpty
+            && settings.isEmpty && placements.isEmpty && lastEpoch == 0
     }
 
     init() {}
@@ -166,6 +168,7 @@ package struct BranchContent: Hashable, Sendable, Recordable {
         writer.put(list: removedDeployments)
         writer.put(list: settings)
         writer.put(list: placements)
+        writer.put(lastEpoch)
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -175,6 +178,7 @@ package struct BranchContent: Hashable, Sendable, Recordable {
         removedDeployments = try reader.list("branch.removedDeployments", limit: Limits.tombstoneCount)
         settings = try reader.list("branch.settings", limit: Limits.settingCount)
         placements = try reader.list("branch.placements", limit: Limits.placementCount)
+        lastEpoch = reader.isAtEnd ? 0 : try reader.counter("branch.lastEpoch")
     }
 }
 

@@ -69,8 +69,8 @@ extension ControlPlane {
             // Only a majority changes who the majority is, one at a time; and nobody asks for another.
             guard parting == command.id.origin, leading == nil || mayRetire(parting), ruling == nil else { return }
         }
-        let asks = [sender, command.id.origin].first { effectiveState.members[$0]?.role == .worker }
-        if let worker = asks, let refusal = Self.workerRefusal(command.action, worker) {
+        let worker = [sender, command.id.origin].first { isWorker($0) }
+        if let refusal = Self.refusal(of: command.action, by: worker) {
             refuse(command.id, refusal)
             return
         }
@@ -97,9 +97,6 @@ extension ControlPlane {
         }
         let stamp = clock.next(now: now)
         do throws(CommandRefusal) {
-            if case .configure(Self.coordinatorSetting, _) = command.action {
-                throw CommandRefusal(.conflict, "The setting 'coordinator' is made by the cluster itself.")
-            }
             let events = try current.head.events(
                 for: command.action, stamp: stamp, term: term, wall: clock.wall(now: now))
             if let refusal = oversize(events) { throw refusal }
@@ -109,16 +106,34 @@ extension ControlPlane {
         }
     }
 
-    /// What a worker may not do: it was let in without the cluster's key, and must not come to it another way.
-    private static func workerRefusal(_ action: Command.Action, _ worker: NodeID) -> CommandRefusal? {
+    /// Why an action is nobody's to ask for, or not a worker's: it was let in without the cluster's key, and must not
+    /// come to it another way.
+    private static func refusal(of action: Command.Action, by worker: NodeID?) -> CommandRefusal? {
+        let isCoordinator =
+            switch action {
+            case .configure(let name, _): name == coordinatorSetting
+            case .merge(let content): content != content.admissible(from: nil)
+            default: false
+            }
+        if isCoordinator {
+            return CommandRefusal(
+                .conflict, "The setting '\(coordinatorSetting)' is made by the cluster itself; leave it out.")
+        }
+        guard let worker else { return nil }
         let isAllowed =
             switch action {
             case .configure(let name, _): !name.hasPrefix(joinTokenPrefix)
             case .remove: false
             case .admit(let member): member.node == worker && member.role == .worker
+            case .merge(let content): content == content.admissible(from: worker)
             default: true
             }
         return isAllowed ? nil : CommandRefusal(.conflict, "A worker may not decide this; ask another node.")
+    }
+
+    /// Whether a member is known as a worker. What the majority decided of it counts, and else what a branch says.
+    func isWorker(_ other: NodeID) -> Bool {
+        (state.members[other] ?? effectiveState.members[other])?.role == .worker
     }
 
     /// Settings that begin so let nodes in.
@@ -130,6 +145,7 @@ extension ControlPlane {
             do throws(CommandRefusal) {
                 let events = try state.events(
                     for: command.action, stamp: clock.next(now: now), term: term, wall: clock.wall(now: now))
+                if let refusal = oversize(events) { throw refusal }
                 ruleEvents(events, command: command.id, now: now)
             } catch {
                 refuse(command.id, error)
@@ -162,7 +178,8 @@ extension ControlPlane {
             else { return }
             appendOwn(events, command: nil, stamp: stamp, now: now)
         } else if ruling != nil, let head = branch?.state {
-            guard var events = try? head.events(for: action, stamp: stamp, term: term, wall: wall), !events.isEmpty
+            guard var events = try? head.events(for: action, stamp: stamp, term: term, wall: wall), !events.isEmpty,
+                oversize(events) == nil
             else { return }
             if case .placementBegan(var placement) = events[0] {
                 // Two parts may count on from the same number in the same term: the leader's id tells them apart.

@@ -71,7 +71,7 @@ package struct Member: Hashable, Sendable, Recordable {
         // A part this version does not know must not run stages.
         role = Role(rawValue: UInt8(truncatingIfNeeded: try reader.number("member.role"))) ?? .management
         isDraining = try reader.bool("member.draining")
-        admittedAt = try reader.number("member.admittedAt")
+        admittedAt = try reader.counter("member.admittedAt")
         stamp = try reader.record("member.stamp")
     }
 }

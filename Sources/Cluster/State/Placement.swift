@@ -30,8 +30,8 @@ package struct StageAssignment: Hashable, Sendable, Recordable {
     init(from reader: inout RecordReader) throws(CodecError) {
         node = NodeID(try reader.number("stage.node"))
         layers = try reader.record("stage.layers")
-        bytes = ByteCount(try reader.number("stage.bytes"))
-        projector = ByteCount(reader.isAtEnd ? 0 : try reader.number("stage.projector"))
+        bytes = ByteCount(try reader.number("stage.bytes", limit: Limits.stageBytes))
+        projector = ByteCount(reader.isAtEnd ? 0 : try reader.number("stage.projector", limit: Limits.stageBytes))
     }
 }
 
@@ -105,7 +105,7 @@ package struct PlacedReplica: Hashable, Sendable, Recordable {
         lanes = try reader.number("placement.lanes")
         wish = try reader.record("placement.wish")
         phase = try reader.phase("placement.phase")
-        since = try reader.signed("placement.since")
+        since = try reader.milliseconds("placement.since")
         note = try reader.text("placement.note")
     }
 }
@@ -148,7 +148,7 @@ package struct ReplicaRecord: Hashable, Sendable, Recordable {
     init(from reader: inout RecordReader) throws(CodecError) {
         width = try reader.count("replica.width", limit: Limits.stageCount)
         let count = try reader.count("replica.crashes", limit: Limits.crashCount)
-        for _ in 0..<count { crashes.append(try reader.signed("replica.crash")) }
+        for _ in 0..<count { crashes.append(try reader.milliseconds("replica.crash")) }
         failure = try reader.text("replica.failure")
         note = try reader.text("replica.note")
         isShortfall = reader.isAtEnd ? false : try reader.bool("replica.shortfall")
@@ -184,6 +184,6 @@ package struct Exclusion: Hashable, Sendable, Recordable {
         deployment = try reader.text("exclusion.deployment")
         node = NodeID(try reader.number("exclusion.node"))
         reason = try reader.text("exclusion.reason")
-        until = try reader.signed("exclusion.until")
+        until = try reader.milliseconds("exclusion.until")
     }
 }

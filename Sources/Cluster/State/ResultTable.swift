@@ -67,7 +67,7 @@ extension ResultTable: Recordable {
         let count = try reader.count("results", limit: Limits.resultCount)
         for _ in 0..<count {
             let row = Row(
-                command: try reader.record("result.command"), index: try reader.number("result.index"),
+                command: try reader.record("result.command"), index: try reader.counter("result.index"),
                 stamp: try reader.record("result.stamp"))
             ring.append(row)
             places[row.command] = row.index

@@ -203,7 +203,6 @@ package actor ClusterService {
         for await _ in inbox.bell {
             if Task.isCancelled { return }
             var inputs = inbox.take(FabricLimits.inputsPerWrite).flatMap { self.inputs(of: $0) }
-            if inputs.count >= FabricLimits.inputsPerWrite { inbox.ring() }
             if let jumped = wallJump() { inputs.append(.wallClock(jumped)) }
             if nextMeasurement <= now { inputs.append(.reading(await measure())) }
             if let timer, timer.at <= now {
@@ -294,10 +293,15 @@ package actor ClusterService {
         timer = (due, loop.scheduleTask(in: .nanoseconds(delay)) { [inbox] in inbox.ring() })
     }
 
+    /// Side by side, of which the brain asks few at once: a model whose file nobody has may keep its plan waiting.
     private func answerPlans() async {
-        for await question in plans {
-            let answer = await Self.answer(question, ports.plan)
-            inbox.offer(.planned(question: question.id, answer))
+        await withDiscardingTaskGroup { group in
+            for await question in plans {
+                group.addTask { [inbox, plan = ports.plan] in
+                    let answer = await Self.answer(question, plan)
+                    inbox.offer(.planned(question: question.id, answer))
+                }
+            }
         }
     }
 

@@ -46,9 +46,9 @@ final class Inbox: Sendable {
         ring()
     }
 
-    /// Takes up to `count` items out, in their order.
+    /// Takes up to `count` items out, in their order, and rings again while others are left.
     func take(_ count: Int) -> [Item] {
-        waiting.withLock { waiting in
+        let (taken, isRest): ([Item], Bool) = waiting.withLock { waiting in
             let taken = Array(waiting.items.prefix(count))
             waiting.items.removeFirst(taken.count)
             if waiting.items.isEmpty {
@@ -56,8 +56,10 @@ final class Inbox: Sendable {
             } else {
                 for case .fabric(.received(_, let peer)) in taken { waiting.perPeer[peer, default: 1] -= 1 }
             }
-            return taken
+            return (taken, !waiting.items.isEmpty)
         }
+        if isRest { ring() }
+        return taken
     }
 
     var dropped: Int { waiting.withLock { $0.dropped } }

@@ -161,6 +161,9 @@ enum ClusterJSON {
                 writer.key("stages")
                 writer.list(stages) { write($0, to: &$1) }
                 if let forecast { write(forecast, to: &writer) }
+            case .kept:
+                writer.key("fits")
+                writer.bool(true)
             case .refused(let reason):
                 writer.key("fits")
                 writer.bool(false)
