@@ -57,6 +57,14 @@ package struct FileShelf: Sendable {
         return removed
     }
 
+    /// Removes files that processes began and did not live to end. One whose process is not seen from here, as from
+    /// another container, holds its file.
+    func removeAbandoned() {
+        for name in names() where suffixes.contains(where: { StoreFiles.isAbandoned(name, of: $0) }) {
+            _ = PinnedFile.removeIfUnused(path: "\(folder)/\(name)")
+        }
+    }
+
     /// A part of a model is as long as the whole, with holes.
     private static func size(_ file: (path: String, facts: FileFacts)) -> UInt64 {
         file.path.hasSuffix(PartialModel.suffix)
@@ -64,17 +72,20 @@ package struct FileShelf: Sendable {
     }
 
     private func listing() -> [(path: String, facts: FileFacts)] {
+        names().compactMap { name in
+            guard suffixes.contains(where: name.hasSuffix) else { return nil }
+            return (try? FileFacts(path: "\(folder)/\(name)")).map { ("\(folder)/\(name)", $0) }
+        }
+    }
+
+    private func names() -> [String] {
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
-        var files: [(path: String, facts: FileFacts)] = []
+        var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard suffixes.contains(where: name.hasSuffix), let facts = try? FileFacts(path: "\(folder)/\(name)")
-            else { continue }
-            files.append(("\(folder)/\(name)", facts))
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
         }
-        return files
+        return names
     }
 }

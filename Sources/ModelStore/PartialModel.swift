@@ -35,8 +35,12 @@ package final class PartialModel: Sendable {
 
     /// Opens what is there of a model in `folder`, or begins it. What was checked against another list is forgotten.
     ///
-    /// **Throws:** `StoreError.unwritable`, or `diskFull`.
+    /// **Throws:** `StoreError.unwritable`, also for a digest that is none, or `diskFull`.
     package init(folder: String, digest: String, blocks: BlockDigests) throws(StoreError) {
+        // Members told it, and it becomes a path.
+        guard Hexadecimal.isDigest(digest) else {
+            throw .unwritable(path: folder, reason: "'\(digest.prefix(80))' is no SHA-256 in hexadecimal digits")
+        }
         try StoreFiles.makeFolders(folder)
         path = "\(folder)/\(digest)\(Self.suffix)"
         self.blocks = blocks
@@ -65,6 +69,7 @@ package final class PartialModel: Sendable {
 
     /// Opens what an earlier fetch left of a model; nil when there is nothing.
     package convenience init?(folder: String, digest: String) {
+        guard Hexadecimal.isDigest(digest) else { return nil }
         let path = "\(folder)/\(digest)\(Self.suffix)"
         guard (try? FileFacts(path: path)) != nil, let blocks = Self.list(beside: path) else { return nil }
         try? self.init(folder: folder, digest: digest, blocks: blocks)

@@ -32,6 +32,7 @@ package struct StageFileCache: Sendable {
             pinned.touch()
             return pinned
         }
+        shelf.removeAbandoned()
         shelf.evict(toFit: plan.copiedByteCount)
         try write(plan, of: modelPath, to: path)
         guard let pinned = PinnedFile(path: path) else {

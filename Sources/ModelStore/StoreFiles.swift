@@ -59,6 +59,8 @@ package enum StoreFiles {
             let file = try FileDescriptor.open(
                 FilePath(temporary), .readWrite, options: [.create, .truncate], permissions: permissions)
             defer { try? file.close() }
+            // Held while it is written: what nobody holds was left by a process that died.
+            _ = flock(file.rawValue, LOCK_SH)
             try body(file)
             guard ftruncate(file.rawValue, off_t(byteCount)) == 0, fsync(file.rawValue) == 0,
                 rename(temporary, path) == 0
@@ -70,10 +72,21 @@ package enum StoreFiles {
     }
 
     private static let nextTemporary = Atomic<UInt64>(0)
+    private static let temporarySuffix = ".part"
+
+    /// Whether a file has the name of one that a process was making in place of one that ends with `suffix`, and that
+    /// process is gone.
+    static func isAbandoned(_ name: String, of suffix: String) -> Bool {
+        let parts = name.split(separator: ".")
+        guard name.hasSuffix(temporarySuffix), parts.count > 3, ".\(parts[parts.count - 3])" == suffix,
+            let process = pid_t(parts[parts.count - 2].prefix { $0 != "-" }), process > 0
+        else { return false }
+        return kill(process, 0) != 0 && errno == ESRCH
+    }
 
     /// A name beside `path` that no other writer uses, in this process or another one.
     static func temporaryName(for path: String) -> String {
-        "\(path).\(getpid())-\(nextTemporary.add(1, ordering: .relaxed).newValue).part"
+        "\(path).\(getpid())-\(nextTemporary.add(1, ordering: .relaxed).newValue)\(temporarySuffix)"
     }
 
     /// Removes a file that is no longer needed; a missing one is fine.

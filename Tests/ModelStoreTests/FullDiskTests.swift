@@ -86,7 +86,7 @@ final class SmallDisk {
         let blocks = try DigestCache(folder: scratch.path("digests"))
             .blocks(ofFile: try scratch.write(content, to: "whole"))
         try disk.fill(leaving: 200_000)
-        let part = try PartialModel(folder: disk.path("models"), digest: "d", blocks: blocks)
+        let part = try PartialModel(folder: disk.path("models"), digest: digestOfD, blocks: blocks)
         let intake = PartIntake(part, range: 0..<400_000)
         #expect {
             try content.withUnsafeBytes { try intake.take($0) }
@@ -112,14 +112,14 @@ final class SmallDisk {
         let blocks = try DigestCache(folder: scratch.path("digests")).blocks(ofFile: whole)
         try disk.fill(leaving: 12_000)
         #expect {
-            _ = try PartialModel(folder: disk.path("models"), digest: "d", blocks: blocks)
+            _ = try PartialModel(folder: disk.path("models"), digest: digestOfD, blocks: blocks)
         } throws: {
             isFull($0, below: disk.folder)
         }
         #expect(!disk.names(in: "models").contains { $0.hasSuffix(".blocks") })
-        #expect(PartialModel(folder: disk.path("models"), digest: "d") == nil)
+        #expect(PartialModel(folder: disk.path("models"), digest: digestOfD) == nil)
         try disk.makeRoom()
-        let part = try PartialModel(folder: disk.path("models"), digest: "d", blocks: blocks)
+        let part = try PartialModel(folder: disk.path("models"), digest: digestOfD, blocks: blocks)
         #expect(!part.has(0..<1))
     }
 

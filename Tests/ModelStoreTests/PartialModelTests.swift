@@ -6,6 +6,9 @@ import Vocabulary
 
 @testable import ModelStore
 
+let digestOfD = String(repeating: "d", count: 64)
+private let digestOfE = String(repeating: "e", count: 64)
+
 @Suite struct `Digests of blocks` {
     private let scratch: Scratch
 
@@ -91,7 +94,7 @@ import Vocabulary
         blocks = try DigestCache(folder: scratch.path("digests")).blocks(ofFile: path)
     }
 
-    private func part(_ digest: String = "d") throws -> PartialModel {
+    private func part(_ digest: String = digestOfD) throws -> PartialModel {
         try PartialModel(folder: scratch.path("models"), digest: digest, blocks: blocks)
     }
 
@@ -109,6 +112,13 @@ import Vocabulary
             try intake.end()
             try intake.keep()
         }
+    }
+
+    @Test(arguments: ["", "d", "../../elsewhere/x", digestOfD.uppercased(), "\(digestOfD)/"])
+    func `what is no digest becomes no path`(digest: String) {
+        #expect(throws: StoreError.self) { _ = try part(digest) }
+        #expect(PartialModel(folder: scratch.path("models"), digest: digest) == nil)
+        #expect(scratch.names(in: "models") == [])
     }
 
     @Test(arguments: [1, 4096, 65_536, 65_537, 400_000])
@@ -130,7 +140,7 @@ import Vocabulary
         #expect(part.has(65_536..<131_072) && !part.has(65_536..<131_073))
         #expect(part.missing([0..<400_000], pieceByteCount: most) == [0..<65_536, 131_072..<400_000])
         // A later process goes on where this one was.
-        let again = try #require(PartialModel(folder: scratch.path("models"), digest: "d"))
+        let again = try #require(PartialModel(folder: scratch.path("models"), digest: digestOfD))
         #expect(again.blocks == blocks)
         #expect(again.has(65_536..<131_072))
     }
@@ -166,25 +176,25 @@ import Vocabulary
         try fetch(0..<400_000, try part())
         let other = try DigestCache(folder: scratch.path("digests"))
             .blocks(ofFile: try scratch.write(content.reversed(), to: "other"))
-        let part = try PartialModel(folder: scratch.path("models"), digest: "d", blocks: other)
+        let part = try PartialModel(folder: scratch.path("models"), digest: digestOfD, blocks: other)
         #expect(part.blocks == other)
         #expect(!part.has(0..<1))
-        #expect(PartialModel(folder: scratch.path("models"), digest: "d")?.blocks == other)
+        #expect(PartialModel(folder: scratch.path("models"), digest: digestOfD)?.blocks == other)
     }
 
     @Test func `notes of earlier releases, torn ones and a damaged list are not believed`() throws {
         try fetch(0..<131_072, try part())
-        let notes = scratch.path("models/d.part.checked")
+        let notes = scratch.path("models/\(digestOfD).part.checked")
         let handle = try FileHandle(forWritingTo: URL(filePath: notes))
         try handle.seekToEnd()
         try handle.write(contentsOf: Data("131072 40000000\n131072 \nx y\n9 3\n196608 26".utf8))
         try handle.close()
-        _ = try scratch.write(Array("0 400000\n".utf8), to: "models/d.part.ranges")
+        _ = try scratch.write(Array("0 400000\n".utf8), to: "models/\(digestOfD).part.ranges")
         let part = try part()
         #expect(part.has(0..<131_072) && !part.has(131_072..<131_073))
-        let list = try Models.bytes(scratch.path("models/d.part.blocks"))
-        _ = try scratch.write(Array(list.dropLast(3)), to: "models/d.part.blocks")
-        #expect(PartialModel(folder: scratch.path("models"), digest: "d") == nil)
+        let list = try Models.bytes(scratch.path("models/\(digestOfD).part.blocks"))
+        _ = try scratch.write(Array(list.dropLast(3)), to: "models/\(digestOfD).part.blocks")
+        #expect(PartialModel(folder: scratch.path("models"), digest: digestOfD) == nil)
         #expect(try !self.part().has(0..<1))
     }
 
@@ -199,11 +209,11 @@ import Vocabulary
         let digest = try cache.digest(ofFile: scratch.path("whole"))
         let whole = try part.complete(digest: digest, with: cache)
         #expect(try Models.bytes(whole) == content)
-        #expect(scratch.names(in: "models") == ["d.gguf"])
-        let other = try self.part("e")
+        #expect(scratch.names(in: "models") == ["\(digestOfD).gguf"])
+        let other = try self.part(digestOfE)
         try fetch(0..<400_000, other)
         #expect(throws: StoreError.self) { _ = try other.complete(digest: "another", with: cache) }
-        #expect(scratch.names(in: "models") == ["d.gguf"])
+        #expect(scratch.names(in: "models") == ["\(digestOfD).gguf"])
     }
 }
 
@@ -241,7 +251,7 @@ import Vocabulary
     @Test func `a part counts by what is there of it, goes with its notes, and stays while it is fetched`() throws {
         let whole = try scratch.write(Array(repeating: 3, count: 10 << 20), to: "whole")
         let blocks = try DigestCache(folder: scratch.path("digests")).blocks(ofFile: whole)
-        var part: PartialModel? = try PartialModel(folder: scratch.path("models"), digest: "d", blocks: blocks)
+        var part: PartialModel? = try PartialModel(folder: scratch.path("models"), digest: digestOfD, blocks: blocks)
         let intake = PartIntake(try #require(part), range: 0..<65_536)
         try [UInt8](repeating: 3, count: 65_536).withUnsafeBytes { try intake.take($0) }
         try intake.keep()
@@ -256,10 +266,10 @@ import Vocabulary
     @Test func `a part that nobody fetches makes way with its notes`() throws {
         let whole = try scratch.write(Array(repeating: 3, count: 200_000), to: "whole")
         let blocks = try DigestCache(folder: scratch.path("digests")).blocks(ofFile: whole)
-        do { _ = try PartialModel(folder: scratch.path("models"), digest: "d", blocks: blocks) }
+        do { _ = try PartialModel(folder: scratch.path("models"), digest: digestOfD, blocks: blocks) }
         #expect(scratch.names(in: "models").count == 3)
         let shelf = FileShelf.fetchedModels(folder: scratch.path("models"), byteLimit: ByteCount(1))
-        #expect(shelf.evict(toFit: 2) == [scratch.path("models/d.part")])
+        #expect(shelf.evict(toFit: 2) == [scratch.path("models/\(digestOfD).part")])
         #expect(scratch.names(in: "models") == [])
     }
 }

@@ -33,6 +33,23 @@ import Vocabulary
         return bytes
     }
 
+    @Test func `what a process began and did not live to end makes way, what one is writing stays`() throws {
+        let plan = try Self.plan(0, 4)
+        _ = try cache.materialise(plan, of: Models.builtin, digest: "one")
+        let whole = cached
+        // No system has a process of that number.
+        let dead = scratch.path("stages") + "/aa.gguf.2147483647-1.part"
+        let held = scratch.path("stages") + "/bb.gguf.2147483647-1.part"
+        let own = scratch.path("stages") + "/cc.gguf.\(ProcessInfo.processInfo.processIdentifier)-1.part"
+        for path in [dead, held, own] { try Data([1]).write(to: URL(filePath: path)) }
+        let writer = try #require(PinnedFile(path: held))
+        _ = try cache.materialise(plan, of: Models.builtin, digest: "two")
+        #expect(cached.count == whole.count + 3)
+        #expect(cached.contains { $0.hasPrefix("bb") } && cached.contains { $0.hasPrefix("cc") })
+        #expect(!cached.contains { $0.hasPrefix("aa.gguf.2147483647") })
+        withExtendedLifetime(writer) {}
+    }
+
     @Test func `every tensor of a stage is the model's, and what lies between is zeros`() throws {
         let source = try Models.bytes(Models.builtin)
         let cutter = try Self.cutter()

@@ -65,6 +65,41 @@ import Vocabulary
         return try #require(try stages(answer).first).bytes.bytes
     }
 
+    /// A question about what serves on node 1, beside a node 2 that reads its weights `factor` times as quickly.
+    private static func replanning(_ factor: UInt64, holds: Bool = true) async throws -> PlanAnswer {
+        var nodes = [candidate(1, usable: 1 << 34), candidate(2, usable: 1 << 40)]
+        for (index, rate) in [10_000_000_000, 10_000_000_000 * factor].enumerated() {
+            nodes[index].reading?.weightBytesPerSecond = rate
+            nodes[index].reading?.prefillOperationsPerSecond = 100_000_000_000
+            if holds { nodes[index].reading?.holds = ["sum"] }
+        }
+        let first = try stages(await planner().plan(question([nodes[0]])))
+        // Its memory is taken by what serves, and is no reason not to price that.
+        nodes[0].reading?.usableBytes = 1
+        var asked = question(nodes)
+        asked.deployment.digest = "sum"
+        asked.serving = PlacedReplica(
+            epoch: Epoch(term: 1, number: 1), replica: asked.replica, stages: first, contextTokens: 512, lanes: 4)
+        return try await planner().plan(asked)
+    }
+
+    @Test func `what serves moves only where it is worth it`() async throws {
+        #expect(try await Self.replanning(1) == .kept)
+        let better = try Self.stages(await Self.replanning(4))
+        #expect(better.map(\.node) == [NodeID(2)])
+    }
+
+    @Test func `what serves stays when nothing fits beside it`() async throws {
+        var asked = Self.question([Self.candidate(1, usable: 1)])
+        let whole = try await Self.whole()
+        asked.serving = PlacedReplica(
+            epoch: Epoch(term: 1, number: 1), replica: asked.replica,
+            stages: [
+                StageAssignment(node: NodeID(1), layers: LayerRange(first: 0, end: 12), bytes: ByteCount(whole))
+            ], contextTokens: 512, lanes: 4)
+        #expect(try await Self.planner().plan(asked) == .kept)
+    }
+
     @Test func `a draft model takes its room beside the entry stage, or the answer says what it lacks`() async throws {
         let (model, small) = (try Self.model(), try Self.model(layers: 1))
         let planner = ClusterPlanner(model: { _ in model }, draft: { _ in small })
@@ -300,6 +335,47 @@ import Vocabulary
         let inventory = ClusterPlanner.inventory(Self.question([candidate]), layerCount: 12)
         #expect(inventory.nodes[0].devices[0].speed == DeviceSpeed())
         try inventory.check()
+    }
+
+    @Test func `one member's nonsense keeps nobody from being planned with`() async throws {
+        let whole = try await Self.whole()
+        var liar = Self.candidate(1, usable: .max)
+        liar.reading?.totalBytes = .max
+        liar.reading?.weightBytesPerSecond = 1
+        liar.reading?.prefillOperationsPerSecond = .max
+        liar.reading?.attentionOperationsPerSecond = 1
+        liar.reading?.weightRates = [
+            WeightRate(type: "q8_0", bytesPerSecond: 1), WeightRate(type: "f16", bytesPerSecond: .max),
+        ]
+        liar.reading?.links = [LinkReading(peer: NodeID(2), roundTripMicroseconds: .max, bytesPerSecond: 1)]
+        var honest = Self.candidate(2, usable: whole * 2)
+        honest.reading?.weightBytesPerSecond = 1_000_000_000
+        let question = Self.question([liar, honest])
+        let inventory = ClusterPlanner.inventory(question, layerCount: 12)
+        try inventory.check()
+        #expect(inventory.links.first?.roundTripMilliseconds == PlacementLimits.roundTripMax)
+        #expect(inventory.nodes[0].devices[0].speed.weightReadBytesPerSecond == PlacementLimits.rates.lowerBound)
+        let stages = try Self.stages(try await Self.planner().plan(question))
+        #expect(stages.map(\.node) == [NodeID(2)])
+        // Alone it is taken at its word, as far as that goes; beside another there is a link of hours.
+        #expect(try Self.stages(try await Self.planner().plan(Self.question([liar]))).count == 1)
+        #expect(try Self.stages(try await Self.planner().plan(Self.question([liar, honest], width: 2))).count == 2)
+    }
+
+    @Test func `what fits with no number of stages is not tried with every number`() throws {
+        let model = try Self.model()
+        func answer(_ memory: UInt64) throws -> PlacementAnswer {
+            let node = NodeInventory(name: "a", devices: [DeviceInventory(usableMemory: ByteCount(memory))])
+            return try Planner(model: model, inventory: Inventory(nodes: [node])).plan(PlacementRequest(context: 512))
+        }
+        let (shortfall, placed) = (try answer(1 << 20), try answer(1 << 40))
+        func counts(_ free: PlacementAnswer, width: Int = 1, asked: Int? = nil) -> [Int] {
+            Array(ClusterPlanner.stageCounts(after: free, width: width, asked: asked, most: 4))
+        }
+        #expect(counts(shortfall) == [] && counts(shortfall, width: 3) == [])
+        #expect(counts(shortfall, width: 3, asked: 3) == [3, 4])
+        #expect(counts(placed, width: 2) == [2, 3, 4] && counts(placed, width: 4, asked: 4) == [4])
+        #expect(counts(placed, width: 5) == [] && counts(placed, width: .max, asked: .max) == [])
     }
 
     @Test func `a plan foretells speed where it was measured, and says where not`() async throws {

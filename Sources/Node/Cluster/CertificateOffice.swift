@@ -20,10 +20,16 @@ struct CertificateOffice: Sendable {
     /// Answers a member that asks for its next certificate.
     func renew(_ request: RenewalRequest, for peer: PeerIdentity) async -> RenewalReply {
         guard let authority = store.authority else { return .cannotIssue }
-        guard await service.value?.state.members[peer.node] != nil else {
+        guard await isMember(peer.node) else {
             return .refused("Node \(peer.node) is no member of the cluster.")
         }
         return authority.renew(request, for: peer, now: .current)
+    }
+
+    /// Also one that was admitted without a majority; but none that the majority removed.
+    private func isMember(_ node: NodeID) async -> Bool {
+        guard let service = service.value, await service.state.removedMembers[node] == nil else { return false }
+        return await service.effectiveState.members[node] != nil
     }
 
     /// Keeps the own certificate valid until the task is cancelled.
@@ -55,7 +61,7 @@ struct CertificateOffice: Sendable {
             return try authority.issue(request.signingRequest, for: old.node, now: .current).der
         }
         var reasons: [String] = []
-        let members = await service.value?.state.members.keys ?? []
+        let members = await service.value?.effectiveState.members.keys ?? []
         for member in members where member != old.node {
             do {
                 switch try await peers.post("renew", request, to: member, as: RenewalReply.self) {

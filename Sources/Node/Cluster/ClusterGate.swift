@@ -155,7 +155,7 @@ package struct ClusterGate: ClusterViewing {
         if deployment.blocks.isEmpty { deployment.blocks = await library.root(ofBlocksOf: deployment.digest) }
         if deployment.blocks.isEmpty {
             // Nobody is there to ask; deployed before, the cluster knows it.
-            let known = await service.state.deployments.values.first { $0.digest == deployment.digest }
+            let known = await service.effectiveState.deployments.values.first { $0.digest == deployment.digest }
             deployment.blocks = known?.blocks ?? ""
         }
         // What has a digest already was completed before.
@@ -202,7 +202,7 @@ package struct ClusterGate: ClusterViewing {
         let told = await library.root(ofBlocksOf: digest)
         if !told.isEmpty { return told }
         // Nobody is there to ask; deployed before, the cluster knows it.
-        return await service.state.deployments.values.first { $0.projector == digest }?.projectorBlocks ?? ""
+        return await service.effectiveState.deployments.values.first { $0.projector == digest }?.projectorBlocks ?? ""
     }
 
     /// Why a wish's projector cannot be used with its model, as far as this node can see both headers; who plans it

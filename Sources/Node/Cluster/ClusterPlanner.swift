@@ -40,20 +40,64 @@ package struct ClusterPlanner: Sendable {
             let draft = try await draft(question.deployment)
             let projector = try await projector(question.deployment)
             let question = Self.heeding(footprint.tags.required, question)
-            func answer(_ question: PlanQuestion) throws -> PlanAnswer {
+            func planner(_ question: PlanQuestion) throws -> Planner {
                 let inventory = Self.inventory(question, layerCount: footprint.layerCount)
-                let planner = try Planner(model: footprint, inventory: inventory, policy: policy)
-                return try self.answer(planner, question, beside: draft, projector)
+                return try Planner(model: footprint, inventory: inventory, policy: policy)
+            }
+            func answer(_ question: PlanQuestion) throws -> Outcome {
+                try self.answer(planner(question), question, beside: draft, projector)
             }
             let wished = question.deployment.preferredTags + footprint.tags.preferred
-            if let favourites = Self.preferring(wished, question) {
-                let placed = try answer(favourites)
-                if case .placed = placed { return placed }
-            }
-            return try answer(question)
+            var outcome = Outcome(.kept)
+            if let favourites = Self.preferring(wished, question) { outcome = try answer(favourites) }
+            if outcome.plan == nil { outcome = try answer(question) }
+            guard let serving = question.serving else { return outcome.answer }
+            guard let new = outcome.plan,
+                let current = try Self.priced(serving, planner(Self.crediting(serving, question)), projector),
+                case .move = Replanning.decide(current, new: new)
+            else { return .kept }
+            return outcome.answer
         } catch {
+            if question.serving != nil { return .kept }
             return .refused(reason: Self.clipped("'\(question.deployment.name)' cannot be planned: \(error)"))
         }
+    }
+
+    /// An answer, and the plan behind it when it is one.
+    private struct Outcome {
+        var answer: PlanAnswer
+        var plan: PlacementPlan?
+
+        init(_ answer: PlanAnswer, _ plan: PlacementPlan? = nil) {
+            self.answer = answer
+            if case .placed = answer { self.plan = plan }
+        }
+    }
+
+    /// The question with the memory that what serves has as free: for what it would cost today, not for what may be
+    /// loaded beside it.
+    private static func crediting(_ serving: PlacedReplica, _ question: PlanQuestion) -> PlanQuestion {
+        var credited = question
+        for stage in serving.stages {
+            guard let index = credited.candidates.firstIndex(where: { $0.member.node == stage.node }) else { continue }
+            let (sum, isBeyond) = credited.candidates[index].creditedBytes.addingReportingOverflow(stage.bytes.bytes)
+            credited.candidates[index].creditedBytes = isBeyond ? .max : sum
+        }
+        return credited
+    }
+
+    /// What serves, planned again as it is; nil when it could not be placed so today.
+    private static func priced(
+        _ serving: PlacedReplica, _ planner: Planner, _ projector: ProjectorNeed?
+    ) throws -> PlacementPlan? {
+        var request = PlacementRequest(
+            context: Int(clamping: serving.contextTokens), lanes: Int(clamping: serving.lanes))
+        request.projector = projector?.footprint.total ?? request.projector
+        request.stages = serving.stages.count
+        request.boundaries = serving.stages.dropFirst().map(\.layers.first)
+        request.pins = serving.stages.map { .init(layers: $0.layers, node: "\($0.node)") }
+        guard case .placed(let plan) = try planner.plan(request) else { return nil }
+        return plan
     }
 
     /// The question without the candidates that lack a tag which the model's card asks for.
@@ -79,7 +123,7 @@ package struct ClusterPlanner: Sendable {
 
     private func answer(
         _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?, _ projector: ProjectorNeed?
-    ) throws -> PlanAnswer {
+    ) throws -> Outcome {
         var request = PlacementRequest(
             context: question.deployment.contextTokens.map { Int(clamping: $0) },
             lanes: Int(clamping: question.deployment.lanes ?? Self.lanes))
@@ -97,34 +141,39 @@ package struct ClusterPlanner: Sendable {
         if case .placed(let plan) = free, Self.isSpread(plan),
             asked == nil ? plan.stages.count >= width : plan.stages.count == width
         {
-            return Self.placed(plan, request, planner, draft)
+            return Outcome(Self.placed(plan, request, planner, draft), plan)
         }
         // A node refused for memory, so more stages share the model; or two stages fell on one node.
         let most = projector?.isWhole == true ? 1 : min(planner.model.layerCount, question.candidates.count)
-        if width <= most {
-            for count in width...most {
-                request.stages = count
-                if case .placed(let plan) = try planner.plan(request), Self.isSpread(plan) {
-                    return Self.placed(plan, request, planner, draft)
-                }
+        for count in Self.stageCounts(after: free, width: width, asked: asked, most: most) {
+            request.stages = count
+            if case .placed(let plan) = try planner.plan(request), Self.isSpread(plan) {
+                return Outcome(Self.placed(plan, request, planner, draft), plan)
             }
         }
         if let asked, asked > most {
-            return .refused(
-                reason: Self.clipped(
-                    "\(asked) stages are asked for, but \(question.candidates.count) nodes can take part and the model "
-                        + "has \(planner.model.layerCount) layers; add nodes or ask for fewer stages."
-                        + Self.excluded(question)))
+            return Self.refused(
+                "\(asked) stages are asked for, but \(question.candidates.count) nodes can take part and the model "
+                    + "has \(planner.model.layerCount) layers; add nodes or ask for fewer stages."
+                    + Self.excluded(question))
         }
         switch free {
-        case .shortfall(let shortfall): return .refused(reason: Self.reason(shortfall, question, projector))
+        case .shortfall(let shortfall): return Outcome(.refused(reason: Self.reason(shortfall, question, projector)))
         case .placed(let plan):
-            return .refused(
-                reason: Self.clipped(
-                    "\(plan.architecture) fits \(plan.stages.count) stages, but nodes refused for memory "
-                        + "and it now needs \(width) of them on \(question.candidates.count) nodes; "
-                        + "add a node or ask for less context." + Self.excluded(question)))
+            return Self.refused(
+                "\(plan.architecture) fits \(plan.stages.count) stages, but nodes refused for memory "
+                    + "and it now needs \(width) of them on \(question.candidates.count) nodes; "
+                    + "add a node or ask for less context." + Self.excluded(question))
         }
+    }
+
+    private static func refused(_ text: String) -> Outcome { Outcome(.refused(reason: clipped(text))) }
+
+    /// The numbers of stages to plan again with, after a plan that was free to choose. What that one found no room for
+    /// has none with a number given either; only for a number the user gave is it looked for once more.
+    static func stageCounts(after free: PlacementAnswer, width: Int, asked: Int?, most: Int) -> Range<Int> {
+        if case .shortfall = free, asked == nil { return width..<width }
+        return width..<max(width, most + 1)
     }
 
     private static func isSpread(_ plan: PlacementPlan) -> Bool {
@@ -172,6 +221,7 @@ package struct ClusterPlanner: Sendable {
     // MARK: Inventory
 
     /// The candidates as machines: what they offer is what was measured, less what is promised, plus what was freed.
+    /// Members say what they like, so every figure is brought within the planner's limits.
     static func inventory(_ question: PlanQuestion, layerCount: Int) -> Inventory {
         let names = Set(question.candidates.map(\.member.node))
         var links: [LinkInventory] = []
@@ -203,7 +253,7 @@ package struct ClusterPlanner: Sendable {
                 tags: candidate.member.tags,
                 heldLayers: holdsAll ? [LayerRange(first: 0, end: layerCount)] : [])
         }
-        return Inventory(nodes: nodes, links: links)
+        return Inventory(nodes: nodes, links: links).clamped()
     }
 
     // MARK: Reasons

@@ -65,7 +65,7 @@ actor JoinReception: JoinAuthorizing {
     private func decide(
         _ request: JoinRequest, _ service: ClusterService, _ credentials: NodeCredentials
     ) async -> JoinDecision {
-        let state = await service.state
+        let state = await service.effectiveState
         var tokens = JoinTokens(state: state)
         let standing: JoinerStanding =
             if state.removedMembers[request.node] != nil {

@@ -10,7 +10,7 @@ struct TokenOffice: Sendable {
     let security: ClusterSecurity
 
     func create(_ wish: TokenWish) async throws(TokenRefusal) -> CreatedToken {
-        let state = await service.state
+        let state = await service.effectiveState
         let now = WallTime.current
         var tokens = JoinTokens(state: state)
         for id in tokens.sweep(now: now) { try await configure(JoinToken.settingPrefix + id.description, nil) }
@@ -30,11 +30,11 @@ struct TokenOffice: Sendable {
 
     func all() async -> [TokenView] {
         let now = WallTime.current
-        return JoinTokens(state: await service.state).tokens.map { TokenView($0, now: now) }
+        return JoinTokens(state: await service.effectiveState).tokens.map { TokenView($0, now: now) }
     }
 
     func revoke(_ text: String) async throws(TokenRefusal) {
-        var tokens = JoinTokens(state: await service.state)
+        var tokens = JoinTokens(state: await service.effectiveState)
         guard let id = JoinTokenID(text) else {
             throw .notFound("There is no join token '\(text.prefix(64))'; 'skein token list' shows them.")
         }

@@ -80,7 +80,8 @@ actor ModelCatalogue {
     private func foreign(_ view: ClusterView, without own: Set<String>) -> [String] {
         var digests: Set<String> = []
         for member in view.members where member.liveness == .alive && member.member.node != view.node {
-            digests.formUnion(member.reading?.holds ?? [])
+            // Files are kept under these names.
+            digests.formUnion((member.reading?.holds ?? []).filter { Hexadecimal.isDigest($0) })
         }
         return digests.subtracting(own).sorted()
     }
