@@ -36,11 +36,31 @@ template <typename Work> auto guarded(char ** error, Work work) -> decltype(work
     return nullptr;
 }
 
+extras_text lent(const std::string & text) { return { text.data(), text.size() }; }
+
 std::string anchored(const std::string & pattern) {
     if (pattern.empty()) {
         return "^$";
     }
     return (pattern.front() != '^' ? "^" : "") + pattern + (pattern.back() != '$' ? "$" : "");
+}
+
+// Makes an object of the arguments of every earlier call. Many templates read them as one, and the library then refuses
+// the whole conversation for a call without arguments (an empty text) or one that was cut off: no later turn could
+// repair that, because the call stays in the history. A call that was cut off keeps its text, as the only member, so
+// that the model sees what it wrote and the tool's complaint about it makes sense.
+void mend_arguments(std::vector<common_chat_msg> & messages) {
+    for (auto & message : messages) {
+        for (auto & call : message.tool_calls) {
+            if (call.arguments.find_first_not_of(" \t\r\n") == std::string::npos) {
+                call.arguments = "{}";
+            } else if (!common_json::parse_no_throw(call.arguments).is_object()) {
+                common_json object  = common_json::object();
+                object["arguments"] = call.arguments;
+                call.arguments      = object.dump_safe();
+            }
+        }
+    }
 }
 
 struct trigger {
@@ -116,6 +136,7 @@ extras_chat_prompt * extras_chat_apply(const extras_chat_templates * templates, 
     return guarded(error, [&]() -> extras_chat_prompt * {
         common_chat_templates_inputs inputs;
         inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(input->messages_json));
+        mend_arguments(inputs.messages);
         if (input->tools_json != nullptr) {
             inputs.tools = common_chat_tools_parse_oaicompat(common_json::parse(input->tools_json));
         }
@@ -132,10 +153,6 @@ extras_chat_prompt * extras_chat_apply(const extras_chat_templates * templates, 
         for (size_t i = 0; i < input->argument_count; i++) {
             inputs.chat_template_kwargs[input->argument_names[i]] = input->argument_values[i];
         }
-        if (input->continues_final_message) {
-            inputs.continue_final_message = COMMON_CHAT_CONTINUATION_AUTO;
-            inputs.add_generation_prompt  = false;
-        }
         auto params   = common_chat_templates_apply(templates->templates.get(), inputs);
         auto triggers = triggers_of(params, templates->vocab);
         return new extras_chat_prompt{ std::move(params), std::move(triggers) };
@@ -144,7 +161,7 @@ extras_chat_prompt * extras_chat_apply(const extras_chat_templates * templates, 
 
 void extras_chat_prompt_free(extras_chat_prompt * prompt) { delete prompt; }
 
-const char * extras_chat_prompt_text(const extras_chat_prompt * prompt) { return prompt->params.prompt.c_str(); }
+extras_text  extras_chat_prompt_text(const extras_chat_prompt * prompt) { return lent(prompt->params.prompt); }
 const char * extras_chat_prompt_grammar(const extras_chat_prompt * prompt) { return prompt->params.grammar.c_str(); }
 bool extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * prompt) {
     return prompt->params.grammar_lazy;
@@ -211,18 +228,18 @@ extras_answer * extras_answer_parse(const extras_answer_parser * parser, const c
     });
 }
 
-void         extras_answer_free(extras_answer * answer) { delete answer; }
-const char * extras_answer_text(const extras_answer * answer) { return answer->message.content.c_str(); }
-const char * extras_answer_reasoning(const extras_answer * answer) { return answer->message.reasoning_content.c_str(); }
-size_t       extras_answer_tool_call_count(const extras_answer * answer) { return answer->message.tool_calls.size(); }
-const char * extras_answer_tool_name(const extras_answer * answer, size_t index) {
-    return answer->message.tool_calls.at(index).name.c_str();
+void        extras_answer_free(extras_answer * answer) { delete answer; }
+extras_text extras_answer_text(const extras_answer * answer) { return lent(answer->message.content); }
+extras_text extras_answer_reasoning(const extras_answer * answer) { return lent(answer->message.reasoning_content); }
+size_t      extras_answer_tool_call_count(const extras_answer * answer) { return answer->message.tool_calls.size(); }
+extras_text extras_answer_tool_name(const extras_answer * answer, size_t index) {
+    return lent(answer->message.tool_calls.at(index).name);
 }
-const char * extras_answer_tool_arguments(const extras_answer * answer, size_t index) {
-    return answer->message.tool_calls.at(index).arguments.c_str();
+extras_text extras_answer_tool_arguments(const extras_answer * answer, size_t index) {
+    return lent(answer->message.tool_calls.at(index).arguments);
 }
-const char * extras_answer_tool_id(const extras_answer * answer, size_t index) {
-    return answer->message.tool_calls.at(index).id.c_str();
+extras_text extras_answer_tool_id(const extras_answer * answer, size_t index) {
+    return lent(answer->message.tool_calls.at(index).id);
 }
 
 // --- grammar ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ package struct DecodedRequest: Sendable {
     package var includeUsage: Bool
     /// What was accepted but has no effect here, a sentence each, for a response header and the log.
     package var warnings: [String]
+    /// Prompts behind the request's own, each of which is answered like it (completions).
+    package var furtherPrompts: [GenerationRequest.Prompt] = []
 
     /// Makes a decoded request.
     package init(request: GenerationRequest, stream: Bool, includeUsage: Bool, warnings: [String]) {

@@ -46,6 +46,8 @@ package enum Limits {
     package static let schemaDepth = 256
     /// Most items of an array that are compared with each other.
     package static let uniqueItems = 256
+    /// Largest upper bound of a repetition that a grammar enforces: the engine takes a larger one for none.
+    package static let grammarRepetitions = 2000
     /// Longest GBNF grammar. **Units:** bytes.
     package static let grammarBytes = 256 << 10
     /// Longest model name. **Units:** bytes.
@@ -62,6 +64,8 @@ package enum Limits {
     package static let completionLogprobs = 5
     /// Most answers to one prompt.
     package static let choices = 128
+    /// Most prompts of one request (completions); with `n` there are at most `choices` answers in all.
+    package static let completionPrompts = 128
     /// Most variables handed to the chat template.
     package static let templateArguments = 64
     /// Longest value of one template variable. **Units:** bytes, written compactly.

@@ -10,10 +10,10 @@ enum ErrorDialect: String, Sendable {
     case ollama
 
     /// The dialect of a path; OpenAI's where no other is spoken.
-    init(path: String) {
-        if path == "/v1/messages" || path.hasPrefix("/v1/messages/") {
+    init(path: RoutePath) {
+        if path.components.starts(with: ["v1", "messages"]) {
             self = .anthropic
-        } else if path.hasPrefix("/api/") {
+        } else if path.components.first == "api" {
             self = .ollama
         } else {
             self = .openAI

@@ -117,7 +117,7 @@ struct ErrorShape: RouterMiddleware {
         var response = try await shaped(request, context: context, next: next)
         // Every answer carries an identity a user can quote and an operator can find.
         if response.headers[.requestID] == nil { response.headers[.requestID] = context.id }
-        if ErrorDialect(path: request.uri.path) == .anthropic {
+        if ErrorDialect(path: RoutePath(request.uri.path)) == .anthropic {
             response.headers[.anthropicRequestID] = response.headers[.requestID]
         }
         return response
@@ -127,7 +127,7 @@ struct ErrorShape: RouterMiddleware {
         _ request: Request, context: GatewayContext,
         next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
-        let dialect = ErrorDialect(path: request.uri.path)
+        let dialect = ErrorDialect(path: RoutePath(request.uri.path))
         do {
             return try await next(request, context)
         } catch let refusal as RequestRefusal {
@@ -172,13 +172,19 @@ extension ErrorShape {
         ]
     }
 
+    /// The methods of a path of the table; nil for other paths.
+    private static func allowed(of path: RoutePath) -> [String]? {
+        let stems = ["/v1/models", "/api/blobs"].map { RoutePath($0) }
+        let wanted = stems.first { path.components.starts(with: $0.components) } ?? path
+        return methods.first { RoutePath($0.path) == wanted }?.allowed
+    }
+
     private func unknown(_ request: Request, _ context: GatewayContext) -> Response {
         let method = request.method.rawValue
-        var path = request.uri.path
+        let path = RoutePath(request.uri.path)
         let dialect = ErrorDialect(path: path)
-        for stem in ["/v1/models", "/api/blobs"] where path.hasPrefix(stem + "/") { path = stem }
         let allowed =
-            Self.methods.first { $0.path == path }?.allowed ?? ResponsesRoutes.methods(of: path)
+            Self.allowed(of: path) ?? ResponsesRoutes.methods(of: path)
             ?? (hasCluster ? ClusterRoutes.methods(of: path) : nil)
         guard let allowed else {
             let refusal = RequestRefusal.unknownRoute(method: method, path: request.uri.path)

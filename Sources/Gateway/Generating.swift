@@ -76,7 +76,7 @@ package struct ServedModel: Sendable {
         case failed(reason: String)
     }
 
-    /// What is known about it; nil while its file has not been read.
+    /// What is known about it: little more than its name while its file has not been read.
     package var card: ModelCard
     /// Whether it can answer.
     package var state: State

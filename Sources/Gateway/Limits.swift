@@ -11,6 +11,10 @@ package enum Limits {
     /// Longest body that `BareServer` repeats. **Units:** bytes.
     static let echoBytes = 64 << 10
 
+    /// Prompts of one request that are under way at once: enough to fill microbatches, few enough to leave most places
+    /// in the line to others.
+    static let promptsAtOnce = 4
+
     /// Most messages of a WebSocket that wait while a response is made.
     static let socketMessages = 16
     /// Most bytes of responses a WebSocket remembers. **Units:** bytes.

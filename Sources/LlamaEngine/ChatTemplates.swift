@@ -108,7 +108,7 @@ struct RenderedChat {
             String(cString: extras_chat_prompt_parser(prompt)),
         ]
         return unsafe RenderedChat(
-            text: String(cString: extras_chat_prompt_text(prompt)),
+            text: lent(extras_chat_prompt_text(prompt)),
             grammar: String(cString: extras_chat_prompt_grammar(prompt)),
             isLazy: extras_chat_prompt_grammar_is_lazy(prompt), triggers: triggers,
             stop: unsafe stops(prompt), generationPrompt: parts[1],
@@ -176,14 +176,17 @@ extension GenerationRequest {
         defer { unsafe extras_answer_free(made) }
         let calls = unsafe (0..<extras_answer_tool_call_count(made)).map { index in
             unsafe ToolCall(
-                id: String(cString: extras_answer_tool_id(made, index)),
-                name: String(cString: extras_answer_tool_name(made, index)),
-                arguments: String(cString: extras_answer_tool_arguments(made, index)))
+                id: lent(extras_answer_tool_id(made, index)), name: lent(extras_answer_tool_name(made, index)),
+                arguments: lent(extras_answer_tool_arguments(made, index)))
         }
         return unsafe ParsedAnswer(
-            text: String(cString: extras_answer_text(made)), reasoning: String(cString: extras_answer_reasoning(made)),
-            toolCalls: calls)
+            text: lent(extras_answer_text(made)), reasoning: lent(extras_answer_reasoning(made)), toolCalls: calls)
     }
+}
+
+/// The text that a handle of the shim lends; U+0000 is a character of it like any other.
+private func lent(_ text: extras_text) -> String {
+    unsafe String(decoding: UnsafeRawBufferPointer(start: text.bytes, count: text.length), as: UTF8.self)
 }
 
 /// Calls `body` with each text as a C string, or nil where there is none.

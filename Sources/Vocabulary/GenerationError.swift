@@ -30,12 +30,13 @@ package enum GenerationError: Error, Hashable, Sendable, Codable, CustomStringCo
             "\(name) is \(value); \(limit)."
         case .unsupported(let feature, let remedy):
             "\(feature) is not supported; \(remedy)."
-        case .contextLengthExceeded(let prompt, let output, let window):
-            output > 0
-                ? "The prompt has \(prompt) tokens and \(output) more were asked for, but the context window is "
-                    + "\(window) tokens; shorten the prompt, lower max_tokens, or serve the model with a larger --ctx."
-                : "The prompt has \(prompt) tokens, but the context window is \(window) tokens; shorten the prompt "
-                    + "or serve the model with a larger --ctx."
+        case .contextLengthExceeded(let prompt, _, let window):
+            // The limit of an answer is no reason: an answer just ends at the end of the window.
+            prompt < window
+                ? "The prompt has \(prompt) tokens and leaves no room for the answers in the context window of "
+                    + "\(window) tokens; shorten it, ask for fewer choices, or serve the model with a larger --ctx."
+                : "The prompt has \(prompt) tokens, but the context window is \(window) tokens, which the answer "
+                    + "shares; shorten the prompt or serve the model with a larger --ctx."
         case .modelNotFound(let name, let available):
             "Model '\(name)' is not served here; available: \(available.joined(separator: ", "))."
         case .modelAmbiguous(let name, let candidates):

@@ -1,13 +1,23 @@
 """Fixtures: nodes that live as long as the run, one per number of stages, and nodes of a test's own."""
 
+import tempfile
+
 import openai
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from node import BINARY, MODEL_NAME, Node
 from questions import conversation
 
 #: Seconds an answer may take; the machine may be busy compiling.
 ANSWER_SECONDS = 30
+
+
+def pytest_configure(config):
+    """What hypothesis keeps between runs is not wanted in the folder the run was started in, nor anywhere else."""
+    storage = tempfile.TemporaryDirectory(prefix="skein-hypothesis-")
+    set_hypothesis_home_dir(storage.name)
+    config.add_cleanup(storage.cleanup)
 
 
 def pytest_sessionstart(session):

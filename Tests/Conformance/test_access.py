@@ -168,7 +168,9 @@ def test_a_key_has_its_scopes_and_its_bounds(guarded):
     start(node, "--require-key")
     assert send(node, "/metrics", key=operator)[0] == 200
     assert send(node, "/v1/models", key=operator)[0] == 403
-    assert send(node, "/metrics", key=slow)[0] == 403
+    # The router passes over slashes too many, so they open nothing.
+    for path in ["/metrics", "//metrics", "/metrics/", "/cluster/v1/state", "//cluster//v1/state", "//api/pull"]:
+        assert send(node, path, {} if "pull" in path else None, key=slow)[0] == 403, path
     assert [send(node, "/v1/models", key=slow)[0] for _ in range(3)] == [200, 200, 429]
     _, headers, body = send(node, "/v1/models", key=slow)
     assert 1 <= int(headers["Retry-After"]) <= 60

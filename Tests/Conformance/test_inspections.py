@@ -69,6 +69,30 @@ def test_a_template_is_what_a_chat_is_given(server, fields):
     assert ("get_weather" in prompt) == ("tools" in fields)
 
 
+def test_a_zero_byte_ends_neither_a_message_nor_the_conversation(served):
+    node = served(1)
+    turns = [{"role": "user", "content": "before\u0000after"}, {"role": "user", "content": CAPITAL}]
+    prompt = asked(node, "/apply-template", {"messages": turns})["prompt"]
+    assert "before\u0000after" in prompt and CAPITAL in prompt
+    chat = asked(node, "/v1/chat/completions", {"model": MODEL_NAME, "max_tokens": 1, "messages": turns})
+    short = asked(node, "/v1/chat/completions", {"model": MODEL_NAME, "max_tokens": 1, "messages": turns[1:]})
+    assert chat["usage"]["prompt_tokens"] > short["usage"]["prompt_tokens"]
+
+
+@pytest.mark.parametrize("arguments, shown", [("", "{}"), (" ", "{}"), ('{"city": "Par', "Par"), ("[7]", "[7]")])
+def test_a_call_with_bad_arguments_does_not_end_the_conversation(served, arguments, shown):
+    node = served(1)
+    call = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+    turns = [
+        {"role": "user", "content": WEATHER}, {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "These are no arguments."},
+        {"role": "user", "content": CAPITAL}]
+    body = {"model": MODEL_NAME, "max_tokens": 4, "messages": turns, "tools": [WEATHER_TOOL]}
+    assert asked(node, "/v1/chat/completions", body)["choices"]
+    prompt = asked(node, "/apply-template", {"messages": turns})["prompt"]
+    assert shown in prompt.split('"arguments": ')[-1]
+
+
 def test_a_rendered_prompt_gets_the_chats_answer(server):
     body = {"messages": [{"role": "user", "content": CAPITAL}], "enable_thinking": False}
     prompt = asked(server, "/apply-template", body)["prompt"]

@@ -102,6 +102,8 @@ def test_a_name_that_means_nothing_is_refused_in_the_dialects_shape(node, route,
         pytest.skip("without a model the only one is meant")
     answer = post(node, route, name)
     assert answer.status_code == status, answer.text
+    if route == "ollama show" and name == "":
+        words = "Missing required parameter"  # Ollama's own clients leave a name out by sending it empty
     assert words in message(answer) and len(answer.content) < 4096
     if route.startswith("messages"):
         kind = "not_found_error" if status == 404 else "invalid_request_error"

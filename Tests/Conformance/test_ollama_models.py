@@ -52,6 +52,17 @@ def other_model(folder):
     return path
 
 
+@pytest.mark.parametrize("names", [{"model": MODEL_NAME, "name": ""}, {"model": "", "name": MODEL_NAME}])
+def test_empty_texts_count_as_absent_as_clients_in_go_send_them(node, names):
+    show = names | {"system": "", "template": "", "verbose": False, "options": None}
+    pull = names | {"username": "", "password": "", "stream": False}
+    for path, body in [("show", show), ("pull", pull)]:
+        answer = httpx.post(f"{node.url}/api/{path}", json=body)
+        assert answer.status_code == 200 and "warnings" not in answer.headers, answer.text
+    nobody = httpx.post(f"{node.url}/api/show", json={"model": "", "name": ""})
+    assert nobody.status_code == 400 and "model" in nobody.json()["error"]
+
+
 def test_a_variant_answers_with_its_defaults_in_every_dialect(llama, node):
     limited = {"temperature": 0, "num_predict": 3}
     assert llama.create("mine", from_=MODEL_NAME, parameters=limited).status == "success"

@@ -170,13 +170,14 @@ def test_top_k_1_is_greedy_at_any_temperature(client):
     assert text_of(client, CAPITAL, temperature=2, extra_body={"top_k": 1}) == CAPITAL_ANSWER
 
 
-def test_logit_bias_bans_a_token(client):
+@pytest.mark.parametrize("ban", [-100, False])
+def test_logit_bias_bans_a_token(client, ban):
     vocabulary = json.loads((REPOSITORY / "Models" / "training" / "tokenizer.json").read_text())["model"]["vocab"]
     entries = ask(client, CAPITAL, logprobs=True, top_logprobs=2).choices[0].logprobs.content
     best, second = entries[0].top_logprobs
     assert best.token == "The"
     entries = ask(
-        client, CAPITAL, logit_bias={str(vocabulary["The"]): -100}, max_tokens=1, logprobs=True
+        client, CAPITAL, logit_bias={str(vocabulary["The"]): ban}, max_tokens=1, logprobs=True
     ).choices[0].logprobs.content
     assert [entry.token for entry in entries] == [second.token]
 
@@ -523,6 +524,26 @@ def test_a_bare_prompt_is_completed(server, client):
     lenient = client_of(server, strict=False)
     streamed = lenient.completions.create(model=MODEL_NAME, prompt=PROMPT, temperature=0, max_tokens=20, stream=True)
     assert "".join(chunk.choices[0].text for chunk in streamed if chunk.choices) == CAPITAL_ANSWER
+
+
+def test_several_prompts_are_answered_in_their_order(server, client):
+    other = PROMPT.replace(CAPITAL, "Hello")
+    fields = dict(model=MODEL_NAME, temperature=0, max_tokens=20)
+    alone = [client.completions.create(prompt=prompt, **fields) for prompt in [PROMPT, other]]
+    fields |= dict(prompt=[PROMPT, other] * 3, n=2)
+    answer = client.completions.create(**fields)
+    texts = [whole.choices[0].text for whole in alone for _ in range(2)] * 3
+    assert [(choice.index, choice.text) for choice in answer.choices] == list(enumerate(texts))
+    assert answer.usage.prompt_tokens == 3 * sum(whole.usage.prompt_tokens for whole in alone)
+    assert answer.usage.completion_tokens == 6 * sum(whole.usage.completion_tokens for whole in alone)
+    streamed = [""] * 12
+    for chunk in client_of(server, strict=False).completions.create(stream=True, **fields):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.text
+    assert streamed == texts
+    with pytest.raises(openai.BadRequestError) as refusal:
+        client.completions.create(**fields | {"prompt": ["a"] * 129})
+    assert refusal.value.param == "prompt" and "128" in refusal.value.message
 
 
 # Models

@@ -206,11 +206,30 @@ def test_no_function_is_called_when_that_is_asked(client):
     assert all(item.type != "function_call" for item in response.output)
 
 
-@pytest.mark.parametrize("kind", ["web_search", "file_search", "code_interpreter", "mcp", "image_generation"])
-def test_hosted_tools_are_refused_by_name(client, kind):
+@pytest.mark.parametrize("kind", ["web_search", "file_search", "code_interpreter", "mcp", "image_generation", "custom"])
+def test_tools_that_cannot_run_here_are_dropped_unless_they_are_chosen(client, kind):
+    tools = [{"type": kind, "name": "x"}, TOOL]
+    answer = client.responses.with_raw_response.create(model=MODEL_NAME, input=CAPITAL, temperature=0, tools=tools)
+    assert f"'{kind}'" in answer.headers["warnings"]
+    assert [tool.name for tool in answer.parse().tools] == ["get_weather"]
     with pytest.raises(openai.BadRequestError) as refusal:
-        ask(client, CAPITAL, tools=[{"type": kind}])
-    assert refusal.value.param == "tools[0].type" and kind in refusal.value.message
+        ask(client, CAPITAL, tools=tools, tool_choice={"type": kind, "name": "x"})
+    assert refusal.value.param == "tool_choice.type" and kind in refusal.value.message
+
+
+def test_a_function_of_a_namespace_is_called_by_both_names(client):
+    functions = [TOOL, {"type": "custom", "name": "x"}]
+    tools = [{"type": "namespace", "name": "mcp__home__", "description": "", "tools": functions}]
+    fields = dict(tools=tools, tool_choice="required", parallel_tool_calls=False)
+    whole, streamed = ask(client, WEATHER, **fields), stream(client, WEATHER, **fields)
+    for response in [whole, streamed.final]:
+        call = item_of(response, "function_call")
+        assert (call.name, call.namespace) == ("get_weather", "mcp__home__")
+        [space] = response.tools
+        assert (space.name, [tool.name for tool in space.tools]) == ("mcp__home__", ["get_weather"])
+    output = {"type": "function_call_output", "call_id": item_of(whole, "function_call").call_id, "output": "sunny"}
+    back = [{"role": "user", "content": WEATHER}, *[item.model_dump() for item in whole.output], output]
+    assert ask(client, back, tools=tools).status == "completed"
 
 
 # Structured output

@@ -36,6 +36,28 @@ import Vocabulary
         }
     }
 
+    @Test func `several prompts keep their order, each a text or tokens`() throws {
+        let decoded = try decode(#"{"model":"m","prompt":["a",[1,2],"c"],"n":2,"max_tokens":1}"#)
+        #expect(decoded.request.choiceCount == 2 && decoded.furtherPrompts.count == 2)
+        guard case .text("a") = decoded.request.prompt, case .tokens([1, 2]) = decoded.furtherPrompts[0],
+            case .text("c") = decoded.furtherPrompts[1]
+        else {
+            Issue.record("\(decoded.request.prompt) \(decoded.furtherPrompts)")
+            return
+        }
+        #expect(try decode(#"{"model":"m","prompt":["a"],"max_tokens":1}"#).furtherPrompts.isEmpty)
+    }
+
+    @Test func `prompts are bounded, and the answers to all of them`() {
+        func prompts(_ count: Int) -> String { Array(repeating: #""a""#, count: count).joined(separator: ",") }
+        let limit = Limits.completionPrompts
+        #expect(error(#""prompt":[\#(prompts(limit))]"#) == nil)
+        #expect(
+            error(#""prompt":[\#(prompts(limit + 1))]"#) == .tooMany(field: "prompt", count: limit + 1, limit: limit))
+        #expect(error(#""prompt":[\#(prompts(64))],"n":2"#) == nil)
+        #expect(error(#""n":2,"prompt":[\#(prompts(65))]"#)?.field == "n")
+    }
+
     @Test func `fields and defaults`() throws {
         let decoded = try decode(
             #"{"model":"m","prompt":"p","echo":true,"n":2,"best_of":2,"suffix":null,"stop":"x","stream":true}"#)
@@ -54,13 +76,15 @@ import Vocabulary
         (#""prompt":7"#, .wrongType(field: "prompt", expected: "a string or an array", actual: "a number")),
         (#""prompt":[]"#, .tooFew(field: "prompt", count: 0, minimum: 1)),
         (#""prompt":[[]]"#, .tooFew(field: "prompt[0]", count: 0, minimum: 1)),
+        (#""prompt":["a",[]]"#, .tooFew(field: "prompt[1]", count: 0, minimum: 1)),
         (
-            #""prompt":["a","b"]"#,
-            .unsupportedValue(field: "prompt", value: "2 prompts", remedy: "send one request per prompt")
+            #""prompt":["a",7]"#,
+            .wrongType(
+                field: "prompt[1]", expected: "a string, a token id or an array of token ids", actual: "a number")
         ),
         (
-            #""prompt":[[1],[2]]"#,
-            .unsupportedValue(field: "prompt", value: "2 prompts", remedy: "send one request per prompt")
+            #""prompt":[[1],[-2]]"#,
+            .belowMinimum(field: "prompt[1][0]", value: "-2", minimum: "0", kind: .integer)
         ),
         (#""prompt":[1,-1]"#, .belowMinimum(field: "prompt[1]", value: "-1", minimum: "0", kind: .integer)),
         (

@@ -127,7 +127,7 @@ import Vocabulary
     private func warnings(_ route: String, _ body: String) throws(DialectError) -> [String] {
         let (body, id) = (bytes(body), RequestID(1))
         switch route {
-        case "POST /v1/responses": return try list(Responses.Request.decode(body, id: id).warningHeader)
+        case "POST /v1/responses": return try Responses.Request.decode(body, id: id).warnings
         case "POST /v1/responses/compact": return try list(Responses.Compaction.decode(body, id: id).warningHeader)
         case "POST /v1/messages": return try Anthropic.MessageRequest.decode(body, id: id).decoded.warnings
         case "POST /v1/messages/count_tokens": return try Anthropic.CountRequest.decode(body, id: id).warnings

@@ -74,12 +74,12 @@ import Vocabulary
         (.hostNotAllowed("h"), .hostNotAllowed), (.originNotAllowed("o"), .originNotAllowed),
         (.keysUnreadable, .keysUnreadable), (.unknownRoute(method: "GET", path: "/"), .unknownURL),
         (.methodNotAllowed(method: "GET", allowed: []), .methodNotAllowed),
-        (.unsupportedMediaType("t"), .unsupportedMediaType), (.bodyTooLarge(bytes: nil, limit: 1), .requestTooLarge),
+        (.bodyTooLarge(bytes: nil, limit: 1), .requestTooLarge),
         (.headTooLarge(bytes: 1, fields: 1), .headersTooLarge), (.malformedHead, .malformedRequest),
         (.badHandshake, .badHandshake), (.socketExpired(minutes: 1), .socketExpired),
         (.tooManyConnections(limit: 1), .tooManyConnections), (.requestTimeout(seconds: 1), .requestTimeout),
         (.rateLimited(limit: "l", retryAfterSeconds: 1), .rateLimitExceeded),
-        (.draining(retryAfterSeconds: 1), .shuttingDown), (.internalError(requestID: "r"), .internalError),
+        (.internalError(requestID: "r"), .internalError),
     ]
 
     private static func place(_ refusal: RequestRefusal) -> Int {
@@ -92,17 +92,15 @@ import Vocabulary
         case .keysUnreadable: 5
         case .unknownRoute: 6
         case .methodNotAllowed: 7
-        case .unsupportedMediaType: 8
-        case .bodyTooLarge: 9
-        case .headTooLarge: 10
-        case .malformedHead: 11
-        case .badHandshake: 12
-        case .socketExpired: 13
-        case .tooManyConnections: 14
-        case .requestTimeout: 15
-        case .rateLimited: 16
-        case .draining: 17
-        case .internalError: 18
+        case .bodyTooLarge: 8
+        case .headTooLarge: 9
+        case .malformedHead: 10
+        case .badHandshake: 11
+        case .socketExpired: 12
+        case .tooManyConnections: 13
+        case .requestTimeout: 14
+        case .rateLimited: 15
+        case .internalError: 16
         }
     }
 

@@ -68,11 +68,9 @@ import Vocabulary
         (.tooManyConnections(limit: 4), 503, "too_many_connections", "service_unavailable_error"),
         (.unknownRoute(method: "GET", path: "/x"), 404, "unknown_url", "invalid_request_error"),
         (.methodNotAllowed(method: "PUT", allowed: ["GET"]), 405, "method_not_allowed", "invalid_request_error"),
-        (.unsupportedMediaType("text/xml"), 415, "unsupported_media_type", "invalid_request_error"),
         (.bodyTooLarge(bytes: nil, limit: 8), 413, "request_too_large", "invalid_request_error"),
         (.requestTimeout(seconds: 5), 408, "request_timeout", "timeout_error"),
         (.rateLimited(limit: "60 requests/min", retryAfterSeconds: 2), 429, "rate_limit_exceeded", "rate_limit_error"),
-        (.draining(retryAfterSeconds: 3), 503, "shutting_down", "service_unavailable_error"),
         (.internalError(requestID: "00ff"), 500, "internal_error", "server_error"),
     ])
     func `a request refused at the door`(refusal: RequestRefusal, status: Int, code: String, type: String) {
@@ -80,6 +78,16 @@ import Vocabulary
         #expect(report.status == status && report.code == code)
         #expect(OpenAI.errorType(report.kind) == type)
         #expect(report.message == refusal.description && report.message.hasSuffix("."))
+    }
+
+    @Test func `a prompt that is too long is told what helps, and an answer's limit never does`() {
+        for output in [0, 100_000] {
+            let long = GenerationError.contextLengthExceeded(promptTokens: 9, outputTokens: output, window: 8)
+            #expect(!long.description.contains("max_tokens") && long.description.contains("shorten the prompt"))
+            // One that fits by itself leaves no room for as many answers as were asked for.
+            let tight = GenerationError.contextLengthExceeded(promptTokens: 7, outputTokens: output, window: 8)
+            #expect(!tight.description.contains("max_tokens") && tight.description.contains("fewer choices"))
+        }
     }
 
     @Test func `every class of errors has a word`() {

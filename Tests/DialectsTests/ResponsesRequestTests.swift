@@ -10,7 +10,7 @@ import Vocabulary
         #expect(request.generation.sampling == SamplingParameters())
         #expect(request.generation.maxOutputTokens == nil && request.generation.topLogprobs == nil)
         #expect(request.isStored && !request.stream && !request.runsInBackground && !request.truncates)
-        #expect(request.previousID == nil && request.warningHeader == nil)
+        #expect(request.previousID == nil && request.warnings.isEmpty)
     }
 
     @Test func `every field that shapes the answer reaches the request`() throws {
@@ -47,7 +47,7 @@ import Vocabulary
         let format = #""text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":false}}"#
         let request = try decodeResponses(format)
         #expect(request.generation.responseFormat == .jsonSchema(#"{"type":"object"}"#))
-        #expect(request.warningHeader?.contains("'text.format.strict'") == true)
+        #expect(request.warnings.contains { $0.contains("'text.format.strict'") })
         #expect(
             responsesError(#""text":{"format":{"type":"json_schema","schema":{}}}"#)
                 == .missingField("text.format.name"))
@@ -86,8 +86,13 @@ import Vocabulary
         (#""text":{"verbosity":"loud"}"#, "text.verbosity"), (#""truncation":"middle""#, "truncation"),
         (#""include":["all"]"#, "include[0]"), (#""service_tier":"gold""#, "service_tier"),
         (#""max_output_tokens":0"#, "max_output_tokens"), (#""temperature":3"#, "temperature"),
-        (#""tools":[{"type":"web_search"}]"#, "tools[0].type"),
-        (#""tools":[{"type":"mcp","server_label":"x"}]"#, "tools[0].type"),
+        (#""tools":[{"type":"web_search"}],"tool_choice":"required""#, "tool_choice"),
+        (#""tools":[{"type":"web_search"}],"tool_choice":{"type":"web_search"}"#, "tool_choice.type"),
+        (#""tools":[{"type":"custom","name":"p"}],"tool_choice":{"type":"custom","name":"p"}"#, "tool_choice.type"),
+        (#""tools":[{"type":"custom","name":"p"}],"tool_choice":{"type":"function","name":"p"}"#, "tool_choice"),
+        (#""tools":[{"type":7}]"#, "tools[0].type"), (#""tools":[{"name":"f"}]"#, "tools[0].type"),
+        (#""tools":[{"type":"namespace","name":"n"}]"#, "tools[0].tools"),
+        (#""tools":[{"type":"namespace","name":"n","tools":[{"type":"function"}]}]"#, "tools[0].tools[0].name"),
         (#""tools":[{"type":"function"}]"#, "tools[0].name"),
         (#""tools":[{"type":"function","name":"a b"}]"#, "tools[0].name"),
         (#""tools":[{"type":"function","name":"f","async":true}]"#, "tools[0].async"),
@@ -101,11 +106,66 @@ import Vocabulary
         #expect(responsesError(fields)?.field == named)
     }
 
-    @Test func `hosted tools are refused by their own name`() throws {
-        for type in ["web_search", "file_search", "computer_use_preview", "code_interpreter", "mcp", "custom"] {
-            let error = try #require(responsesError(#""tools":[{"type":"\#(type)"}]"#))
-            #expect(error.description.contains("'\(type)'") && error.description.contains("no hosted tools run here"))
+    @Test func `tools that cannot run here are dropped with a warning, and refused where they are chosen`() throws {
+        let hosted = ["web_search", "file_search", "computer_use_preview", "code_interpreter", "mcp", "custom", "new"]
+        for type in hosted {
+            let tools = #""tools":[{"type":"\#(type)","name":"x"},{"type":"function","name":"f"}]"#
+            let request = try decodeResponses(tools)
+            #expect(request.generation.tools.map(\.name) == ["f"])
+            #expect(request.warnings.count == 1 && request.warnings[0].contains("'\(type)'"))
+            let choices = [
+                #"{"type":"\#(type)"}"#, #"{"type":"allowed_tools","tools":[{"type":"\#(type)"}]}"#,
+            ]
+            for choice in choices {
+                let error = try #require(responsesError(tools + #","tool_choice":\#(choice)"#))
+                #expect(error.description.contains("'\(type)'") && error.description.contains("no hosted tools"))
+            }
         }
+    }
+
+    @Test func `Codex's declarations leave its functions, those of namespaces under both names`() throws {
+        let tools = #"""
+            "tools":[{"type":"function","name":"shell","description":"Runs","strict":false,
+            "parameters":{"type":"object"}},{"type":"web_search","external_web_access":false},
+            {"type":"custom","name":"apply_patch","description":"d",
+            "format":{"type":"grammar","syntax":"lark","definition":"start: x"}},{"type":"image_generation",
+            "output_format":"png"},{"type":"local_shell"},{"type":"namespace","name":"mcp__a__","description":"",
+            "tools":[{"type":"function","name":"search","parameters":{"type":"object"}},{"type":"custom","name":"c"}]},
+            {"type":"namespace","name":"b","tools":[{"type":"function","name":"search"}]},
+            {"type":"namespace","name":"none","tools":[{"type":"custom","name":"c"}]}],"tool_choice":"auto"
+            """#
+        let request = try decodeResponses(tools)
+        #expect(request.generation.tools.map(\.name) == ["shell", "mcp__a__search", "b__search"])
+        #expect(request.warnings.count == 4)
+        let (answer, events) = try answered(
+            [
+                .started(promptTokens: 9, cachedTokens: 0),
+                .output(OutputDelta(toolCalls: [ToolCallDelta(index: 0, id: "c", name: "b__search", arguments: "{}")])),
+                .finished(sampleEnd),
+            ], tools)
+        let body = try JSONReader.read(answer.body())
+        #expect(body["output"]?[0]?["name"]?.string == "search" && body["output"]?[0]?["namespace"]?.string == "b")
+        let shown = body["tools"]?.array ?? []
+        #expect(shown.map { $0["name"]?.string } == ["shell", "mcp__a__", "b"])
+        #expect(shown.last?["tools"]?.array?.map { $0["name"]?.string } == ["search"])
+        #expect(events.contains { $0.text.contains(#""name":"search","namespace":"b""#) })
+        // The call comes back as it was shown, and is the same call for the model.
+        let item = #"{"type":"function_call","call_id":"c","name":"search","namespace":"b","arguments":"{}"}"#
+        let output = #"{"type":"function_call_output","call_id":"c","output":"found"}"#
+        let history = try conversation("[\(item),\(output)]")
+        #expect(history[0].toolCalls.map(\.name) == ["b__search"] && history[1].toolName == "b__search")
+    }
+
+    @Test func `functions are counted and told apart across namespaces`() throws {
+        let functions = (0..<Limits.tools).map { #"{"type":"function","name":"f\#($0)"}"# }.joined(separator: ",")
+        let space = #"{"type":"namespace","name":"n","tools":[\#(functions)]}"#
+        #expect(responsesError(#""tools":[\#(space)]"#) == nil)
+        #expect(
+            responsesError(#""tools":[\#(space),{"type":"function","name":"g"}]"#)
+                == .tooMany(field: "tools", count: Limits.tools + 1, limit: Limits.tools))
+        let twice = #"{"type":"function","name":"n__f"},{"type":"namespace","name":"n","tools":["#
+        #expect(
+            responsesError(#""tools":[\#(twice){"type":"function","name":"f"}]}]"#)?.field == "tools[1].tools[0].name")
     }
 
     @Test func `allowed tools narrow the list and are shown as sent`() throws {
@@ -121,18 +181,17 @@ import Vocabulary
     }
 
     @Test func `labels have no effect and no warning, everything unknown has one`() throws {
-        #expect(try decodeResponses(#""user":"u","safety_identifier":"s","prompt_cache_key":"k""#).warningHeader == nil)
-        #expect(try decodeResponses(#""keep_alive":5"#).warningHeader?.contains("'keep_alive'") == true)
-        #expect(
-            try decodeResponses(#""reasoning":{"summary":"auto"}"#).warningHeader?.contains("'reasoning.summary'")
-                == true)
+        #expect(try decodeResponses(#""user":"u","safety_identifier":"s","prompt_cache_key":"k""#).warnings.isEmpty)
+        #expect(try decodeResponses(#""keep_alive":5"#).warnings.contains { $0.contains("'keep_alive'") })
+        let reasoning = try decodeResponses(#""reasoning":{"summary":"auto"}"#)
+        #expect(reasoning.warnings.contains { $0.contains("'reasoning.summary'") })
     }
 
     @Test func `an explicit null is as good as nothing`() throws {
         let names = Responses.Request.fields.map(\.name).filter { !$0.contains(".") && !$0.contains("[") }
             .filter { $0 != "model" && $0 != "input" }
         let request = try decodeResponses(names.map { #""\#($0)":null"# }.joined(separator: ","))
-        #expect(request.warningHeader == nil && request.isStored)
+        #expect(request.warnings.isEmpty && request.isStored)
         #expect(request.generation.sampling == SamplingParameters())
     }
 

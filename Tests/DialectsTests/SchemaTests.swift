@@ -18,6 +18,8 @@ import Vocabulary
         ##"{"type":"object","properties":{"p":{"allOf":[{"$ref":"#/$defs/p"}]}},"$defs":{"p":{"type":"boolean"}}}"##,
         #"{"type":"array","prefixItems":[{"type":"integer"},{"const":5}],"maxItems":2,"uniqueItems":false}"#,
         #"{"type":["string","null"],"minLength":2,"maxLength":5}"#,
+        #"{"type":"array","items":{"type":"string","maxLength":2000},"maxItems":2001}"#,
+        #"{"type":"string","pattern":"^[a-z]{0,2000}[{][0-9]{2}$"}"#,
     ])
     func `what the grammar enforces is no gap`(schema: String) throws {
         #expect(try Self.gaps(schema) == [])
@@ -43,6 +45,10 @@ import Vocabulary
         (##"{"$ref":"#/$defs/a","minLength":2,"$defs":{"a":{"type":"string"}}}"##, ["s.minLength"]),
         (#"{"allOf":[{"type":"object"},{"type":"object"}]}"#, ["s.allOf"]),
         (#"{"type":"string","minItems":2}"#, ["s.minItems"]),
+        (#"{"type":"string","maxLength":2001}"#, ["s.maxLength"]),
+        (#"{"type":"string","maxLength":1e30}"#, ["s.maxLength"]),
+        (#"{"type":"array","items":{},"maxItems":2002}"#, ["s.maxItems"]),
+        (#"{"type":"string","pattern":"^[a-z]{0,2001}$"}"#, ["s.pattern"]),
     ])
     func `what it would pass over is named by its place`(schema: String, gaps: [String]) throws {
         #expect(try Self.gaps(schema) == gaps)

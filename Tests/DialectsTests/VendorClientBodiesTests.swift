@@ -72,4 +72,48 @@ import Vocabulary
                 """#), route: .generate, id: RequestID(1))
         #expect(generate.decoded.request.stop.count == 2 && generate.decoded.request.maxOutputTokens == 256)
     }
+
+    /// Go's encoder writes every text that is not `omitempty`, so what its clients do not set comes as an empty text.
+    @Test func `Ollama's own command line and its library for Go, about models`() throws {
+        for names in [#""model":"m","name":"""#, #""model":"","name":"m""#] {
+            let show = try Ollama.ModelRequest.decode(
+                bytes(#"{\#(names),"system":"","template":"","verbose":false,"options":null}"#), route: .show)
+            let shown = try Ollama.ModelRequest.decode(
+                bytes(#"{\#(names),"system":"","template":"","verbose":false,"options":{}}"#), route: .show)
+            let pull = try Ollama.ModelRequest.decode(
+                bytes(#"{\#(names),"username":"","password":"","stream":true}"#), route: .pull)
+            let delete = try Ollama.ModelRequest.decode(bytes("{\(names)}"), route: .delete)
+            for asked in [show, shown, pull, delete] { #expect(asked.model == "m" && asked.warnings.isEmpty) }
+            let create = try Ollama.CreateRequest.decode(
+                bytes(#"{\#(names),"from":"b","files":{},"system":"","template":"","stream":true}"#))
+            #expect(create.name == "m" && create.source == .model("b") && create.warnings.isEmpty)
+            #expect(create.system == nil && create.template == nil)
+            // As they were sent before models were made of fields.
+            let older = try Ollama.CreateRequest.decode(
+                bytes(#"{\#(names),"path":"","modelfile":"FROM b\nSYSTEM Be brief.","quantize":""}"#))
+            #expect(older.source == .model("b") && older.system == "Be brief.")
+        }
+    }
+
+    @Test func `a model that is named by empty texts only is not named`() {
+        let body = bytes(#"{"model":"","name":"","from":"b"}"#)
+        for route in Ollama.ModelRequest.Route.allCases {
+            #expect(throws: DialectError.missingField("model")) {
+                try Ollama.ModelRequest.decode(body, route: route)
+            }
+        }
+        #expect(throws: DialectError.missingField("model")) { try Ollama.CreateRequest.decode(body) }
+        #expect(throws: DialectError.missingField("from or files")) {
+            try Ollama.CreateRequest.decode(bytes(#"{"model":"m","from":""}"#))
+        }
+    }
+
+    @Test(arguments: [
+        ("system", Ollama.ModelRequest.Route.show), ("template", .show), ("username", .pull), ("password", .pull),
+    ])
+    func `a text that says something is refused by its name`(field: String, route: Ollama.ModelRequest.Route) {
+        #expect {
+            try Ollama.ModelRequest.decode(bytes(#"{"model":"m","\#(field)":"x"}"#), route: route)
+        } throws: { ($0 as? DialectError)?.field == field }
+    }
 }

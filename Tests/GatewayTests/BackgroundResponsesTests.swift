@@ -54,6 +54,21 @@ import Vocabulary
         }
     }
 
+    @Test func `no number of a last event is too large, whether the response is over or not`() async throws {
+        let node = SteppedNode()
+        try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
+            let id = try await server.post("/v1/responses", ask(Self.background)).responseID()
+            _ = try await node.begins.next()
+            let path = "/v1/responses/\(id)?stream=true&starting_after=\(Int.max)"
+            let follower = try await RawConnection.open(port: server.port)
+            follower.send("GET", path, "")
+            _ = await read(follower, until: "HTTP/1.1 200")
+            node.send(Self.start + [.end])
+            _ = await read(follower, until: "[DONE]")
+            #expect(try await server.get(path).body == "data: [DONE]\n\n")
+        }
+    }
+
     @Test func `a streamed one goes on when its client leaves`() async throws {
         let node = SteppedNode()
         try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in

@@ -87,6 +87,25 @@ private struct GuardedChannel {
         #expect(!guarded.channel.isActive)
     }
 
+    @Test func `a body that ends after its answer leaves a connection that is idle`() throws {
+        var limits = ConnectionLimits()
+        limits.connections = 1
+        let guarded = try GuardedChannel(limits: limits)
+        for _ in 0..<2 {
+            try guarded.receive(.head(GuardedChannel.head))
+            try guarded.send(.head(HTTPResponse(status: .contentTooLarge)))
+            try guarded.send(.end(nil))
+            guarded.advance(10)
+            try guarded.receive(.body(ByteBuffer(string: "late")))
+            try guarded.receive(.end(nil))
+            guarded.advance(74)
+            #expect(guarded.channel.isActive)
+        }
+        guarded.advance(1)
+        #expect(!guarded.channel.isActive)
+        #expect(guarded.count.enter())
+    }
+
     @Test func `one connection too many is told so in its dialect, and its place is free again when it goes`() throws {
         var limits = ConnectionLimits()
         limits.connections = 1

@@ -249,6 +249,26 @@ extension HTTPAnswer {
         }
     }
 
+    @Test func `an answer that may be longer than the window does not cost the conversation`() async throws {
+        let node = ScriptedNode { request in
+            guard case .chat(let messages) = request.prompt, messages.count * 20 < 90 else {
+                let output = request.maxOutputTokens ?? 0
+                return [.failed(.contextLengthExceeded(promptTokens: 120, outputTokens: output, window: 90))]
+            }
+            return .hello
+        }
+        let turns = (0..<6).map { #"{"role":"user","content":"question \#($0)"}"# }.joined(separator: ",")
+        try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
+            for limit in [100_000, Int(Int32.max)] {
+                let fields = #""truncation":"auto","max_output_tokens":\#(limit)"#
+                let answer = try await server.post("/v1/responses", ask(fields, input: "[\(turns)]"))
+                #expect(answer.status == 200)
+                let kept = messages(node.requests.last).map(\.text)
+                #expect(kept == ["question 3", "question 4", "question 5"], "\(limit)")
+            }
+        }
+    }
+
     @Test func `a conversation is compacted by the model`() async throws {
         let node = ScriptedNode { _ in .hello }
         try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
@@ -274,7 +294,8 @@ extension HTTPAnswer {
                 ("", "invalid_json"), ("[]", "invalid_type"), (#"{"model":"tiny"}"#, "missing_required_parameter"),
                 (ask(input: "[]"), "array_below_min_length"), (ask(#""conversation":"c""#), "unsupported_parameter"),
                 (ask(input: #"[{"id":"msg_x"}]"#), "item_not_found"),
-                (ask(#""tools":[{"type":"web_search"}]"#), "unsupported_value"),
+                (ask(#""tools":[{"type":"web_search"}],"tool_choice":{"type":"web_search"}"#), "unsupported_value"),
+                (ask(#""tools":[{"type":"web_search"}],"tool_choice":"required""#), "conflicting_parameters"),
                 (ask(#""previous_response_id":"resp_none""#), "previous_response_not_found"),
             ]
             for (body, code) in bodies {
@@ -293,6 +314,23 @@ extension HTTPAnswer {
             }
             #expect(try await server.get("/v1/responses/resp_1/output").status == 404)
             #expect(try await server.get("/v1/responses/resp_1?page=2").status == 400)
+        }
+    }
+
+    @Test func `tools that cannot run here are named in a warning, and what was kept in the response`() async throws {
+        let node = ScriptedNode { _ in .hello }
+        try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in
+            let tools = #""tools":[{"type":"web_search"},{"type":"function","name":"f"},{"type":"local_shell"}]"#
+            for fields in [tools, tools + #","stream":true"#] {
+                let answer = try await server.post("/v1/responses", ask(fields))
+                #expect(answer.status == 200)
+                for type in ["'web_search'", "'local_shell'"] {
+                    #expect(answer.headers["warnings"]?.contains(type) == true)
+                }
+                #expect(node.requests.last?.tools.map(\.name) == ["f"])
+            }
+            let shown = try await server.post("/v1/responses", ask(tools)).object()["tools"] as? [[String: Any]]
+            #expect(shown?.map { $0["name"] as? String } == ["f"])
         }
     }
 

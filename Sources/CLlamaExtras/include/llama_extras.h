@@ -17,6 +17,13 @@ extern "C" {
 
 void extras_string_free(char * text);
 
+// A borrowed text of `length` bytes. What people or models wrote comes so, because U+0000 is a character like any other
+// there and does not end it.
+struct extras_text {
+    const char * bytes;
+    size_t       length;
+};
+
 // Silences the logger of common/; errors come back as values.
 void extras_init(void);
 
@@ -41,14 +48,13 @@ struct extras_chat_input {
     const char * const *    argument_names;         // template variables
     const char * const *    argument_values;        // their values as JSON text
     size_t                  argument_count;
-    bool                    continues_final_message;  // the last assistant message is the beginning of the answer
 };
 
 extras_chat_prompt * extras_chat_apply(const extras_chat_templates * templates, const struct extras_chat_input * input,
                                        char ** error);
 void                 extras_chat_prompt_free(extras_chat_prompt * prompt);
 
-const char * extras_chat_prompt_text(const extras_chat_prompt * prompt);
+struct extras_text extras_chat_prompt_text(const extras_chat_prompt * prompt);
 const char * extras_chat_prompt_grammar(const extras_chat_prompt * prompt);  // "" when there is none
 bool         extras_chat_prompt_grammar_is_lazy(const extras_chat_prompt * prompt);
 size_t       extras_chat_prompt_trigger_count(const extras_chat_prompt * prompt);
@@ -77,13 +83,13 @@ void                   extras_answer_parser_free(extras_answer_parser * parser);
 
 extras_answer * extras_answer_parse(const extras_answer_parser * parser, const char * text, size_t length,
                                     bool is_partial, char ** error);
-void            extras_answer_free(extras_answer * answer);
-const char *    extras_answer_text(const extras_answer * answer);
-const char *    extras_answer_reasoning(const extras_answer * answer);
-size_t          extras_answer_tool_call_count(const extras_answer * answer);
-const char *    extras_answer_tool_name(const extras_answer * answer, size_t index);
-const char *    extras_answer_tool_arguments(const extras_answer * answer, size_t index);
-const char *    extras_answer_tool_id(const extras_answer * answer, size_t index);
+void               extras_answer_free(extras_answer * answer);
+struct extras_text extras_answer_text(const extras_answer * answer);
+struct extras_text extras_answer_reasoning(const extras_answer * answer);
+size_t             extras_answer_tool_call_count(const extras_answer * answer);
+struct extras_text extras_answer_tool_name(const extras_answer * answer, size_t index);
+struct extras_text extras_answer_tool_arguments(const extras_answer * answer, size_t index);
+struct extras_text extras_answer_tool_id(const extras_answer * answer, size_t index);
 
 // --- grammar ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +104,8 @@ struct llama_sampler * extras_grammar_new(const struct llama_vocab * vocab, cons
                                           const char ** patterns, size_t pattern_count, const llama_token * tokens,
                                           size_t token_count, bool is_lazy);
 
-// Like llama_sampler_accept and llama_sampler_apply; false when the sampler threw, which leaves it in its old state.
+// Like llama_sampler_accept and llama_sampler_apply; false when the sampler threw. A grammar that threw for a token has
+// let go of its old state: it must not be given another token or candidates, which would end the process.
 bool extras_sampler_accept(struct llama_sampler * sampler, llama_token token);
 bool extras_sampler_apply(struct llama_sampler * sampler, llama_token_data_array * candidates);
 

@@ -87,8 +87,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case unknownURL = "unknown_url"
     /// The route does not take this method.
     case methodNotAllowed = "method_not_allowed"
-    /// The body is no JSON by its header.
-    case unsupportedMediaType = "unsupported_media_type"
     /// The head is larger than the limit.
     case headersTooLarge = "headers_too_large"
     /// The head is no HTTP.
@@ -103,8 +101,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case requestTimeout = "request_timeout"
     /// The key is over its bounds.
     case rateLimitExceeded = "rate_limit_exceeded"
-    /// The node is stopping.
-    case shuttingDown = "shutting_down"
     /// Something unexpected.
     case internalError = "internal_error"
 
@@ -189,7 +185,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .hostNotAllowed, .originNotAllowed: Row(403, .permission, .warning)
         case .keysUnreadable: Row(503, .unavailable, .error, .after(10))
         case .methodNotAllowed: Row(405, .invalidRequest, .debug)
-        case .unsupportedMediaType: Row(415, .invalidRequest, .debug)
         case .headersTooLarge: Row(431, .invalidRequest, .info)
         case .malformedRequest: Row(400, .invalidRequest, .info)
         case .badHandshake: Row(426, .invalidRequest, .info)
@@ -197,7 +192,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .tooManyConnections: Row(503, .unavailable, .warning, .after(1))
         case .requestTimeout: Row(408, .timeout, .info)
         case .rateLimitExceeded: Row(429, .rateLimit, .info, .stated)
-        case .shuttingDown: Row(503, .unavailable, .info, .stated)
         case .previousRunning, .modelNameTaken: Row(409, .invalidRequest, .debug)
         case .tooManyInBackground: Row(429, .rateLimit, .info, .after(5))
         case .storageFull, .diskFull: Row(507, .server, .error)

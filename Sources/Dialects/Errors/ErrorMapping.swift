@@ -58,7 +58,6 @@ extension ErrorReport {
         case .keysUnreadable: entry = .keysUnreadable
         case .unknownRoute: entry = .unknownURL
         case .methodNotAllowed: entry = .methodNotAllowed
-        case .unsupportedMediaType: entry = .unsupportedMediaType
         case .bodyTooLarge: entry = .requestTooLarge
         case .headTooLarge: entry = .headersTooLarge
         case .malformedHead: entry = .malformedRequest
@@ -67,7 +66,6 @@ extension ErrorReport {
         case .tooManyConnections: entry = .tooManyConnections
         case .requestTimeout: entry = .requestTimeout
         case .rateLimited(_, let wait): (entry, seconds) = (.rateLimitExceeded, wait)
-        case .draining(let wait): (entry, seconds) = (.shuttingDown, wait)
         case .internalError: entry = .internalError
         }
         self.init(entry, message: refusal.description, retryAfterSeconds: seconds)

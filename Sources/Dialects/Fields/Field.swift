@@ -46,6 +46,12 @@ struct Field: Sendable {
         return value
     }
 
+    /// The text, or nil for an empty one: clients written in Go send every text so that they do not set.
+    func filledString(atMost limit: Int) throws(DialectError) -> String? {
+        let value = try string(atMost: limit)
+        return value.isEmpty ? nil : value
+    }
+
     func integer(in range: ClosedRange<Int64>) throws(DialectError) -> Int64 {
         guard let number = node.number else { throw wrongType(expected: "an integer") }
         switch number.integer {

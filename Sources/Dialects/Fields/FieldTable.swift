@@ -134,6 +134,13 @@ struct Rule<Target: FieldTarget>: Sendable {
         }
     }
 
+    /// A text that would change the answer in a way this server cannot; an empty one counts as absent.
+    static func empty(_ name: String, _ remedy: String) -> Rule {
+        Rule(name, .refused, "only an empty text; \(remedy)") { (draft, field) throws(DialectError) in
+            guard try field.string().isEmpty else { throw .unsupportedField(field: field.name, remedy: remedy) }
+        }
+    }
+
     /// A flag that is accepted only with the value that changes nothing.
     static func only(_ accepted: Bool, _ name: String, _ remedy: String) -> Rule {
         Rule(name, .refused, "only \(accepted); \(remedy)") { (draft, field) throws(DialectError) in

@@ -16,6 +16,8 @@ struct RequestDraft: Sendable {
 
     var model: String?
     var prompt: GenerationRequest.Prompt?
+    /// Prompts behind that one (completions).
+    var furtherPrompts: [GenerationRequest.Prompt] = []
     /// Every bound on the answer's length that was given; nil as value means "no bound".
     var outputLimits: [Named<Int?>] = []
     /// Whether `logprobs` is true (chat).
@@ -64,7 +66,10 @@ struct RequestDraft: Sendable {
         }
         request.templateArguments.sort { $0.name < $1.name }
         if !stated.isEmpty { request.stated = stated }
-        return DecodedRequest(request: request, stream: stream, includeUsage: includeUsage, warnings: warnings.all)
+        var decoded = DecodedRequest(
+            request: request, stream: stream, includeUsage: includeUsage, warnings: warnings.all)
+        decoded.furtherPrompts = furtherPrompts
+        return decoded
     }
 
     private mutating func settleOutputLimit() throws(DialectError) {

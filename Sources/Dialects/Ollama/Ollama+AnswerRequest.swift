@@ -154,8 +154,8 @@ extension Ollama.AnswerDraft {
         Rule("raw", .honoured, "the prompt without chat template") { (draft, field) throws(DialectError) in
             draft.isRaw = try field.bool()
         },
-        empty("suffix", "write the model's own fill-in-the-middle tokens into a raw prompt"),
-        empty("template", "the model's own template is used; send a raw prompt for another one"),
+        .empty("suffix", "write the model's own fill-in-the-middle tokens into a raw prompt"),
+        .empty("template", "the model's own template is used; send a raw prompt for another one"),
         Rule("context", .refused, "only an empty array; answers have none") { (_, field) throws(DialectError) in
             guard try field.elements(atMost: Limits.jsonNodes).isEmpty else {
                 throw .unsupportedField(field: field.name, remedy: "use /api/chat and send the messages so far")
@@ -182,12 +182,6 @@ extension Ollama.AnswerDraft {
 
     private static func flag(_ name: String, _ why: String) -> Rule<Self> {
         Rule(name, .noted, why) { (_, field) throws(DialectError) in _ = try field.bool() }
-    }
-
-    private static func empty(_ name: String, _ remedy: String) -> Rule<Self> {
-        Rule(name, .refused, "only an empty text") { (_, field) throws(DialectError) in
-            guard try field.string().isEmpty else { throw .unsupportedField(field: field.name, remedy: remedy) }
-        }
     }
 }
 

@@ -126,21 +126,20 @@ extension Ollama.CreateDraft {
     static let table = RuleTable<Self>(names, source, content, refusals)
 
     private static let names: [Rule<Self>] = [
-        ("model", .honoured, "1 … 3 parts and a tag"), ("name", .mapped, "older"),
+        ("model", .honoured, "1 … 3 parts and a tag; an empty one counts as absent"),
+        ("name", .mapped, "older; an empty one counts as absent"),
     ]
     .map { (key: String, disposition: FieldDisposition, note: String) in
         Rule(key, disposition, note) { (draft, field) throws(DialectError) in
-            draft.names.append(.init(field: field.name, value: try field.string(atMost: Limits.modelBytes)))
+            guard let name = try field.filledString(atMost: Limits.modelBytes) else { return }
+            draft.names.append(.init(field: field.name, value: name))
         }
     }
 
     private static let source: [Rule<Self>] = [
         Rule("from", .honoured, "a model that is here, or '@sha256:…' of an uploaded file; not with files") {
             (draft, field) throws(DialectError) in
-            let text = try field.string(atMost: Limits.modelBytes)
-            guard !text.isEmpty else {
-                throw .invalidValue(field: field.name, value: "''", expected: "the name of a model")
-            }
+            guard let text = try field.filledString(atMost: Limits.modelBytes) else { return }
             draft.from = .init(field: field.name, value: text)
             draft.detail = draft.detail ?? field.name
         },
@@ -164,7 +163,7 @@ extension Ollama.CreateDraft {
         },
         Rule("modelfile", .mapped, "FROM, PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE; instead of those fields") {
             (draft, field) throws(DialectError) in
-            let text = try field.string(atMost: Limits.modelfileBytes)
+            guard let text = try field.filledString(atMost: Limits.modelfileBytes) else { return }
             draft.modelfile = .init(field: field.name, value: try Ollama.Modelfile.read(text, field: field.name))
         },
         Rule("stream", .honoured, "true by default") { (draft, field) throws(DialectError) in
@@ -173,13 +172,15 @@ extension Ollama.CreateDraft {
     ]
 
     private static let content: [Rule<Self>] = [
-        Rule("system", .honoured, "at most 256 KiB; a system message of a request replaces it") {
+        Rule("system", .honoured, "at most 256 KiB; a system message of a request replaces it; empty is absent") {
             (draft, field) throws(DialectError) in
-            draft.system = try field.string(atMost: Limits.variantTextBytes)
+            guard let text = try field.filledString(atMost: Limits.variantTextBytes) else { return }
+            draft.system = text
             draft.detail = draft.detail ?? field.name
         },
-        Rule("template", .honoured, "only the model's own") { (draft, field) throws(DialectError) in
-            draft.template = try field.string(atMost: Limits.templateBytes)
+        Rule("template", .honoured, "only the model's own; empty is absent") { (draft, field) throws(DialectError) in
+            guard let text = try field.filledString(atMost: Limits.templateBytes) else { return }
+            draft.template = text
             draft.detail = draft.detail ?? field.name
         },
         Rule("parameters", .honoured, "options of /api/chat; a request's own values count") {
@@ -217,7 +218,7 @@ extension Ollama.CreateDraft {
 
     private static let refusals: [Rule<Self>] =
         ["quantize", "quantization"].map {
-            Rule.refused($0, "upload a file that is quantized already")
+            Rule.empty($0, "upload a file that is quantized already")
         } + [
             Rule("adapters", .refused, "only an empty object; upload a model that was merged with them") {
                 (draft, field) throws(DialectError) in
@@ -226,10 +227,10 @@ extension Ollama.CreateDraft {
                     throw .unsupportedField(field: field.name, remedy: "upload a model that was merged with them")
                 }
             },
-            .refused("path", "this machine's files are not for clients to name; use modelfile or files"),
-            .refused("renderer", "the model's own template is used"),
-            .refused("parser", "the model's own template says how its calls are read"),
-            .refused("remote_host", "models of other servers are not asked"),
+            .empty("path", "this machine's files are not for clients to name; use modelfile or files"),
+            .empty("renderer", "the model's own template is used"),
+            .empty("parser", "the model's own template says how its calls are read"),
+            .empty("remote_host", "models of other servers are not asked"),
         ]
 
     static let messageTable = RuleTable<MessageDraft>(

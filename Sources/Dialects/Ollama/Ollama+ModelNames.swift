@@ -1,3 +1,5 @@
+import Vocabulary
+
 extension Ollama {
     /// Names that clients give to models.
     package enum ModelNames {
@@ -24,7 +26,7 @@ extension Ollama {
                     + "the first one a letter, a digit or _"
             }
             if lookupName(name) == "auto" { return "another name; 'auto' means any model" }
-            if BlobDigest.isDigest(lookupName(name)) { return "another name; this one looks like a digest" }
+            if Hexadecimal.isDigest(lookupName(name)) { return "another name; this one looks like a digest" }
             return nil
         }
 
@@ -46,26 +48,16 @@ extension Ollama {
 
     /// Digests of uploaded files.
     package enum BlobDigest {
-        private static let length = 64
-
         /// The lower-case hexadecimal SHA-256 of `sha256:…`, or of `sha256-…` as it stands in file names.
         ///
         /// **Throws:** `DialectError.invalidValue`.
         package static func read(_ text: String, field: String) throws(DialectError) -> String {
             for prefix in ["sha256:", "sha256-"] where text.hasPrefix(prefix) {
                 let digest = String(text.dropFirst(prefix.count))
-                if isDigest(digest) { return digest }
+                if Hexadecimal.isDigest(digest) { return digest }
             }
             throw .invalidValue(
                 field: field, value: "'\(clipped(text))'", expected: "'sha256:' and 64 digits 0-9 or a-f")
-        }
-
-        static func isDigest(_ text: String) -> Bool {
-            text.utf8.count == length
-                && text.utf8.allSatisfy {
-                    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-                        || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
-                }
         }
     }
 }

@@ -47,10 +47,19 @@ extension Ollama {
         private static let showTable = RuleTable<ModelDraft>(
             ModelDraft.shared,
             [
-                .noted("verbose", "all that is known is always shown"),
-                .refused("system", "the model's own values are shown"),
-                .refused("template", "the model's own values are shown"),
-                .refused("options", "the model's own values are shown"),
+                Rule("verbose", .noted, "all that is known is always shown") { (draft, field) throws(DialectError) in
+                    guard try field.bool() else { return }
+                    draft.warnings.add("'verbose' has no effect: all that is known is always shown.")
+                },
+                .empty("system", "the model's own values are shown"),
+                .empty("template", "the model's own values are shown"),
+                Rule("options", .refused, "only an empty object; the model's own values are shown") {
+                    (_, field) throws(DialectError) in
+                    try field.requireObject()
+                    guard field.members.isEmpty else {
+                        throw .unsupportedField(field: field.name, remedy: "the model's own values are shown")
+                    }
+                },
             ])
         private static let pullTable = RuleTable<ModelDraft>(
             ModelDraft.shared,
@@ -62,8 +71,8 @@ extension Ollama {
                     (_, field) throws(DialectError) in
                     _ = try field.bool()
                 },
-                .refused("username", "registries with passwords are not known"),
-                .refused("password", "registries with passwords are not known"),
+                .empty("username", "registries with passwords are not known"),
+                .empty("password", "registries with passwords are not known"),
             ])
     }
 
@@ -74,15 +83,13 @@ extension Ollama {
         var stream = true
 
         static let shared: [Rule<ModelDraft>] = [
-            name("model", .honoured, ""), name("name", .mapped, "older clients' model"),
+            name("model", .honoured, "an empty one counts as absent"),
+            name("name", .mapped, "older clients' model; an empty one counts as absent"),
         ]
 
         static func name(_ key: String, _ disposition: FieldDisposition, _ note: String) -> Rule<ModelDraft> {
             Rule(key, disposition, note) { (draft, field) throws(DialectError) in
-                let name = try field.string(atMost: Limits.modelBytes)
-                guard !name.isEmpty else {
-                    throw .invalidValue(field: field.name, value: "''", expected: "the name of a model")
-                }
+                guard let name = try field.filledString(atMost: Limits.modelBytes) else { return }
                 draft.models.append(.init(field: field.name, value: name))
             }
         }

@@ -21,7 +21,8 @@ extension OpenAI {
             SamplingFields.rules, OutputFields.rules, ToolFields.rules, ReasoningFields.rules, conversation, answer)
 
         static let conversation: [FieldRule] = [
-            FieldRule("messages", .honoured, "1 … 4096; text parts only") { (draft, field) throws(DialectError) in
+            FieldRule("messages", .honoured, "1 … 4096; parts of text and, of users and tools, images") {
+                (draft, field) throws(DialectError) in
                 draft.prompt = .chat(try Messages.decode(field, warnings: &draft.warnings))
             },
             .refused("documents", "put the documents into a message"),

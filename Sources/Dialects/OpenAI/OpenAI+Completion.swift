@@ -1,7 +1,7 @@
 package import Vocabulary
 
 extension OpenAI {
-    /// `POST /v1/completions`, the request side: one prompt as text or tokens, continued without a chat template.
+    /// `POST /v1/completions`, the request side: prompts as texts or tokens, continued without a chat template.
     package enum Completion {
         /// What OpenAI generates when the request names no bound.
         private static let defaultOutputTokens = 16
@@ -19,6 +19,13 @@ extension OpenAI {
             if draft.request.echo, draft.wantsLogprobs == true {
                 throw .conflict(field: "echo", reason: "log-probabilities of the prompt are not computed")
             }
+            let (prompts, choices) = (draft.furtherPrompts.count + 1, draft.request.choiceCount)
+            guard prompts * choices <= Limits.choices else {
+                throw .conflict(
+                    field: "n",
+                    reason: "\(choices) answers to each of \(prompts) prompts are \(prompts * choices), but one "
+                        + "request has at most \(Limits.choices); send several requests")
+            }
             return try draft.finish(promptField: "prompt")
         }
 
@@ -28,9 +35,12 @@ extension OpenAI {
         private static let table = FieldTable(SamplingFields.rules, OutputFields.rules, rules)
 
         private static let rules: [FieldRule] = [
-            FieldRule("prompt", .honoured, "a text, token ids, or an array with exactly one of these") {
-                (draft, field) throws(DialectError) in
-                draft.prompt = try prompt(field)
+            FieldRule(
+                "prompt", .honoured, "a text, token ids, or an array of at most 128 of these; 128 answers in all"
+            ) { (draft, field) throws(DialectError) in
+                let all = try prompts(field)
+                draft.prompt = all.first
+                draft.furtherPrompts = Array(all.dropFirst())
             },
             FieldRule("echo", .honoured, "not with logprobs") { (draft, field) throws(DialectError) in
                 draft.request.echo = try field.bool()
@@ -59,24 +69,27 @@ extension OpenAI {
 
         // MARK: Prompt
 
-        private static func prompt(_ field: Field) throws(DialectError) -> GenerationRequest.Prompt {
-            if let text = field.node.string { return .text(text) }
+        private static func prompts(_ field: Field) throws(DialectError) -> [GenerationRequest.Prompt] {
+            if let text = field.node.string { return [.text(text)] }
             guard let elements = field.node.array else {
                 throw field.wrongType(expected: "a string or an array")
             }
             guard let first = elements.first else { throw .tooFew(field: field.name, count: 0, minimum: 1) }
-            if first.number != nil { return .tokens(try tokens(elements, of: field)) }
-            guard elements.count == 1 else {
-                throw .unsupportedValue(
-                    field: field.name, value: "\(elements.count) prompts", remedy: "send one request per prompt")
+            if first.number != nil { return [.tokens(try tokens(elements, of: field))] }
+            var prompts: [GenerationRequest.Prompt] = []
+            for element in try field.elements(atMost: Limits.completionPrompts) {
+                prompts.append(try prompt(element))
             }
-            let only = Field(node: first, path: .element(field.path, 0))
-            if let text = first.string { return .text(text) }
-            guard let nested = first.array else {
-                throw only.wrongType(expected: "a string, a token id or an array of token ids")
+            return prompts
+        }
+
+        private static func prompt(_ field: Field) throws(DialectError) -> GenerationRequest.Prompt {
+            if let text = field.node.string { return .text(text) }
+            guard let elements = field.node.array else {
+                throw field.wrongType(expected: "a string, a token id or an array of token ids")
             }
-            guard !nested.isEmpty else { throw .tooFew(field: only.name, count: 0, minimum: 1) }
-            return .tokens(try tokens(nested, of: only))
+            guard !elements.isEmpty else { throw .tooFew(field: field.name, count: 0, minimum: 1) }
+            return .tokens(try tokens(elements, of: field))
         }
 
         private static func tokens(_ elements: [JSONNode], of field: Field) throws(DialectError) -> [Token] {

@@ -113,7 +113,7 @@ package struct APIRoute: Sendable {
     /// What can happen to any request before a route sees it.
     private static let door: [ErrorCode] = [
         .missingKey, .invalidKey, .insufficientScope, .hostNotAllowed, .originNotAllowed, .keysUnreadable,
-        .methodNotAllowed, .headersTooLarge, .malformedRequest, .tooManyConnections, .rateLimitExceeded, .shuttingDown,
+        .methodNotAllowed, .headersTooLarge, .malformedRequest, .tooManyConnections, .rateLimitExceeded,
         .internalError, .unknownURL,
     ]
 

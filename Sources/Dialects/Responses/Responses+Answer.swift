@@ -145,7 +145,9 @@ extension Responses {
                 }
                 callCount = call.index + 1
                 let callID = call.id ?? "call_\(suffix(of: resource.id))_\(call.index)"
-                open(.call(index: call.index, callID: callID, name: call.name ?? ""), into: &events)
+                let name = call.name ?? ""
+                let function = resource.request.settings.namespaced[name] ?? FunctionName(name: name)
+                open(.call(index: call.index, callID: callID, function: function), into: &events)
             }
             guard !call.arguments.isEmpty else { return }
             let position = items.lastIndex { item in
@@ -218,9 +220,9 @@ extension Responses {
             case .call:
                 emit("response.function_call_arguments.done", into: &events) { answer, writer in
                     answer.writePlace(index, hasContent: false, to: &writer)
-                    if case .call(_, _, let name) = item.kind {
+                    if case .call(_, _, let function) = item.kind {
                         writer.key("name")
-                        writer.string(name)
+                        writer.string(function.name)
                     }
                     writer.key("arguments")
                     writer.escapedString(item.text)

@@ -33,14 +33,14 @@ extension Responses {
                 var message = Message(role: role, text: "")
                 Item.content(parts).fill(&message)
                 messages.append(message)
-            case .functionCall(let callID, let name, let arguments):
+            case .functionCall(let callID, let function, let arguments):
                 if !isTurnOpen || !reasoning.isEmpty {
                     messages.append(Message(role: .assistant, text: "", reasoning: takeReasoning()))
                     isTurnOpen = true
                 }
-                calledNames[callID] = name
+                calledNames[callID] = function.offered
                 messages[messages.count - 1].toolCalls.append(
-                    ToolCall(id: callID, name: name, arguments: arguments))
+                    ToolCall(id: callID, name: function.offered, arguments: arguments))
             case .functionOutput(let callID, let parts, _):
                 endTurn()
                 guard isCompacted || calledNames[callID] != nil else {

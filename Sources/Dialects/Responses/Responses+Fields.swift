@@ -19,7 +19,7 @@ extension Responses {
         private static func isOurs(_ rule: FieldRule) -> Bool { rule.description.name == "prompt_cache_key" }
 
         private static let conversation: [FieldRule] = [
-            FieldRule("input", .honoured, "a text, or at most 4096 items; text parts only") {
+            FieldRule("input", .honoured, "a text, or at most 4096 items; parts of text and images") {
                 (draft, field) throws(DialectError) in
                 draft.responses.input = try Item.decode(field, atMost: Limits.messages, warnings: &draft.warnings)
                 draft.prompt = .chat([])
@@ -116,7 +116,7 @@ extension Responses {
             .refused("prompt", "prompt templates are not kept here; send 'instructions' and 'input'"),
             .refused("moderation", "moderate input and answer yourself"),
             .refused("context_management", "call /v1/responses/compact yourself"),
-            .refused("image", "only text is read"),
+            .refused("image", "send images as parts of 'input'"),
             .refused("messages", "use 'input'"),
             .refused("max_tokens", "use 'max_output_tokens'"),
             .refused("max_completion_tokens", "use 'max_output_tokens'"),
@@ -293,7 +293,13 @@ extension Responses.Fields {
         .init(name: "text.format", disposition: .honoured, note: "text, json_object, json_schema (always enforced)"),
         .init(name: "text.format.strict", disposition: .noted, note: "the schema is always enforced"),
         .init(name: "text.verbosity", disposition: .noted, note: "repeated in the response; ask in instructions"),
-        .init(name: "tools[].type", disposition: .refused, note: "only function; hosted tools are refused by name"),
+        .init(
+            name: "tools[].type", disposition: .noted,
+            note: "function, namespace; others are dropped, and refused where tool_choice names them"),
+        .init(name: "tools[].description", disposition: .honoured, note: "that of a namespace is noted"),
+        .init(
+            name: "tools[].tools", disposition: .mapped,
+            note: "functions of a namespace: the model calls them namespace__name; calls carry the namespace"),
         .init(name: "tools[].strict", disposition: .honoured, note: "true is the default"),
         .init(name: "tools[].defer_loading", disposition: .refused, note: "only false"),
         .init(name: "tools[].async", disposition: .refused, note: "only false"),

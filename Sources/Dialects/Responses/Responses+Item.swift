@@ -14,7 +14,7 @@ extension Responses {
 
         enum Kind: Hashable, Sendable {
             case message(role: Message.Role, parts: [Part])
-            case functionCall(callID: String, name: String, arguments: String)
+            case functionCall(callID: String, function: FunctionName, arguments: String)
             /// `isText` tells a string from an array of parts.
             case functionOutput(callID: String, parts: [Part], isText: Bool)
             case reasoning(text: String, summary: [String])
@@ -203,12 +203,13 @@ extension Responses.Item {
 
     private static func functionCall(_ field: Field, warnings: inout Warnings) throws(DialectError) -> Responses.Item {
         let arguments = try field.required("arguments")
-        let known = ["type", "id", "status", "call_id", "name", "arguments", "created_by"]
+        let known = ["type", "id", "status", "call_id", "name", "namespace", "arguments", "created_by"]
         warnings.addUnknown(in: field.node, besides: known, place: "input[]")
+        let callID = try field.required("call_id").string(atMost: Limits.toolCallIDBytes)
+        var function = Responses.FunctionName(name: try field.required("name").string(atMost: Limits.labelBytes))
+        function.namespace = try field.member("namespace")?.string(atMost: Limits.labelBytes)
         return Responses.Item(
-            kind: .functionCall(
-                callID: try field.required("call_id").string(atMost: Limits.toolCallIDBytes),
-                name: try field.required("name").string(atMost: Limits.labelBytes), arguments: try arguments.string()))
+            kind: .functionCall(callID: callID, function: function, arguments: try arguments.string()))
     }
 
     private static func functionOutput(
@@ -277,13 +278,14 @@ extension Responses.Item {
             writer.string(role.rawValue)
             writer.key("content")
             Self.write(parts, isOutput: role == .assistant, to: &writer)
-        case .functionCall(let callID, let name, let arguments):
+        case .functionCall(let callID, let function, let arguments):
             writer.string("function_call")
             writeStatus(to: &writer)
-            for (key, value) in [("call_id", callID), ("name", name), ("arguments", arguments)] {
-                writer.key(key)
-                writer.string(value)
-            }
+            writer.key("call_id")
+            writer.string(callID)
+            function.write(to: &writer)
+            writer.key("arguments")
+            writer.string(arguments)
         case .functionOutput(let callID, let parts, let isText):
             writer.string("function_call_output")
             writeStatus(to: &writer)

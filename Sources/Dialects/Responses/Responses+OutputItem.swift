@@ -7,7 +7,7 @@ extension Responses {
             case message
             case reasoning
             /// `index` is the call's place among the answer's calls.
-            case call(index: Int, callID: String, name: String)
+            case call(index: Int, callID: String, function: FunctionName)
         }
 
         let kind: Kind
@@ -53,13 +53,12 @@ extension Responses {
                     writer.key("encrypted_content")
                     writer.string(OpaqueText.seal(plain))
                 }
-            case .call(_, let callID, let name):
+            case .call(_, let callID, let function):
                 writer.string("function_call")
                 writeStatus(to: &writer)
                 writer.key("call_id")
                 writer.string(callID)
-                writer.key("name")
-                writer.string(name)
+                function.write(to: &writer)
                 writer.key("arguments")
                 writer.escapedString(isNew ? [] : text)
             }

@@ -40,9 +40,6 @@ extension Responses {
         /// Every field and what becomes of it, by name; fields inside others after them.
         package static var fields: [FieldDescription] { Fields.table.descriptions + Fields.nested }
 
-        /// The warnings as the value of a response header; nil when there are none.
-        package var warningHeader: String? { DecodedRequest.warningHeader(warnings) }
-
         /// Asks for no answer: the input is taken note of, to be continued.
         package mutating func generateNothing() {
             generation.maxOutputTokens = 0

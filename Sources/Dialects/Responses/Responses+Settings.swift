@@ -21,5 +21,7 @@ extension Responses {
         var format = Array(#"{"type":"text"}"#.utf8)
         var toolChoice = Array(#""auto""#.utf8)
         var tools = Array("[]".utf8)
+        /// Functions of namespaces, by what the model calls them.
+        var namespaced: [String: FunctionName] = [:]
     }
 }

@@ -4,9 +4,10 @@ extension Responses {
     /// The functions offered and how the model may use them.
     enum ToolFields {
         static let rules: [FieldRule] = [
-            FieldRule("tools", .honoured, "at most 512 functions; schemas of at most 256 KiB; hosted tools are refused")
-            {
-                (draft, field) throws(DialectError) in
+            FieldRule(
+                "tools", .honoured,
+                "at most 512 functions, also in namespaces; schemas of at most 256 KiB; others are dropped"
+            ) { (draft, field) throws(DialectError) in
                 try tools(field, draft: &draft)
             },
             FieldRule("tool_choice", .honoured, "auto, none, required, a function, or allowed_tools") {
@@ -19,29 +20,85 @@ extension Responses {
         ]
 
         private static func tools(_ field: Field, draft: inout RequestDraft) throws(DialectError) {
-            var names: Set<String> = []
             var writer = JSONWriter()
             writer.beginArray()
             for element in try field.elements(atMost: Limits.tools) {
-                let tool = try tool(element, to: &writer, warnings: &draft.warnings)
-                guard names.insert(tool.name).inserted else {
-                    throw .invalidValue(
-                        field: element.name + ".name", value: "'\(tool.name)'", expected: "a name used once")
+                switch try typeName(element) {
+                case "function": try add(element, to: &writer, draft: &draft)
+                case "namespace": try namespace(element, to: &writer, draft: &draft)
+                case let type: drop(type, warnings: &draft.warnings)
                 }
-                draft.request.tools.append(tool)
             }
             writer.endArray()
             draft.responses.tools = writer.bytes
         }
 
-        private static func tool(
-            _ field: Field, to writer: inout JSONWriter, warnings: inout Warnings
-        ) throws(DialectError) -> Tool {
+        private static func typeName(_ field: Field) throws(DialectError) -> String {
             try field.requireObject()
-            try requireFunction(field)
+            return try field.required("type").string()
+        }
+
+        /// Agents declare all they have, whatever the server can run, and go on without what the model never calls. So
+        /// a declaration is passed over; a `tool_choice` that names one is refused, because no answer could keep to it.
+        private static func drop(_ type: String, warnings: inout Warnings) {
+            warnings.add("'tools' of type '\(clipped(type))' have no effect: only functions are offered to the model.")
+        }
+
+        /// Functions of a common name, which their calls carry beside their own.
+        private static func namespace(
+            _ field: Field, to writer: inout JSONWriter, draft: inout RequestDraft
+        ) throws(DialectError) {
+            let name = try field.required("name").identifier()
+            let description = try field.member("description")?.string(atMost: Limits.descriptionBytes) ?? ""
+            if !description.isEmpty {
+                draft.warnings.add("'tools[].description' of a namespace has no effect; describe its functions.")
+            }
+            draft.warnings.addUnknown(
+                in: field.node, besides: ["type", "name", "description", "tools"], place: "tools[]")
+            let count = draft.request.tools.count
+            var functions = JSONWriter()
+            functions.beginArray()
+            for element in try field.required("tools").elements(atMost: Limits.tools) {
+                let type = try typeName(element)
+                guard type == "function" else {
+                    drop(type, warnings: &draft.warnings)
+                    continue
+                }
+                try add(element, in: name, to: &functions, draft: &draft)
+            }
+            functions.endArray()
+            guard draft.request.tools.count > count else { return }
+            writer.beginObject()
+            for (key, value) in [("type", "namespace"), ("name", name), ("description", description)] {
+                writer.key(key)
+                writer.string(value)
+            }
+            writer.key("tools")
+            writer.raw(functions.bytes)
+            writer.endObject()
+        }
+
+        /// Takes a function in.
+        private static func add(
+            _ field: Field, in namespace: String? = nil, to writer: inout JSONWriter, draft: inout RequestDraft
+        ) throws(DialectError) {
+            let count = draft.request.tools.count + 1
+            guard count <= Limits.tools else { throw .tooMany(field: "tools", count: count, limit: Limits.tools) }
+            let function = FunctionName(name: try field.required("name").identifier(), namespace: namespace)
+            guard !draft.request.tools.contains(where: { $0.name == function.offered }) else {
+                throw .invalidValue(
+                    field: field.name + ".name", value: "'\(function.offered)'", expected: "a name used once")
+            }
+            let tool = try tool(field, function, to: &writer, warnings: &draft.warnings)
+            draft.request.tools.append(tool)
+            if namespace != nil { draft.responses.namespaced[function.offered] = function }
+        }
+
+        private static func tool(
+            _ field: Field, _ function: FunctionName, to writer: inout JSONWriter, warnings: inout Warnings
+        ) throws(DialectError) -> Tool {
             var tool = Tool(
-                name: try field.required("name").identifier(), summary: "",
-                parameters: #"{"type":"object","properties":{}}"#, strict: true)
+                name: function.offered, summary: "", parameters: #"{"type":"object","properties":{}}"#, strict: true)
             var description: String?
             var parameters: String?
             for (key, member) in field.members {
@@ -67,7 +124,7 @@ extension Responses {
             writer.key("type")
             writer.string("function")
             writer.key("name")
-            writer.string(tool.name)
+            writer.string(function.name)
             writer.key("description")
             writer.string(orNull: description)
             writer.key("parameters")
@@ -78,7 +135,7 @@ extension Responses {
             return tool
         }
 
-        /// The `type` of a tool or a choice; only functions run here, hosted tools are refused by their name.
+        /// The `type` of a choice; only functions run here, hosted tools are refused by their name.
         private static func requireFunction(_ field: Field) throws(DialectError) {
             let type = try field.required("type")
             let value = try type.string()

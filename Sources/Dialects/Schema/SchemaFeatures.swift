@@ -2,7 +2,8 @@
 ///
 /// Enforced are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`,
 /// `minItems`, `maxItems`, `minLength`, `maxLength`, `pattern` (anchored), `format` of dates, times and UUIDs, bounds
-/// of integers, `anyOf`, `oneOf`, `allOf` of one schema, and `$ref` within the document.
+/// of integers, `anyOf`, `oneOf`, `allOf` of one schema, and `$ref` within the document. Upper bounds of repetitions
+/// are enforced as far as the engine's grammars have them.
 /// **Source:** JSON Schema 2020-12; llama.cpp, common/json-schema-to-grammar.cpp.
 struct SchemaFeatures {
     /// A keyword that would have no effect, by its place in the request.
@@ -58,7 +59,10 @@ struct SchemaFeatures {
                 if !Self.formats.contains(member.node.string ?? "") {
                     add(member, "only the formats date, time, date-time and uuid are enforced")
                 }
-            case "type", "enum", "const", "required", "minItems", "maxItems", "minLength", "maxLength", "$ref": break
+            case "maxLength": checkBound(member, Limits.grammarRepetitions)
+            // The first item is none of the repeated ones; of `prefixItems` each is written out.
+            case "maxItems" where !keys.contains("prefixItems"): checkBound(member, Limits.grammarRepetitions + 1)
+            case "type", "enum", "const", "required", "minItems", "maxItems", "minLength", "$ref": break
             case _ where Self.numberWords.contains(key):
                 if !Self.types(of: field).isSubset(of: ["integer"]) {
                     add(member, "bounds are enforced for type 'integer' only")
@@ -117,6 +121,16 @@ struct SchemaFeatures {
         return Set((type.node.array ?? []).compactMap(\.string).filter { $0 != "null" })
     }
 
+    /// The engine's grammars take a larger upper bound for none.
+    private mutating func checkBound(_ field: Field, _ limit: Int) {
+        guard let number = field.node.number, !number.isNegative else { return }
+        switch number.integer {
+        case .exact(let value) where value <= limit: break
+        case .exact, .outOfRange: add(field, "upper bounds are enforced up to \(limit)")
+        case .fractional: break
+        }
+    }
+
     /// Patterns become a grammar when they are anchored and keep to groups, classes, repetition and plain escapes.
     private mutating func checkPattern(_ field: Field) {
         guard let pattern = field.node.string else { return }
@@ -133,6 +147,11 @@ struct SchemaFeatures {
                 guard let next = rest.popFirst(),
                     (isInClass ? plain : literal).contains(next) || "xuU".utf8.contains(next)
                 else { return add(field, "of escapes only those of single characters are enforced") }
+            case UInt8(ascii: "{") where !isInClass:
+                let most = rest.prefix { $0 != UInt8(ascii: "}") }.split(separator: UInt8(ascii: ",")).last ?? []
+                if let most = Int(String(decoding: most, as: UTF8.self)), most > Limits.grammarRepetitions {
+                    return add(field, "repetitions are enforced up to \(Limits.grammarRepetitions) times")
+                }
             case UInt8(ascii: "["): isInClass = true
             case UInt8(ascii: "]"): isInClass = false
             case UInt8(ascii: "(") where !isInClass && rest.first == UInt8(ascii: "?"):

@@ -67,11 +67,13 @@ package struct AccessPolicy: Hashable, Sendable {
     /// What a key must hold for a request; nil for what everybody may see.
     static func scope(method: String, path: String) -> KeyScope? {
         let isReading = method == "GET" || method == "HEAD"
-        if path == "/" || path == "/healthz" || path == "/readyz" { return nil }
-        if path == "/metrics" { return .operate }
-        if path == "/cluster" || path.hasPrefix("/cluster/") { return isReading ? .operate : .admin }
-        let changesModels = ["/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"]
-        if changesModels.contains(path) || (path.hasPrefix("/api/blobs/") && !isReading) { return .admin }
-        return .inference
+        let parts = RoutePath(path).components
+        if parts.isEmpty || parts == ["healthz"] || parts == ["readyz"] { return nil }
+        if parts[0] == "metrics" { return .operate }
+        if parts[0] == "cluster" { return isReading ? .operate : .admin }
+        guard parts.count > 1, parts[0] == "api" else { return .inference }
+        let changesModels: [Substring] = ["pull", "push", "create", "copy", "delete"]
+        let isChange = changesModels.contains(parts[1]) || (parts[1] == "blobs" && !isReading)
+        return isChange ? .admin : .inference
     }
 }

@@ -33,9 +33,6 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    /// Where files are uploaded.
-    private static let uploads = "/api/blobs/"
-
     private let limits: ConnectionLimits
     private let count: ConnectionCount
     private let refused: @Sendable (ErrorReport) -> Void
@@ -96,7 +93,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             guard isAdmitted else { return refuse(.tooManyConnections(limit: limits.connections), head, context) }
             openRequests += 1
             // A file takes as long as it takes, as long as it keeps coming.
-            uploadedBytes = head.method == .post && head.path?.hasPrefix(Self.uploads) == true ? 0 : nil
+            uploadedBytes = Self.isUpload(head) ? 0 : nil
             expectBody(context)
         case .body(let bytes):
             guard isAdmitted else { return }
@@ -105,8 +102,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             guard isAdmitted else { return }
             timer?.cancel()
             timer = nil
+            // A refusal does not wait for the body it refuses: the connection is idle from now on, and nothing else
+            // would ever end it.
+            if openRequests == 0 { close(context, after: limits.idle) }
         }
         context.fireChannelRead(data)
+    }
+
+    private static func isUpload(_ head: HTTPRequest) -> Bool {
+        head.method == .post && RoutePath(target: head.path ?? "").components.starts(with: ["api", "blobs"])
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -158,7 +162,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         timer?.cancel()
         let report = ErrorReport(refusal)
         refused(report)
-        let dialect = ErrorDialect(path: head?.path?.split(separator: "?").first.map(String.init) ?? "")
+        let dialect = ErrorDialect(path: RoutePath(target: head?.path ?? ""))
         let body = dialect.body(report, requestID: "")
         var fields: HTTPFields = [
             .contentType: "application/json", .contentLength: String(body.count), .connection: "close",

@@ -116,8 +116,9 @@ actor BackgroundResponses: Service {
     func events(id: String, after number: Int?) -> AsyncStream<Responses.StreamEvent>? {
         guard let kept = live[id]?.events else { return nil }
         let (stream, continuation) = AsyncStream.makeStream(of: Responses.StreamEvent.self)
-        // The numbers count from 0, one for each event.
-        for event in kept.dropFirst(number.map { $0 + 1 } ?? 0) { continuation.yield(event) }
+        // The numbers count from 0, one for each event; a client may name any, the largest there is among them.
+        let seen = number.map { $0 < kept.count ? $0 + 1 : kept.count } ?? 0
+        for event in kept.dropFirst(seen) { continuation.yield(event) }
         if live[id]?.isWorkedOn == true { live[id]?.watchers.append(continuation) } else { continuation.finish() }
         return stream
     }
@@ -217,9 +218,14 @@ extension Generating {
             began(stream.cancel)
             var iterator = stream.events.makeAsyncIterator()
             guard let first = await iterator.next() else { return (stream, []) }
-            guard request.truncates, case .failed(.contextLengthExceeded(let prompt, let output, let window)) = first,
-                request.shorten(excess: max(1, prompt + output - window), of: max(1, prompt), id: nextRequestID())
+            guard request.truncates, case .failed(.contextLengthExceeded(let prompt, let output, let window)) = first
             else { return (stream, [first]) }
+            // Few answers are as long as they may be, and many clients allow more than the window holds: to make room
+            // for all of that would drop a conversation that fits.
+            let excess = max(1, prompt - window + min(output, window / 4))
+            guard request.shorten(excess: excess, of: max(1, prompt), id: nextRequestID()) else {
+                return (stream, [first])
+            }
         }
         let stream = await generate(request.generation)
         began(stream.cancel)

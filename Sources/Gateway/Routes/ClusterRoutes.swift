@@ -47,10 +47,9 @@ struct ClusterRoutes: Sendable {
     }
 
     /// Methods of a path of these routes; nil for other paths.
-    static func methods(of path: String) -> [String]? {
-        let parts = path.split(separator: "/")
-        guard parts.starts(with: ["cluster", "v1"]) else { return nil }
-        switch parts.dropFirst(2).map(String.init) {
+    static func methods(of path: RoutePath) -> [String]? {
+        guard path.components.starts(with: ["cluster", "v1"]) else { return nil }
+        switch path.components.dropFirst(2).map(String.init) {
         case ["state"], ["nodes"], ["models"], ["events"]: return ["GET"]
         case ["deployments"], ["tokens"]: return ["GET", "POST"]
         case ["plan"]: return ["POST"]

@@ -58,11 +58,21 @@ struct OpenAIRoutes: Sendable {
         try await context.resolve(&decoded.request, backend)
         let created = Int64(Date().timeIntervalSince1970)
         let flow = AnswerFlow(
-            backend: backend, room: room, dialect: .openAI, promptField: shape.promptField)
+            backend: fanned(&decoded), room: room, dialect: .openAI, promptField: shape.promptField)
         guard decoded.stream else {
             return try await flow.gather(decoded, context, aggregate(shape, decoded, created: created))
         }
         return await flow.stream(decoded, context, encoder(shape, decoded, created: created))
+    }
+
+    /// Who answers: for several prompts it is one who asks for each of them, and the request is for all their answers.
+    private func fanned(_ decoded: inout DecodedRequest) -> any Generating {
+        guard !decoded.furtherPrompts.isEmpty else { return backend }
+        let fan = PromptFan(
+            backend: backend, prompts: [decoded.request.prompt] + decoded.furtherPrompts,
+            choices: decoded.request.choiceCount)
+        decoded.request.choiceCount = fan.answerCount
+        return fan
     }
 
     private func encoder(_ shape: Shape, _ decoded: DecodedRequest, created: Int64) -> any AnswerEncoder {

@@ -58,13 +58,12 @@ struct ResponsesRoutes: Sendable {
     }
 
     /// The methods of a path of these routes; nil for other paths.
-    static func methods(of path: String) -> [String]? {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-        guard parts.starts(with: ["v1", "responses"]) else { return nil }
-        switch Array(parts.dropFirst(2)) {
+    static func methods(of path: RoutePath) -> [String]? {
+        guard path.components.starts(with: ["v1", "responses"]) else { return nil }
+        switch Array(path.components.dropFirst(2)) {
         case []: return ["GET", "POST"]
         case ["compact"]: return ["POST"]
-        case let rest where rest.count == 1 && !rest[0].isEmpty: return ["GET", "DELETE"]
+        case let rest where rest.count == 1: return ["GET", "DELETE"]
         case let rest where rest.count == 2 && rest[1] == "cancel": return ["POST"]
         case let rest where rest.count == 2 && rest[1] == "input_items": return ["GET"]
         default: return nil

@@ -106,10 +106,10 @@ final class SocketFrames: ChannelInboundHandler, RemovableChannelHandler {
             break
         case .text:
             guard message == nil else { return close(.protocolError) }
-            take(frame, into: ByteBuffer())
+            take(frame)
         case .continuation:
-            guard let message else { return close(.protocolError) }
-            take(frame, into: message)
+            guard message != nil else { return close(.protocolError) }
+            take(frame)
         case .binary:
             close(.unsupportedData)
         default:
@@ -117,8 +117,11 @@ final class SocketFrames: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func take(_ frame: WebSocketFrame, into message: ByteBuffer) {
-        var message = message
+    /// Takes a piece of a message in.
+    private func take(_ frame: WebSocketFrame) {
+        var message = self.message ?? ByteBuffer()
+        // A second reference would have every piece copy all that came before it.
+        self.message = nil
         let piece = frame.unmaskedData
         guard message.readableBytes + piece.readableBytes <= Dialects.Limits.bodyBytes else {
             return close(.messageTooBig)
@@ -128,7 +131,6 @@ final class SocketFrames: ChannelInboundHandler, RemovableChannelHandler {
             self.message = message
             return
         }
-        self.message = nil
         if case .dropped = session.yield(.message(Array(message.readableBytesView))) { close(.policyViolation) }
     }
 

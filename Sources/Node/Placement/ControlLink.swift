@@ -74,7 +74,7 @@ actor ControlLink {
             return stream
         }
         do {
-            let body = Array(try JSONEncoder().encode(request))
+            let body = try RequestCoding.encode(request)
             try writer.generate(request.id, body: body.span.bytes)
             link.send(&writer)
             streams[request.id] = continuation
