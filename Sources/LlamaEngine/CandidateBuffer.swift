@@ -43,16 +43,17 @@ import Vocabulary
     /// The logit of the first candidate.
     var best: Float { entries[0].logit }
 
-    /// Lets a sampler change the candidates.
-    mutating func withArray(_ body: (UnsafeMutablePointer<llama_token_data_array>) -> Void) {
+    /// Lets a sampler change the candidates, and answers what it answers.
+    mutating func withArray(_ body: (UnsafeMutablePointer<llama_token_data_array>) -> Bool) -> Bool {
         unsafe entries.withUnsafeMutableBufferPointer { buffer in
             unsafe array.data = buffer.baseAddress
-            unsafe body(&array)
+            let answer = unsafe body(&array)
             // A sampler may hand back a part of the array that starts later.
             if let start = unsafe array.data, let base = buffer.baseAddress, unsafe start != base {
                 unsafe memmove(base, start, array.size * MemoryLayout<llama_token_data>.stride)
             }
             unsafe array.data = nil
+            return answer
         }
     }
 

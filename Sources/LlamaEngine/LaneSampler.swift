@@ -15,6 +15,8 @@ import Vocabulary
     private let grammar: SamplerStage?
     private let vocabulary: OpaquePointer
     private var meter: ThinkingMeter?
+    /// The lane holds what its grammar does not take. The library ends the process when such a grammar is asked again.
+    private var hasLeftGrammar = false
     /// Logits that only a bias changes before the largest is taken; nil when more samplers are at work.
     private let greedyBiases: [llama_logit_bias]?
     /// The tokens accepted so far, by position.
@@ -54,10 +56,44 @@ import Vocabulary
         // A row of an image is no word that could be repeated.
         guard token >= 0 else { return }
         for stage in stages { stage.accept(token) }
+        let wasAsleep = sleepsWhileThinking
         if meter != nil, position >= sampling.promptLength {
             meter?.push(token, bytes: unsafe vocabulary.text(of: token))
         }
-        if position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0) { grammar?.accept(token) }
+        guard position >= sampling.promptLength - (sampling.grammar?.promptTail ?? 0), !sleepsWhileThinking else {
+            return
+        }
+        for token in wasAsleep ? endOfThinking : [token] { advanceGrammar(by: token) }
+    }
+
+    /// What is thought is no call, whatever it looks like: a grammar that waits for its trigger does not see it.
+    private var sleepsWhileThinking: Bool { sampling.grammar?.triggers != nil && meter?.isThinking == true }
+
+    /// The newest tokens, back to where the mark begins that ended thinking: the mark itself may be a trigger.
+    private var endOfThinking: [Token] {
+        let marks = (sampling.thinking?.ends ?? []).map { Array($0.utf8) }
+        var text: [UInt8] = []
+        var start = history.count
+        while start > Int(sampling.promptLength), history.count - start < Limits.thinkingMarkBytes {
+            start -= 1
+            text = unsafe vocabulary.text(of: history[start]) + text
+            let isWhole = marks.contains { mark in text.indices.contains { text[$0...].starts(with: mark) } }
+            if isWhole { return Array(history[start...]) }
+        }
+        return Array(history.suffix(1))
+    }
+
+    private func advanceGrammar(by token: Token) {
+        guard let grammar, !hasLeftGrammar else { return }
+        // An end that the grammar does not take would end the process; of other tokens the library says so.
+        let isEnd = unsafe llama_vocab_is_eog(vocabulary, token)
+        if isEnd && !grammar.allows(token) || !grammar.accept(token) { hasLeftGrammar = true }
+    }
+
+    /// Whether the grammar, if there is one at work, takes the token next.
+    private func allows(_ token: Token) -> Bool {
+        guard let grammar, !sleepsWhileThinking else { return true }
+        return grammar.allows(token)
     }
 
     /// Where the answer begins.
@@ -86,13 +122,18 @@ import Vocabulary
 
     /// Chooses the token at `position` from the logits and takes it into the history.
     ///
+    /// A bound of thinking gives way to a grammar: where the grammar does not take the end of thinking, nothing the
+    /// answer could go on with would be left.
+    ///
     /// **Shape:** `logits` has one entry per token, the same after the call; `candidates` is scratch of the same size.
-    /// **Throws:** `failed` when the grammar and the request's own bans leave no token.
+    /// **Throws:** `nothingToChoose` when the grammar and the request's own bans leave no token; `leftGrammar` when the
+    /// lane holds what its grammar does not take.
     func sample(
         _ logits: UnsafeMutableBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
-    ) throws(EngineError) -> Token {
+    ) throws(LaneFailure) -> Token {
+        guard !hasLeftGrammar else { throw .leftGrammar }
         var token: Token
-        if let forced = meter?.forced {
+        if let forced = meter?.forced, allows(forced) {
             token = forced
         } else if let greedyBiases {
             token = unsafe Self.maximum(of: logits, greedyBiases)
@@ -101,7 +142,9 @@ import Vocabulary
                 seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
             token = try unsafe choose(UnsafeBufferPointer(logits), draw: draw, candidates: &candidates)
         }
-        if let meter, let end = meter.correction(of: token, bytes: unsafe vocabulary.text(of: token)) { token = end }
+        if let end = meter?.correction(of: token, bytes: unsafe vocabulary.text(of: token)), end != token, allows(end) {
+            token = end
+        }
         accept(token, at: position)
         return token
     }
@@ -131,22 +174,15 @@ import Vocabulary
     // that the chain chose, and constrains the candidates when that one is not allowed.
     private func choose(
         _ logits: UnsafeBufferPointer<Float>, draw: Double, candidates: inout CandidateBuffer
-    ) throws(EngineError) -> Token {
+    ) throws(LaneFailure) -> Token {
         unsafe candidates.fill(logits)
         apply(draw: draw, &candidates)
         let first = candidates.draw(draw, greedy: sampling.parameters.isGreedy)
-        guard let grammar else { return first }
-        candidates.fill(single: first)
-        grammar.apply(&candidates)
-        if candidates.best > -.infinity { return first }
+        guard let grammar, !allows(first) else { return first }
         unsafe candidates.fill(logits)
-        grammar.apply(&candidates)
+        guard grammar.apply(&candidates) else { throw .leftGrammar }
         apply(draw: draw, &candidates)
-        guard candidates.hasChoice else {
-            throw .failed(
-                operation: "sampling", code: 0,
-                reason: "the grammar and the request's own bans leave no token to choose")
-        }
+        guard candidates.hasChoice else { throw .nothingToChoose }
         return candidates.draw(draw, greedy: sampling.parameters.isGreedy)
     }
 
@@ -208,10 +244,21 @@ extension SamplingParameters {
             })
     }
 
-    func accept(_ token: Token) { unsafe extras_sampler_accept(handle, token) }
+    /// Takes the next token; false when the sampler cannot, and MUST NOT be asked again.
+    @discardableResult
+    func accept(_ token: Token) -> Bool { unsafe extras_sampler_accept(handle, token) }
 
-    func apply(_ candidates: inout CandidateBuffer) {
+    /// Judges the candidates; false when the sampler cannot.
+    @discardableResult
+    func apply(_ candidates: inout CandidateBuffer) -> Bool {
         unsafe candidates.withArray { array in unsafe extras_sampler_apply(handle, array) }
+    }
+
+    /// Whether a grammar takes the token next.
+    func allows(_ token: Token) -> Bool {
+        var single = CandidateBuffer(vocabularySize: 1)
+        single.fill(single: token)
+        return apply(&single) && single.best > -.infinity
     }
 
     /// The samplers a request's parameters switch on, in llama.cpp's default order.

@@ -134,11 +134,13 @@ package final class LlamaRenderer: PromptRenderer, Sendable {
         }
         var grammar = demanded
         if !rendered.grammar.isEmpty {
-            try Self.check(rendered.grammar, field: request.tools.isEmpty ? "response_format" : "tools")
             let isOwn = if case .grammar = request.responseFormat { true } else { false }
             let tail = rendered.isLazy || isOwn ? 0 : try promptTail(rendered.generationPrompt, of: tokens)
-            grammar = LaneGrammar(
+            let made = LaneGrammar(
                 text: rendered.grammar, triggers: rendered.isLazy ? rendered.triggers : nil, promptTail: tail)
+            // The last stage would find a fault only when the request has a lane, and could not say whose it is.
+            let field = isOwn ? "grammar" : request.tools.isEmpty ? "response_format" : "tools"
+            grammar = try checked(made, field: field)
         }
         var prepared = PreparedPrompt(
             tokens: tokens, grammar: grammar, stop: rendered.stop,
@@ -235,18 +237,27 @@ extension LlamaRenderer {
         guard let reason = GrammarCheck.refusal(of: grammar) else { return }
         throw .invalidField(
             name: field, value: "refused (\(reason))",
-            limit: "groups may be nested \(GrammarCheck.depthLimit) deep, and repeat "
+            limit: "groups may be nested \(GrammarCheck.depthLimit) deep, and be demanded "
                 + "\(GrammarCheck.repetitionLimit) times, the larger bound last")
     }
 
-    /// Compiles a grammar of the client's, for its faults to be found before the request gets a lane.
+    /// Compiles a grammar of the client's, or one made of what the client sent, for its faults to be found before the
+    /// request gets a lane.
     private func checked(_ grammar: LaneGrammar, field: String) throws(GenerationError) -> LaneGrammar {
+        let length = grammar.text.utf8.count
+        guard length <= Limits.grammarBytes else {
+            throw .invalidField(
+                name: field, value: "a grammar of \(length) bytes",
+                limit: "at most \(Limits.grammarBytes) bytes travel to the last stage; offer less at once")
+        }
         try Self.check(grammar.text, field: field)
         LlamaLibrary.clearLog()
         guard tokenizer.accepts(grammar) else {
             throw .invalidField(
                 name: field, value: "refused (\(LlamaLibrary.reason(or: "it is not valid GBNF")))",
-                limit: "it must be a GBNF grammar with a rule 'root'")
+                limit: field == "grammar"
+                    ? "it must be a GBNF grammar with a rule 'root'"
+                    : "its schemas must give a grammar the engine takes: lower their bounds of items and lengths")
         }
         return grammar
     }

@@ -109,7 +109,10 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             guard !isEncoder else { return }
             images[slot] = sampling.images
             poolers[slot] = sampling.pooling.map(LanePooler.init)
-            if shape.isLast, sampling.pooling == nil { samplers[slot] = try LaneSampler(sampling, model: model.model) }
+            guard shape.isLast, sampling.pooling == nil else { return }
+            // A lane whose sampler is refused has none, whatever it had before.
+            samplers[slot] = nil
+            samplers[slot] = try LaneSampler(sampling, model: model.model)
         case .trim(let lane, let position):
             let slot = try slot(lane)
             guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
@@ -123,7 +126,12 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             let source = try slot(from)
             let target = try slot(to)
             unsafe llama_memory_seq_cp(context.memory, Int32(source), Int32(target), 0, length)
-            if let history = samplers[source]?.history { samplers[target]?.adopt(history.prefix(Int(length))) }
+            if let history = samplers[source]?.history {
+                samplers[target]?.adopt(history.prefix(Int(length)))
+            } else {
+                // Without the history of what is copied, penalties and grammar would go by another answer.
+                samplers[target] = nil
+            }
         case .free(let lane):
             let slot = try slot(lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
@@ -302,7 +310,7 @@ extension LlamaStageEngine {
             let slot = Int(row.lane.index)
             guard windows.admits(row) else { continue }
             if let sampler = samplers[slot], sampler.contradicts(row.token, at: row.position) {
-                samplers[slot] = try sampler.trimmed(to: row.position, model: model.model)
+                samplers[slot] = try? sampler.trimmed(to: row.position, model: model.model)
             }
             samplers[slot]?.accept(row.token, at: row.position)
             guard row.samples else { continue }
@@ -310,14 +318,17 @@ extension LlamaStageEngine {
                 throw .failed(operation: "reading logits", code: index, reason: "the row has none")
             }
             let logits = unsafe UnsafeMutableBufferPointer(start: pointer, count: model.model.vocabularySize)
-            guard let sampler = samplers[slot] else {
-                throw .failed(operation: "sampling", code: slot, reason: "lane \(slot) was not opened")
+            var sample = SampledToken(lane: row.lane, position: row.position + 1, token: 0)
+            do throws(LaneFailure) {
+                guard let sampler = samplers[slot] else { throw .noSampler }
+                sample.token = try unsafe sampler.sample(logits, at: sample.position, candidates: &candidates)
+                sample.logprob = unsafe sampler.logprob(of: sample.token, UnsafeBufferPointer(logits))
+                windows.follow(sample, promptLength: sampler.promptLength)
+            } catch {
+                // To throw here would end the answers of all lanes in the microbatch.
+                sample.token = error.rawValue
+                windows.end(row.lane)
             }
-            let position = row.position + 1
-            let token = try unsafe sampler.sample(logits, at: position, candidates: &candidates)
-            let logprob = unsafe sampler.logprob(of: token, UnsafeBufferPointer(logits))
-            let sample = SampledToken(lane: row.lane, position: position, token: token, logprob: logprob)
-            windows.follow(sample, promptLength: sampler.promptLength)
             output.samples.append(sample)
         }
     }

@@ -56,6 +56,8 @@ enum ComputeOutcome: Sendable {
     case sampled([SampledToken])
     /// The stage, or one before it, failed.
     case failed(StageFailure, forward: ByteBuffer?)
+    /// The next stage cannot be told what this one did to its lanes, so the two would not agree any more.
+    case broken(reason: String)
 }
 
 /// A stage's engine and the thread it computes on, whatever the engine.
@@ -178,7 +180,12 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             do throws(EngineError) {
                 if case .archive(let archive) = operation { try carryOut(archive) } else { try engine.apply(operation) }
             } catch {
-                refused = refused ?? error
+                // A lane that cannot be opened has no sampler: its own request ends by that, not those beside it.
+                if case .open(let lane, _) = operation, case .failed = error {
+                    RunnerLog.warn("lane \(lane.index) could not be opened: \(error)")
+                } else {
+                    refused = refused ?? error
+                }
             }
         }
         do throws(EngineError) {
@@ -263,9 +270,24 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             }
             return .forward(writer.takeBuffer())
         } catch {
+            // The rows are not in the next stage; those behind them must not get there either.
+            if failure == nil, !job.isOperationsOnly { spoiled.failed(rows) }
+            return outcome(of: job, unsent: error)
+        }
+    }
+
+    /// What the next stage is told in place of a step that cannot be sent: the operations, which count all the same,
+    /// and the failure.
+    private mutating func outcome(of job: ComputeJob, unsent error: WireError) -> ComputeOutcome {
+        writer.removeAll()
+        let failure = StageFailure(stage: stageIndex, cause: .protocolViolation(reason: "\(error)"))
+        do throws(WireError) {
+            if !job.operations.isEmpty { try writer.operations(job.operations, before: job.step) }
+            try writer.failure(of: job.step, failure)
+            return .failed(failure, forward: writer.takeBuffer())
+        } catch {
             writer.removeAll()
-            let failure = StageFailure(stage: stageIndex, cause: .protocolViolation(reason: "\(error)"))
-            return .failed(failure, forward: nil)
+            return .broken(reason: "the operations of step \(job.step) cannot be sent to the next stage: \(error)")
         }
     }
 

@@ -24,9 +24,6 @@ actor EntryDriver {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
 
-    /// Requests that may be in templating and tokenising at once.
-    private static var preparationLimit: Int { 256 }
-
     /// A step that takes longer keeps requests that arrive from being read. **Units:** nanoseconds.
     private static var turnNanoseconds: Double { 40e6 }
 
@@ -38,7 +35,7 @@ actor EntryDriver {
     /// Where prompts with images are prepared: encoding one takes long, and other prompts are not to wait behind it.
     /// Without a projector there is none, as all that is left to do is to refuse them.
     private let imaging: NIOThreadPool?
-    private var preparing: [RequestID: FrameLink] = [:]
+    private var preparing = Preparations()
     private var links: LinkTable
     private var brain: EngineCore
     private var forward: FrameLink?
@@ -173,7 +170,7 @@ actor EntryDriver {
         switch try RunnerFrame.parse(frame.header, body: frame.body.readableBytesSpan) {
         case .generate(let id, let body): prepare(id, body, link)
         case .cancelRequest(let id):
-            if preparing.removeValue(forKey: id) != nil {
+            if preparing.cancel(id) {
                 emit(id, .failed(.cancelled))
             } else {
                 feed(.cancel(id))
@@ -203,17 +200,21 @@ actor EntryDriver {
     private func prepare(_ id: RequestID, _ body: [UInt8], _ link: FrameLink) {
         guard clients[id] == nil else { return }
         clients[id] = Client(link: link)
-        guard preparing.count < Self.preparationLimit else {
+        guard let ticket = preparing.begin(id) else {
             return emit(
-                id, .failed(.overloaded(queued: preparing.count, limit: Self.preparationLimit, retryAfterSeconds: 1)))
+                id, .failed(.overloaded(queued: preparing.count, limit: Preparations.limit, retryAfterSeconds: 1)))
         }
-        preparing[id] = link
         preparation.submit { [self, tools, eventLoop, imaging] state in
             guard case .active = state else { return }
+            let done: @Sendable (Result<Preparation, GenerationError>) -> Void = { outcome in
+                eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome) } }
+            }
+            // What was cancelled while it waited costs its turn and no more.
+            guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
             let request = Self.read(body)
             let finish: @Sendable () -> Void = {
-                let outcome = request.flatMap { Self.prepare($0, with: tools) }
-                eventLoop.execute { self.assumeIsolated { $0.prepared(id, outcome) } }
+                guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
+                done(request.flatMap { Self.prepare($0, with: tools) })
             }
             guard let imaging, case .success(let read) = request, read.hasImages else { return finish() }
             imaging.submit { state in
@@ -225,7 +226,7 @@ actor EntryDriver {
 
     private nonisolated static func read(_ body: [UInt8]) -> Result<GenerationRequest, GenerationError> {
         do {
-            return .success(try JSONDecoder().decode(GenerationRequest.self, from: Data(body)))
+            return .success(try RequestCoding.decode(body))
         } catch {
             return .failure(.engineFailed(reason: "the node sent a request that cannot be read: \(error)"))
         }
@@ -250,10 +251,10 @@ actor EntryDriver {
     }
 
     private func prepared(
-        _ id: RequestID, _ outcome: Result<Preparation, GenerationError>
+        _ id: RequestID, _ ticket: Preparations.Ticket, _ outcome: Result<Preparation, GenerationError>
     ) {
         // Cancelled, or its client gone, while it was being prepared.
-        guard preparing.removeValue(forKey: id) != nil else { return }
+        guard preparing.end(id, ticket) else { return }
         switch outcome {
         case .success(.prompt(let request, let prepared)): feed(.submit(request: request, prepared: prepared))
         case .success(.inspected(let events)): for event in events { emit(id, event) }
@@ -353,6 +354,7 @@ actor EntryDriver {
         case .failed(let failure, nil):
             steps[step] = nil
             feed(.stepFailed(id, stage: failure.stage, failure.engineError))
+        case .broken(let reason): lost(.own(reason))
         }
     }
 
@@ -361,15 +363,24 @@ actor EntryDriver {
         do throws(WireError) {
             try writer.event(id, sequence: client.sequence, event)
         } catch {
-            // An event beyond the link's budget ends the request in words instead of leaving it without an end.
-            feed(.cancel(id))
-            try? writer.event(
-                id, sequence: client.sequence, .failed(.engineFailed(reason: "an event could not be sent: \(error)")))
+            return giveUp(id, client, error)
         }
         client.link.send(&writer)
         client.sequence += 1
         clients[id] = event.isTerminal ? nil : client
         lastUse = now
+    }
+
+    /// An event beyond the link's budget ends the request in words instead of leaving it without an end. What the brain
+    /// still says of the request finds no client.
+    private func giveUp(_ id: RequestID, _ client: Client, _ error: WireError) {
+        clients[id] = nil
+        lastUse = now
+        let reason = "an event could not be sent: \(error)"
+        try? writer.event(id, sequence: client.sequence, .failed(.engineFailed(reason: reason)))
+        client.link.send(&writer)
+        // The brain's effects are being carried out right now: it hears of this behind them.
+        eventLoop.execute { self.assumeIsolated { $0.feed(.cancel(id)) } }
     }
 
     private func wake(at instant: Instant) {
@@ -392,7 +403,7 @@ actor EntryDriver {
         if !orphans.isEmpty { lastUse = now }
         for id in orphans {
             clients[id] = nil
-            if preparing.removeValue(forKey: id) == nil { feed(.cancel(id)) }
+            if !preparing.cancel(id) { feed(.cancel(id)) }
         }
     }
 }

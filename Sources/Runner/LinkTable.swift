@@ -21,7 +21,7 @@ struct LinkTable {
 
     private enum State {
         case awaitingWelcome(Hello)
-        case established(LinkRole, dialled: Bool)
+        case established(LinkRole)
     }
 
     private let identity: RunnerIdentity
@@ -41,7 +41,7 @@ struct LinkTable {
     /// Takes a frame. **Throws:** what a broken peer can have wrong; the caller closes the link.
     mutating func received(_ frame: InboundFrame, on link: FrameLink) throws(WireError) -> Event {
         switch states[ObjectIdentifier(link)] {
-        case .established(let role, _): return .frame(role, frame)
+        case .established(let role): return .frame(role, frame)
         case .awaitingWelcome(let hello): return try finish(hello, frame, link)
         case nil: return try answer(frame, link)
         }
@@ -50,7 +50,7 @@ struct LinkTable {
     /// Forgets a link; answers its role when it was established.
     mutating func closed(_ link: FrameLink) -> LinkRole? {
         switch states.removeValue(forKey: ObjectIdentifier(link)) {
-        case .established(let role, _): role
+        case .established(let role): role
         case .awaitingWelcome(let hello): hello.role
         case nil: nil
         }
@@ -63,7 +63,7 @@ struct LinkTable {
         case .welcome(let welcome):
             try Handshake.check(welcome, against: hello)
             link.establish(.established(version: welcome.version, frameByteLimit: hello.frameByteLimit))
-            states[ObjectIdentifier(link)] = .established(hello.role, dialled: true)
+            states[ObjectIdentifier(link)] = .established(hello.role)
             return .opened(hello.role)
         case .refuse(let refusal):
             link.close()
@@ -83,7 +83,7 @@ struct LinkTable {
             try writer.welcome(welcome)
             link.send(&writer)
             link.establish(.established(version: welcome.version, frameByteLimit: welcome.frameByteLimit))
-            states[ObjectIdentifier(link)] = .established(hello.role, dialled: false)
+            states[ObjectIdentifier(link)] = .established(hello.role)
             return .accepted(hello.role)
         case .refuse(let refusal):
             try writer.refuse(refusal)

@@ -124,6 +124,7 @@ actor StageDriver {
             case .failed(let failure, nil):
                 try writer.failure(of: step, failure)
                 forward.send(&writer)
+            case .broken(let reason): lost(.own(reason))
             }
         } catch {
             writer.removeAll()

@@ -26,6 +26,8 @@ package enum Limits {
     package static let rowsComputedAnew = 2
     /// Failed steps after which a request is given up.
     package static let stepRetries = 3
+    /// Newest tokens of a replayed answer that are read one by one, as they were when they were told.
+    package static let replayedReadings = 8
     /// Stop texts of one request, the template's included.
     package static let stopTexts = 64
     /// Bytes of one stop text.
@@ -36,6 +38,8 @@ package enum Limits {
     package static let thinkingMarkBytes = 128
     /// Texts that end thinking.
     package static let thinkingEnds = 8
+    /// Longest GBNF grammar of a request, one made of schemas or tools included: what a frame takes. **Units:** bytes.
+    package static let grammarBytes = 4 << 20
     /// Corrected logits per request.
     package static let logitBiases = 1024
     /// DRY sequence breakers per request.

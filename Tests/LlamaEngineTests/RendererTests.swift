@@ -37,6 +37,40 @@ extension `The engine` {
             #expect(prepared.grammar == nil)
         }
 
+        @Test func `a zero byte ends neither a message nor an answer`() throws {
+            let renderer = try Self.renderer()
+            let request = Self.chat("before\u{0}after")
+            let turn = "<|im_start|>user\nbefore\u{0}after<|im_end|>\n<|im_start|>assistant\n"
+            #expect(try renderer.text(of: request).contains(turn))
+            let prepared = try renderer.prepare(request)
+            #expect(try Self.text(prepared.tokens).contains("after<|im_end|>\n<|im_start|>assistant\n"))
+            let format = try #require(prepared.format)
+            let answer = renderer.parse("before\u{0}after", format: format, isPartial: false)
+            #expect(answer.text == "before\u{0}after")
+        }
+
+        @Test(arguments: [
+            ("", "{}"), (" \n", "{}"), (#"{"city":"Paris"}"#, "Paris"), (#"{"city": "Par"#, "Par"), ("[7]", "[7]"),
+            ("no JSON", "no JSON"), ("7", "7"),
+        ])
+        func `a call of the history goes on whatever its arguments are`(arguments: String, shown: String) throws {
+            var request = Self.chat("What is the weather in Paris?")
+            guard case .chat(let messages) = request.prompt else { return }
+            let call = ToolCall(id: "call_1", name: "get_weather", arguments: arguments)
+            request.prompt = .chat(
+                messages + [
+                    Message(role: .assistant, text: "", toolCalls: [call]),
+                    Message(role: .tool, text: "These are no arguments.", toolCallID: "call_1"),
+                    Message(role: .user, text: "Try again."),
+                ])
+            let text = try Self.renderer().text(of: request)
+            let written = try #require(text.split(separator: #""arguments": "#, maxSplits: 1).last).prefix {
+                $0 != "\n"
+            }
+            #expect(text.contains("get_weather") && written.contains(shown), "\(written)")
+            #expect(written.hasPrefix("{"))
+        }
+
         @Test func `prompts of text and of tokens are taken as they are`() throws {
             var request = Self.chat("")
             request.prompt = .text("<|im_start|>raw")
@@ -64,6 +98,29 @@ extension `The engine` {
                     continue
                 }
             }
+        }
+
+        @Test func `a tool whose schema gives no grammar is blamed before there is a lane`() throws {
+            func refusal(of schema: String) throws -> GenerationError? {
+                var request = Self.chat("hi")
+                request.tools = [
+                    Tool(
+                        name: "f", summary: "",
+                        parameters: #"{"type":"object","properties":{"a":\#(schema)},"required":["a"]}"#)
+                ]
+                return try Self.refusal(request)
+            }
+            for schema in [
+                #"{"type":"array","items":{"type":"string"},"maxItems":2000}"#,
+                #"{"type":"string","minLength":2001}"#,
+            ] {
+                guard case .invalidField(name: "tools", _, _) = try refusal(of: schema) else {
+                    Issue.record("\(schema): \(String(describing: try refusal(of: schema)))")
+                    continue
+                }
+            }
+            // The engine takes so large an upper bound for none.
+            #expect(try refusal(of: #"{"type":"string","maxLength":5000}"#) == nil)
         }
 
         @Test func `an answer is split into reasoning, text and calls, whole or half done`() throws {

@@ -199,14 +199,15 @@ extension `The engine` {
             }
         }
 
-        @Test func `a row of a lane that was never opened cannot be sampled`() throws {
+        @Test func `a lane that was never opened has no tokens, and those beside it have theirs`() throws {
+            let prompt = try BuiltinModel.tokens(Self.question)
             let stage = try EngineStage()
-            #expect {
-                try stage.run([1, 2, 3], lane: 3)
-            } throws: { error in
-                guard case .failed(operation: "sampling", _, let reason) = error as? EngineError else { return false }
-                return reason.contains("lane 3")
-            }
+            try stage.open(0, .plain(prompt))
+            try stage.execute(EngineStage.rows([1, 2, 3], lane: 3) + EngineStage.rows(prompt))
+            let samples = stage.output.samples
+            #expect(samples.map(\.lane) == [Lane(3), Lane(0)] && samples.map(\.position) == [3, Int32(prompt.count)])
+            #expect(samples[0].token == LaneFailure.noSampler.rawValue)
+            #expect(samples[1].token >= 0)
         }
     }
 }

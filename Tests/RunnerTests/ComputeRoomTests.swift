@@ -85,6 +85,55 @@ import Wire
         #expect(diary.all == operations.map { .applied($0) })
     }
 
+    @Test func `a lane that cannot be opened leaves the others of its step alone`() async throws {
+        let diary = EngineDiary()
+        let room = ComputeRoom(layers: Self.last, diary: diary)
+        let sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
+        let operations = ([8, 1] as [UInt16]).map { SequenceOperation.open(lane: Lane($0), sampling: sampling) }
+        let job = ComputeJob(step: 1, operations: operations, work: .rows(Self.rows([5])))
+        guard case .sampled(let samples) = try await room.outcome(of: job) else {
+            Issue.record("the step failed for all of its lanes")
+            return
+        }
+        #expect(samples.map(\.token) == [6])
+        #expect(Array(diary.all.prefix(2)) == operations.map { EngineDiary.Entry.applied($0) })
+    }
+
+    @Test func `a step that cannot be sent leaves its operations and a failure`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        // No frame holds this row.
+        let row = StageRow(lane: Lane(1), position: -1, token: 5, samples: true)
+        let job = ComputeJob(step: 8, operations: [.free(lane: Lane(2))], work: .rows([row]))
+        guard case .failed(let failure, .some(let buffer)) = try await room.outcome(of: job) else {
+            Issue.record("the next stage is told nothing")
+            return
+        }
+        let frames = try buffer.stageFrames(width: 2)
+        guard frames.count == 2, case .operations([.free(lane: Lane(2))], before: 8) = frames[0],
+            case .failure(failure, step: 8) = frames[1]
+        else {
+            Issue.record("other frames came: \(frames)")
+            return
+        }
+        // Its rows are in no later stage: what follows them there would leave a gap.
+        let next = ComputeJob(step: 9, operations: [], work: .rows(Self.rows([5])))
+        guard case .failed(let refusal, .some) = try await room.outcome(of: next) else {
+            Issue.record("the lane goes on")
+            return
+        }
+        #expect(refusal.engineError == .cancelled)
+    }
+
+    @Test func `operations that cannot be sent end the stage`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        let job = ComputeJob(step: 8, operations: [.trim(lane: Lane(2), from: -1)], work: .rows(Self.rows([5])))
+        guard case .broken(let reason) = try await room.outcome(of: job) else {
+            Issue.record("the stages do not agree any more, and go on")
+            return
+        }
+        #expect(reason.contains("step 8"))
+    }
+
     @Test func `operations alone are announced to the next stage as complete`() async throws {
         let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
         let job = ComputeJob(step: 9, operations: [.free(lane: Lane(1))], work: .operationsOnly)
@@ -153,7 +202,7 @@ import Wire
             switch try await room.outcome(of: job) {
             case .sampled(let tokens): #expect(action != .restore && tokens.isEmpty)
             case .failed: #expect(action == .restore)
-            case .forward: Issue.record("the last stage forwards")
+            case .forward, .broken: Issue.record("the last stage forwards")
             }
             #expect(diary.all == [.applied(.free(lane: Lane(2)))])
         }

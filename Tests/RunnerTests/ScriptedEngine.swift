@@ -42,7 +42,7 @@ final class EngineDiary: Sendable {
 }
 
 /// An engine that computes nothing: it adds one to every activation, samples the token after a row's own, refuses lane
-/// 9 and fails on token 13.
+/// 9, cannot open lane 8 and fails on token 13.
 struct ScriptedEngine: StageEngine, ~Copyable {
     let shape: StageShape
     let diary: EngineDiary
@@ -55,6 +55,7 @@ struct ScriptedEngine: StageEngine, ~Copyable {
     mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
         diary.write(.applied(operation))
         if case .free(Lane(9)) = operation { throw .invalidRow(field: "lane", value: 9, limit: 7) }
+        if case .open(Lane(8), _) = operation { throw .failed(operation: "opening", code: 8, reason: "lane 8") }
     }
 
     mutating func save(_ lane: Lane) throws(EngineError) -> [UInt8] {

@@ -138,6 +138,31 @@ import Vocabulary
         #expect(windows.draftWorks.contains { $0.wishes.count == 4 })
     }
 
+    @Test func `is told of every change of its lanes, also when it has nothing to compute`() throws {
+        var options = LocalPipeline.Options()
+        options.policy = ForcedWindows(width: 3)
+        options.speculation = .draft
+        options.draft = SimulatedDraft(modelSeed: options.modelSeed)
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(strange(1))
+        var withoutRows = 0
+        while pipeline.step() {
+            var core = pipeline.core
+            let length = core.mirror[Lane(0)].settled
+            guard core.activeCount == 1, core.mirror.inFlight == nil, length > 0 else { continue }
+            let sampling = core.draftSampling(0, 0)
+            core.mirror.copy(from: Lane(0), to: Lane(3), length: length, sampling: sampling)
+            let works = core.handle(.tick, now: pipeline.now).list.compactMap { effect -> DraftWork? in
+                if case .draft(let work) = effect { work } else { nil }
+            }
+            #expect(works.count == 1)
+            let copy = SequenceOperation.copy(from: Lane(0), to: Lane(3), length: Int32(length))
+            #expect(works.first?.operations.contains(copy) == true)
+            if works.first?.rows.isEmpty == true { withoutRows += 1 }
+        }
+        #expect(withoutRows > 0)
+    }
+
     @Test func `takes in a prompt once for all choices`() throws {
         var options = LocalPipeline.Options(rowLimit: 24)
         options.policy = ForcedWindows(width: 3)

@@ -166,6 +166,34 @@ import Vocabulary
         #expect(pipeline.completion(RequestID(2)) != nil)
     }
 
+    @Test(arguments: LaneFailure.allCases)
+    func `a lane without a token ends its request with the reason, and no other`(failure: LaneFailure) throws {
+        for stageCount in 1...2 {
+            let options = LocalPipeline.Options(stageCount: stageCount, laneCount: 2)
+            let requests = (1...2 as ClosedRange<UInt64>).map { id in
+                Requests.text(id, limit: 30) { $0.sampling.ignoreEndOfGeneration = true }
+            }
+            var undisturbed = LocalPipeline(options)
+            var pipeline = LocalPipeline(options)
+            pipeline.distort = { samples, _ in
+                for index in samples.indices where samples[index].lane == Lane(0) && samples[index].position > 25 {
+                    samples[index].token = failure.rawValue
+                }
+            }
+            for request in requests {
+                try undisturbed.submit(request)
+                try pipeline.submit(request)
+            }
+            undisturbed.run()
+            pipeline.run()
+            #expect(pipeline.failure(RequestID(1)) == failure.error)
+            #expect(pipeline.answer(RequestID(2)) == undisturbed.answer(RequestID(2)))
+            #expect(pipeline.completion(RequestID(2)) != nil)
+            pipeline.checkQuiescence()
+            #expect(pipeline.violation == nil)
+        }
+    }
+
     @Test func `answers that cannot be true end the request, not the brain`() throws {
         let answers: [(Microbatch) -> [SampledToken]] = [
             { _ in [] },

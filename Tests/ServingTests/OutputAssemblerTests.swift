@@ -18,6 +18,24 @@ struct PieceTokenizer: Tokenizer {
     func endsGeneration(_ token: Token) -> Bool { Int(token) == pieces.count }
 }
 
+/// The reference engine's renderer, which counts how often it reads an answer.
+final class CountingRenderer: PromptRenderer {
+    private(set) var readings = 0
+
+    func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
+        try ReferenceRenderer().prepare(request)
+    }
+
+    func text(of request: GenerationRequest) throws(GenerationError) -> String {
+        try ReferenceRenderer().text(of: request)
+    }
+
+    func parse(_ answer: String, format: AnswerFormat, isPartial: Bool) -> ParsedAnswer {
+        readings += 1
+        return ReferenceRenderer().parse(answer, format: format, isPartial: isPartial)
+    }
+}
+
 @Suite struct `Assembling an answer` {
     /// Pushes every piece in turn, then the end unless the answer ended before.
     private func assemble(
@@ -117,6 +135,68 @@ struct PieceTokenizer: Tokenizer {
         let result = assemble(PieceTokenizer(["<call>find {", "\"a\"", "}"]), limit: 2, format: format)
         #expect(result.finish == .length)
         #expect(result.deltas.flatMap(\.toolCalls).map(\.arguments).joined() == "{\"a\"")
+    }
+
+    private func assembler(stop: [String] = [], limit: Int = 1000) -> OutputAssembler {
+        OutputAssembler(
+            request: RequestID(0xABC), choice: 0, tokenLimit: limit, ignoresEndOfGeneration: false,
+            stops: StopMatcher(stop), format: AnswerFormat(notation: "reference", parsesTools: true))
+    }
+
+    @Test func `a replay reads a few times, however long it is, and the rest comes in the same pieces`() {
+        let pieces =
+            ["<think>"] + Array(repeating: "hm ", count: 300)
+            + ["</think>", "yes ", "<call>find {", "\"a\"", ":1}</call>", " and", " more STO", "P"]
+        let tokenizer = PieceTokenizer(pieces)
+        for told in [0, 1, 7, 8, 9, 250, 301, 302, 303, 304, 306, pieces.count - 1] {
+            let renderer = CountingRenderer()
+            var replayed = assembler(stop: ["STOP"])
+            let outcome = replayed.replay((0..<told).map { Token($0) }, tokenizer: tokenizer, renderer: renderer)
+            #expect(outcome.count == told && outcome.finish == nil)
+            #expect(renderer.readings <= Limits.replayedReadings + 1, "\(told) tokens")
+            var pushed = assembler(stop: ["STOP"])
+            for token in 0..<told {
+                _ = pushed.push(Token(token), logprob: nil, tokenizer: tokenizer, renderer: renderer)
+            }
+            if told <= 301 { #expect(replayed.reasoningTokens == pushed.reasoningTokens, "\(told) tokens") }
+            for token in told..<pieces.count {
+                let next = replayed.push(Token(token), logprob: nil, tokenizer: tokenizer, renderer: renderer)
+                let expected = pushed.push(Token(token), logprob: nil, tokenizer: tokenizer, renderer: renderer)
+                #expect(next == expected, "\(token) behind \(told)")
+            }
+            #expect(replayed.metStop == "STOP" && replayed.tokenCount == pieces.count)
+        }
+    }
+
+    @Test func `a replay that holds the end stops there`() {
+        let tokenizer = PieceTokenizer(Array(repeating: "a", count: 40))
+        let renderer = CountingRenderer()
+        var short = assembler(limit: 20)
+        let outcome = short.replay((0..<40).map { Token($0) }, tokenizer: tokenizer, renderer: renderer)
+        #expect(outcome.count == 20 && outcome.finish == .length && renderer.readings == 1)
+    }
+
+    @Test(
+        arguments: [
+            (["plain ", "words ", "that ", "go ", "on"], [], 1), (["a ", "b STO", "P", " never"], ["STOP"], 2),
+            (["I ", "<call>find {", "\"a\"", ":1}</call>", "done"], [], 6), (["é", "漢", "🪿"], [], 1),
+        ] as [([String], [String], Int)])
+    func `tokens that came together are read once where their text just goes on`(
+        pieces: [String], stop: [String], readings: Int
+    ) {
+        let tokenizer = PieceTokenizer(pieces)
+        let (renderer, other) = (CountingRenderer(), CountingRenderer())
+        var together = assembler(stop: stop)
+        var alone = assembler(stop: stop)
+        let tokens = pieces.indices.map { Token($0) }
+        together.foresee(tokens, tokenizer: tokenizer, renderer: renderer)
+        for token in tokens {
+            let next = together.push(token, logprob: nil, tokenizer: tokenizer, renderer: renderer)
+            let expected = alone.push(token, logprob: nil, tokenizer: tokenizer, renderer: other)
+            #expect(next == expected)
+            if next.finish != nil { break }
+        }
+        #expect(renderer.readings == readings)
     }
 
     @Test func `logprobs come with the next piece that carries something`() {

@@ -72,6 +72,22 @@ import Vocabulary
         again.checkQuiescence()
     }
 
+    @Test func `a long answer is read a few times only before it goes on`() {
+        let renderer = CountingRenderer()
+        let shape = StageShape(
+            layers: LayerRange(first: 0, end: 4), layerCount: 4, width: 4, cellCount: 4096, laneCount: 2, rowLimit: 16)
+        var core = EngineCore(
+            settings: EngineSettings(shapes: [shape], window: 4096, seed: 1), tokenizer: ReferenceTokenizer(),
+            renderer: renderer)
+        var request = Requests.text(1, limit: 3000)
+        request.answered = [Array(repeating: 97, count: 2000)]
+        let prepared = PreparedPrompt(
+            tokens: [65, 66], format: AnswerFormat(notation: "reference", parsesTools: true))
+        _ = core.handle(.submit(request: request, prepared: prepared), now: Instant(nanoseconds: 0))
+        #expect(core.activeCount == 1)
+        #expect((1...Limits.replayedReadings + 1).contains(renderer.readings))
+    }
+
     @Test func `an answer that had ended only tells its end`() throws {
         var whole = Self.pipeline()
         try whole.submit(Self.request(1))

@@ -164,6 +164,23 @@ import Vocabulary
         }
     }
 
+    @Test func `the last stage hears of thinking where it has to follow it`() throws {
+        let eager = LaneGrammar(text: "root ::= \"a\"")
+        let lazy = LaneGrammar(text: "root ::= \"a\"", triggers: [.token(1)])
+        let cases: [(budget: Int32?, grammar: LaneGrammar?, isTold: Bool)] = [
+            (nil, nil, false), (3, nil, true), (nil, eager, false), (nil, lazy, true),
+        ]
+        for (budget, grammar, isTold) in cases {
+            var pipeline = LocalPipeline()
+            pipeline.submit(
+                Requests.text(1), PreparedPrompt(tokens: [65, 66], grammar: grammar, thinking: Self.thinking(budget)))
+            let opened = pipeline.microbatches.flatMap(\.operations).compactMap { operation -> LaneSampling? in
+                if case .open(_, let sampling) = operation { sampling } else { nil }
+            }
+            #expect(opened.map { $0.thinking != nil } == [isTold])
+        }
+    }
+
     @Test func `a budget below nothing is refused`() throws {
         let pipeline = try pipeline([request(1, budget: -3)], .init())
         guard case .invalidField(name: "reasoning_budget_tokens", _, _)? = pipeline.failure(RequestID(1)) else {

@@ -16,14 +16,19 @@ enum FrameBytes {
         writer.withBytes { bytes in bytes.withUnsafeBytes { [UInt8]($0) } }
     }
 
-    /// All frames of `bytes`, each with its body.
+    /// All whole frames of `bytes`, checked, each with its body.
     static func frames(
         _ bytes: [UInt8], rules: FrameRules = .established(version: 1)
     ) throws(WireError) -> [(header: FrameHeader, body: [UInt8])] {
         var frames: [(header: FrameHeader, body: [UInt8])] = []
-        var decoder = FrameDecoder(rules: rules)
-        try decoder.push(bytes.span.bytes) { header, body, _ throws(WireError) in
-            frames.append((header, body.withUnsafeBytes { [UInt8]($0) }))
+        var start = 0
+        while let header = try FrameHeader.parse(bytes.span.bytes.extracting(start..<bytes.count), rules: rules),
+            header.frameByteCount <= bytes.count - start
+        {
+            let end = start + header.frameByteCount
+            try header.verify(frame: bytes.span.bytes.extracting(start..<end))
+            frames.append((header, Array(bytes[start + FrameHeader.byteCount..<end])))
+            start = end
         }
         return frames
     }

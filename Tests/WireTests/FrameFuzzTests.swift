@@ -23,7 +23,7 @@ import Wire
         for round in 0..<100_000 {
             let sample = samples[round % samples.count]
             let bytes = mutated(sample, &random)
-            switch outcome(bytes, random.below(bytes.count + 1)) {
+            switch outcome(bytes) {
             case .frame(let kind):
                 frames += 1
                 kinds.insert(kind)
@@ -41,7 +41,7 @@ import Wire
         var random = SeededRandom(seed: 8)
         for _ in 0..<2000 {
             let bytes = (0..<random.below(400)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            if case .frame(let kind) = outcome(bytes, random.below(bytes.count + 1)) {
+            if case .frame(let kind) = outcome(bytes) {
                 Issue.record("noise was taken for \(kind)")
             }
         }
@@ -95,20 +95,16 @@ import Wire
         return bytes
     }
 
-    private func outcome(_ bytes: [UInt8], _ split: Int) -> Outcome {
+    private func outcome(_ bytes: [UInt8]) -> Outcome {
         let isHandshake = bytes.count > 4 && (1...3).contains(bytes[4])
         let rules = isHandshake ? FrameRules.handshake : .established(version: 1, frameByteLimit: 1 << 16)
-        var decoder = FrameDecoder(rules: rules)
         var kind: FrameKind?
         do throws(WireError) {
-            for range in [0..<split, split..<bytes.count] {
-                try decoder.push(bytes.span.bytes.extracting(range)) { header, body, _ throws(WireError) in
-                    try read(header, body)
-                    kind = header.kind
-                }
+            for (header, body) in try FrameBytes.frames(bytes, rules: rules) {
+                try read(header, body.span.bytes)
+                kind = header.kind
             }
         } catch { return .error }
-        #expect(decoder.capacity <= max(1 << 16, 4096))
         return kind.map(Outcome.frame) ?? .waiting
     }
 

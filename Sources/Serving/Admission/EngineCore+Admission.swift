@@ -67,7 +67,7 @@ extension EngineCore {
             reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
             isGuessed: isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil),
             pooling: prepared.pooling, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
-            thinking: prepared.thinking?.budget == nil ? nil : prepared.thinking,
+            thinking: check.laneThinking(of: prepared),
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             submittedAt: now, startedAt: now, choices: choices)
@@ -75,10 +75,9 @@ extension EngineCore {
 
     /// Puts a choice where it was elsewhere: its tokens are replayed, and what they told is not told again.
     private func resume(_ choice: inout Choice, behind tokens: [Token]) {
-        for token in tokens where choice.finish == nil {
-            choice.answer.append(token)
-            choice.finish = choice.assembler.push(token, logprob: nil, tokenizer: tokenizer, renderer: renderer).finish
-        }
+        let replayed = choice.assembler.replay(tokens, tokenizer: tokenizer, renderer: renderer)
+        choice.answer += tokens.prefix(replayed.count)
+        choice.finish = replayed.finish
     }
 
     private func echoText(of prompt: GenerationRequest.Prompt, _ tokens: [Token]) -> String {

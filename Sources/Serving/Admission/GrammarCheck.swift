@@ -4,7 +4,8 @@
 package enum GrammarCheck {
     /// Groups within groups.
     package static let depthLimit = 128
-    /// Largest bound of a repetition; the library has the same one.
+    /// How often a repetition may demand its part; the library has the same bound. A larger upper bound it takes for
+    /// none: that is one rule, where a bound is a rule for each time, so no memory is at stake.
     package static let repetitionLimit = 2000
 
     /// Why the grammar must not reach the library, in words with the numbers; nil when it may.
@@ -48,16 +49,18 @@ package enum GrammarCheck {
 
         /// The bounds behind an opening brace; what is no repetition is left to the library.
         private mutating func repetition() -> String? {
-            var bounds: [Int?] = [nil]
+            var bounds: [UInt64?] = [nil]
             while position < bytes.count, bytes[position] != UInt8(ascii: "}") {
                 let byte = bytes[position]
                 position += 1
                 switch byte {
                 case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                    let value = min(10 * (bounds[bounds.count - 1] ?? 0) + Int(byte - UInt8(ascii: "0")), 1 << 40)
+                    let (tens, isTooLarge) = (bounds[bounds.count - 1] ?? 0).multipliedReportingOverflow(by: 10)
+                    let (value, isTooLargeNow) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+                    guard !isTooLarge, !isTooLargeNow else { return "it repeats so often that 64 bits do not hold it" }
                     bounds[bounds.count - 1] = value
-                    guard value <= repetitionLimit else {
-                        return "it repeats more than \(repetitionLimit) times"
+                    if bounds.count == 1, value > repetitionLimit {
+                        return "it demands more than \(repetitionLimit) times the same"
                     }
                 case UInt8(ascii: ",") where bounds.count == 1: bounds.append(nil)
                 case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r"): break

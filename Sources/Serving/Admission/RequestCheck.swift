@@ -76,18 +76,28 @@ package struct RequestCheck: Sendable {
         guard budget >= 0 else {
             return .invalidField(name: "reasoning_budget_tokens", value: "\(budget)", limit: "it must be at least 0")
         }
-        let closings = thinking.closings
-        let fits =
-            thinking.start.utf8.count <= Limits.thinkingMarkBytes
-            && (1...Limits.thinkingEnds).contains(thinking.ends.count)
-            && thinking.ends.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.utf8.count) }
-            && closings.count == thinking.ends[0].utf8.count
-            && closings.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.count) }
-        guard fits else {
+        guard Self.travels(thinking) else {
             return .unsupported(
                 feature: "A budget for this model's way of thinking", remedy: "leave it out and bound the whole answer")
         }
         return nil
+    }
+
+    /// What the last stage has to know of the answer's thinking: where it ends when it is bounded, and where a grammar
+    /// that waits for its trigger has to sleep.
+    func laneThinking(of prepared: PreparedPrompt) -> LaneThinking? {
+        guard let thinking = prepared.thinking else { return nil }
+        let isFollowed = thinking.budget != nil || prepared.grammar?.triggers != nil
+        return isFollowed && Self.travels(thinking) ? thinking : nil
+    }
+
+    /// Whether a description of thinking has a size that stages take.
+    private static func travels(_ thinking: LaneThinking) -> Bool {
+        thinking.start.utf8.count <= Limits.thinkingMarkBytes
+            && (1...Limits.thinkingEnds).contains(thinking.ends.count)
+            && thinking.ends.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.utf8.count) }
+            && thinking.closings.count == thinking.ends[0].utf8.count
+            && thinking.closings.allSatisfy { (1...Limits.thinkingMarkBytes).contains($0.count) }
     }
 
     private func stopRefusal(_ stops: [String]) -> GenerationError? {

@@ -3,7 +3,8 @@ package import Vocabulary
 /// Makes one choice's answer out of its tokens: whole Unicode scalars, stop texts, end of generation, length limit,
 /// reasoning and tool calls, log-probabilities.
 ///
-/// A function of the tokens alone: replaying them gives the same pieces, so an answer can be resumed anywhere.
+/// A function of the tokens alone: after a replay of some the rest gives the same pieces, so an answer can be resumed
+/// anywhere.
 package struct OutputAssembler: Sendable {
     /// What one token led to.
     package struct Progress: Hashable, Sendable {
@@ -38,6 +39,10 @@ package struct OutputAssembler: Sendable {
     private var tokensSinceGrowth = 0
     /// Tokens no piece has told yet; nil where nobody wants to know.
     private var journal: [Token]?
+    /// Text is gathered and not read.
+    private var skipsReadings = false
+    /// There is text that was not read yet.
+    private var hasSkipped = false
 
     /// Tokens taken so far.
     package private(set) var tokenCount = 0
@@ -93,6 +98,52 @@ package struct OutputAssembler: Sendable {
         return Progress(delta: delta)
     }
 
+    /// Prepares for tokens that came together and are pushed one by one next: their text is read once, where it can be.
+    package mutating func foresee(
+        _ tokens: some Sequence<Token>, tokenizer: any Tokenizer, renderer: any PromptRenderer
+    ) {
+        guard splitter != nil else { return }
+        var (ahead, watch, count) = (decoder, stops, tokenCount)
+        var text = ""
+        for token in tokens where (0..<tokenizer.vocabularySize).contains(Int(token)) {
+            count += 1
+            // The end of an answer is read by itself.
+            guard count < tokenLimit, ignoresEndOfGeneration || !tokenizer.endsGeneration(token) else { break }
+            let (released, met) = watch.push(ahead.push(marks[token] ?? tokenizer.bytes(of: token)))
+            guard met == nil else { break }
+            text += released
+        }
+        if !text.isEmpty { splitter?.foresee(text, renderer: renderer) }
+    }
+
+    /// Takes tokens that were told elsewhere: nothing of them is told again. Answers how many there are up to the end
+    /// of the answer, and why it ended.
+    ///
+    /// All but the newest are read at once, as a reading takes as long as the answer is. The newest are read one by
+    /// one, because a reading may take back what the one before it told.
+    package mutating func replay(
+        _ tokens: [Token], tokenizer: any Tokenizer, renderer: any PromptRenderer
+    ) -> (count: Int, finish: FinishReason?) {
+        defer { if journal != nil { journal = [] } }
+        let skipped = max(0, tokens.count - Limits.replayedReadings)
+        skipsReadings = true
+        for (index, token) in tokens.enumerated() {
+            if index == skipped { readSkipped(renderer) }
+            let finish = push(token, logprob: nil, tokenizer: tokenizer, renderer: renderer).finish
+            if let finish { return (index + 1, finish) }
+        }
+        readSkipped(renderer)
+        return (tokens.count, nil)
+    }
+
+    /// Reads what was gathered; it was told elsewhere.
+    private mutating func readSkipped(_ renderer: any PromptRenderer) {
+        skipsReadings = false
+        guard hasSkipped else { return }
+        var told = OutputDelta(choice: choice)
+        release("", isPartial: true, renderer: renderer, into: &told)
+    }
+
     /// Closes the answer with all that was kept back.
     private mutating func finish(_ reason: FinishReason, released: String, renderer: any PromptRenderer) -> Progress {
         var rest = released
@@ -121,8 +172,18 @@ package struct OutputAssembler: Sendable {
             delta.text = text
             return
         }
+        if skipsReadings, isPartial {
+            hasSkipped = true
+            splitter?.skip(text)
+            return
+        }
         splitter?.push(text, isPartial: isPartial, renderer: renderer, into: &delta)
-        if splitter?.onlyReasoningGrew == true { guessedReasoning += tokensSinceGrowth }
+        if hasSkipped {
+            hasSkipped = false
+            guessedReasoning += Int((splitter?.reasoningShare ?? 0) * Double(tokensSinceGrowth))
+        } else if splitter?.onlyReasoningGrew == true {
+            guessedReasoning += tokensSinceGrowth
+        }
         if !delta.isEmpty { tokensSinceGrowth = 0 }
     }
 

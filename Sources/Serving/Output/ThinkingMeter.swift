@@ -39,6 +39,14 @@ package struct ThinkingMeter: Sendable {
         phase = thinking.isOpen ? .inside : start.isEmpty ? .after : .before
     }
 
+    /// Whether the answer is thinking, or thinking is being ended.
+    package var isThinking: Bool {
+        switch phase {
+        case .inside, .closing: true
+        case .before, .after: false
+        }
+    }
+
     /// Tokens of thinking so far.
     package var count: Int { ended ?? (older + starts.count) }
 

@@ -35,8 +35,8 @@ package struct StageShape: Hashable, Sendable, Codable {
 package struct StageOutput: Sendable {
     /// **Shape:** `[rows, width]`, row-major f32; empty on the last stage.
     package var activations: [Float] = []
-    /// One entry per row with `samples`, in row order, save rows behind a guess that was wrong (`VerifyWindows`); empty
-    /// unless this is the last stage.
+    /// One entry per row with `samples`, in row order, save rows behind a guess that was wrong (`VerifyWindows`) or
+    /// behind a `LaneFailure`, which stands in the place of a token; empty unless this is the last stage.
     package var samples: [SampledToken] = []
 
     /// Makes an empty output.
@@ -53,7 +53,8 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     /// Applies a sequence operation.
     ///
     /// The caller MUST apply operations and microbatches in the same order on every stage.
-    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
+    /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses. A lane whose `open`
+    /// was refused by the library has no sampler: its rows run, and `LaneFailure.noSampler` is answered for them.
     mutating func apply(_ operation: SequenceOperation) throws(EngineError)
 
     /// Runs the stage's layers over `rows`.

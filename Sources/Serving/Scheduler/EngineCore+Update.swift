@@ -52,6 +52,10 @@ extension EngineCore {
         active[request].choices[choice].drafts = []
         let right = zip(drafts, tokens).prefix { $0.0 == $0.1.token }.count
         learn(request, choice, drafts: drafts.count, tokens: min(right + 1, tokens.count), tookNanoseconds: time)
+        if right > 0 {
+            active[request].choices[choice].assembler.foresee(
+                tokens.prefix(right + 1).map(\.token), tokenizer: tokenizer, renderer: renderer)
+        }
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
             if isGuessed { speculated[source, default: SpeculationCounts()].accepted += 1 }
@@ -103,6 +107,10 @@ extension EngineCore {
         let (request, choice) = (owner.request, owner.choice)
         guard active[request].pooling == nil else {
             answer(sampled.vector, for: owner, now: now)
+            return false
+        }
+        if let failure = LaneFailure(rawValue: sampled.token) {
+            fail(request, failure.error)
             return false
         }
         guard (0..<tokenizer.vocabularySize).contains(Int(sampled.token)) else {

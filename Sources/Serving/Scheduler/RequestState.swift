@@ -55,7 +55,7 @@ struct RequestState {
     let pooling: Pooling?
     let grammar: LaneGrammar?
     let topLogprobs: Int?
-    /// How its answers think, when that is bounded.
+    /// How its answers think, when the last stage has to know.
     let thinking: LaneThinking?
     /// Tokens each choice may have, at least 1.
     let outputLimit: Int

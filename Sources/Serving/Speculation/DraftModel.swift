@@ -54,7 +54,8 @@ package struct DraftModel<Engine: StageEngine & ~Copyable>: ~Copyable {
     }
 
     private func take(_ wishes: [DraftWork.Wish], _ drafted: inout [DraftedLane]) {
-        for sample in output.samples {
+        // Below 0 is a `LaneFailure`, after which nothing can be guessed.
+        for sample in output.samples where sample.token >= 0 {
             guard let index = wishes.firstIndex(where: { $0.lane == sample.lane }) else { continue }
             drafted[index].tokens.append(sample.token)
             drafted[index].probabilities.append(Self.probability(sample))

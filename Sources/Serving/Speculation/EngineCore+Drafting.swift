@@ -18,7 +18,8 @@ extension EngineCore {
         }
         feedPrompts(load, &work, now: now)
         work.operations = mirror.takeOperations()
-        guard !work.rows.isEmpty || work.operations.contains(where: \.isFree) else { return }
+        // What the mirror counts as told has to be told, also when there is nothing to compute.
+        guard !work.rows.isEmpty || !work.operations.isEmpty else { return }
         mirror.workCount += 1
         mirror.inFlight = (work.id, orders)
         effects.list.append(.draft(work))
@@ -234,12 +235,5 @@ extension EngineCore {
             !(0..<tokenizer.vocabularySize).contains(Int(token)) || tokenizer.endsGeneration(token)
         }
         if let now { active[request].choices[order.choice].draftTime = now.since(wish.since).inSeconds * 1e9 }
-    }
-}
-
-extension SequenceOperation {
-    /// Worth telling at once: cells come back.
-    fileprivate var isFree: Bool {
-        if case .free = self { true } else { false }
     }
 }

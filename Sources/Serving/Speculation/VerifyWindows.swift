@@ -28,6 +28,9 @@ package struct VerifyWindows: Sendable {
         return false
     }
 
+    /// The lane has no token, and none is sampled from its rows behind this one.
+    package mutating func end(_ lane: Lane) { ended.insert(lane) }
+
     /// Takes note of what was sampled from a row.
     package mutating func follow(_ sampled: SampledToken, promptLength: Int32) {
         if sampled.position >= promptLength { newest[sampled.lane] = sampled }
