@@ -1,6 +1,4 @@
-import GGUF
 import LlamaEngine
-import ModelStore
 import Runner
 import Transport
 import Vocabulary
@@ -15,17 +13,9 @@ package enum Benchmarks {
 
     /// The synthetic 0.6B shape in q8_0, made once and cached.
     ///
-    /// **Throws:** `StoreError` when it cannot be written.
+    /// **Throws:** `StoreError` when it cannot be written, `DeploymentError` when the shape is not known.
     package static func defaultModel(cacheFolder: String) throws -> String {
-        let path = "\(cacheFolder)/bench/qwen3-0.6b-q8_0.gguf"
-        if (try? FileByteSource(path: path)) != nil { return path }
-        try StoreFiles.makeFolders("\(cacheFolder)/bench")
-        guard var shape = ModelShape.named("qwen3-0.6b") else {
-            throw DeploymentError.setting(name: "shape", value: "qwen3-0.6b", limit: "it is not known")
-        }
-        shape.tensorType = .q8_0
-        try ModelSynthesis.write(shape, seed: 1, to: path)
-        return path
+        try model(of: "qwen3-0.6b", cacheFolder: cacheFolder)
     }
 
     static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec {
@@ -33,8 +23,9 @@ package enum Benchmarks {
         spec.cutting = .stages(stages)
         spec.threads = threads
         spec.laneCount = lanes
-        // What is measured is computing.
+        // What is measured is computing; what is compared with keeps nothing and guesses nothing either.
         spec.keptSequences = 0
+        spec.drafting = .off
         spec.window = 1024 * lanes
         return spec
     }

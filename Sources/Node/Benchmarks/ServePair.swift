@@ -30,8 +30,9 @@ struct ServePair: Sendable {
         }
     }
 
-    /// One stage. Nothing is kept of ended requests: what is measured is computing.
-    private func skein(lanes: Int) -> ServerProcess {
+    /// One stage. Nothing is kept of ended requests and nothing is guessed, as llama-server does neither: what is
+    /// measured is computing.
+    func skein(lanes: Int) -> ServerProcess {
         let (threads, cache, model) = (threads, settings.cacheType.rawValue, model)
         let window = settings.slotTokens * lanes
         return ServerProcess(
@@ -40,7 +41,7 @@ struct ServePair: Sendable {
                 [
                     "serve", model, "--name", "bench", "--listen", "127.0.0.1:\(port)", "--stages", "1",
                     "--lanes", "\(lanes)", "--ctx", "\(window)", "--threads", "\(threads)", "--kept-prefixes", "0",
-                    "--cache-type-k", cache, "--cache-type-v", cache, "--log-level", "error",
+                    "--draft", "off", "--cache-type-k", cache, "--cache-type-v", cache, "--log-level", "error",
                 ]
             },
             // Keys and stored responses of whoever measures are not touched.

@@ -1,0 +1,23 @@
+import Testing
+
+@testable import Node
+
+@Suite struct `What benches compare` {
+    @Test func `nothing is guessed where the other side guesses nothing`() {
+        for stages in 1...2 {
+            let spec = Benchmarks.spec("/m.gguf", name: "bench", stages: stages, threads: 1, lanes: 4)
+            #expect(spec.drafting == .off && spec.keptSequences == 0)
+        }
+    }
+
+    @Test func `a served model is asked without guesses and kept beginnings, as llama-server is`() throws {
+        let environment = BenchEnvironment(
+            executable: "/skein", cacheFolder: "/cache", socketFolder: "/s", peerFolder: nil, runs: 5)
+        let pair = ServePair(model: "/m.gguf", settings: ServeSettings(), environment: environment)
+        let arguments = pair.skein(lanes: 2).arguments(4000)
+        for (option, value) in [("--draft", "off"), ("--kept-prefixes", "0"), ("--stages", "1"), ("--lanes", "2")] {
+            let place = try #require(arguments.firstIndex(of: option), "\(arguments)")
+            #expect(arguments[place + 1] == value)
+        }
+    }
+}
