@@ -1,13 +1,21 @@
 # Every goal is one line that calls a script; the scripts say what they do in their first lines.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test cluster-test core lint format certify fuzz peers bench clean
+.PHONY: help demo build package test cluster-test core lint format certify fuzz peers bench clean
 
 help: ## lists the goals
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## sets up, builds, serves the built-in model cut in two and asks it a question (ONCE=1 PORT=7534 ASK="…")
 	@Scripts/demo.sh
+
+build: ## builds .build/release/skein, setting up what is missing
+	@Scripts/build.sh product
+
+package: ## packs what was built for machines without Swift: .build/package/skein-….tar.gz
+	@Scripts/setup.sh package
+	@Scripts/build.sh product
+	@Scripts/package.sh
 
 test: ## sets up as far as needed and runs every test; what CI runs
 	@Scripts/test.sh

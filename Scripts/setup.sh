@@ -3,11 +3,12 @@
 # network nor the package manager.
 #
 #   Scripts/setup.sh            tools of the build
+#   Scripts/setup.sh package    also what packing needs
 #   Scripts/setup.sh tests      also what the tests need
 set -euo pipefail
 say() { printf 'set-up: %s\n' "$*" >&2; }
 fail() { say "$1"; say "next step: $2"; exit 1; }
-with_tests=${1:-}
+purpose=${1:-}
 
 works() { # works <package>: whether what the package gives is there, from wherever it came
     case $1 in
@@ -57,7 +58,10 @@ debian() {
     local packages=(ca-certificates git curl cmake ninja-build ccache pkg-config g++ libsqlite3-dev python3 python3-pip)
     # Libraries of the toolchain are installed only when it does not start without them.
     swift package --version >/dev/null 2>&1 || packages+=(libcurl4 libxml2 libsqlite3-0 libncurses6)
-    [ "$with_tests" = tests ] && packages+=(python3-venv iproute2 etcd-server)
+    case $purpose in
+        tests) packages+=(python3-venv iproute2 etcd-server patchelf) ;;
+        package) packages+=(patchelf) ;;
+    esac
     local lacking
     lacking=$(missing "${packages[@]}" | tr '\n' ' ')
     [ -z "$lacking" ] && return

@@ -20,11 +20,7 @@ phase_lint() {
         return 1
     }
 }
-# A debug build: assertions and overflow checks of the brains are on only here.
-phase_core() {
-    CORE_ONLY=1 swift test --scratch-path .build/core --disable-xctest \
-        --explicit-target-dependency-import-check error ${filter[@]+"${filter[@]}"}
-}
+phase_core() { Scripts/build.sh core ${filter[@]+"${filter[@]}"}; }
 phase_engine() { Scripts/llama.sh libs; }
 phase_build() { Scripts/build.sh tests; }
 phase_tests() { Scripts/build.sh test ${filter[@]+"${filter[@]}"}; }

@@ -89,7 +89,7 @@ package struct ControlFabric: Sendable {
             let port = try await loop.flatSubmit { board.value.listen(port: settings.port) }.get()
             return ControlFabric(loop: loop, board: board, port: port)
         } catch {
-            throw FabricError(address: "\(settings.host):\(settings.port)", reason: "\(error)")
+            throw FabricError(.cluster, address: "\(settings.host):\(settings.port)", error)
         }
     }
 
@@ -141,7 +141,7 @@ package struct ControlFabric: Sendable {
         do {
             _ = try await loop.flatSubmit { [board, port] in board.value.rejoin(port: port) }.get()
         } catch {
-            throw FabricError(address: "port \(port)", reason: "\(error)")
+            throw FabricError(.cluster, address: "port \(port)", error)
         }
     }
 

@@ -110,21 +110,37 @@ package struct FabricRefusal: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Why the control channel could not be opened.
+/// Why a port for other nodes could not be opened.
 package struct FabricError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What nodes do at a port.
+    package enum Port: Hashable, Sendable {
+        /// Joining and the control channel.
+        case cluster
+        /// Members ask each other for stages and layers.
+        case data
+    }
+
+    /// Which port it is.
+    package let port: Port
     /// Where it should have listened, `HOST:PORT`.
     package let address: String
     /// What the system said.
     package let reason: String
 
     /// Says which address could not be opened, and why.
-    package init(address: String, reason: String) {
+    package init(_ port: Port, address: String, _ error: any Error) {
+        self.port = port
         self.address = address
-        self.reason = reason
+        reason = SystemReason.of(error)
     }
 
     /// One sentence with the next step.
     package var description: String {
-        "The cluster port \(address) cannot be opened (\(reason)); choose another with --cluster-listen HOST:PORT."
+        switch port {
+        case .cluster:
+            "The cluster port \(address) cannot be opened (\(reason)); choose another with --cluster-listen HOST:PORT."
+        case .data:
+            "The data port \(address) cannot be opened (\(reason)); choose another with --data-port PORT."
+        }
     }
 }

@@ -43,7 +43,7 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "and join "
                 + "again as a new node."
         case .inUse(let path, let process):
-            "\(path) is in use by \(process); stop it, or give this one another data directory."
+            "\(path) is in use by \(process); stop it, or give this one another data directory (SKEIN_HOME)."
         case .alreadyMember(let cluster, let node):
             "This machine is node \(node) of cluster \(cluster), and not alone there with nothing deployed; run "
                 + "'skein leave' on it first, or use another data directory (SKEIN_HOME)."

@@ -138,7 +138,7 @@ package struct NodeService: Sendable {
         // Order is dependency order: on shutdown the answers under way drain first, then the API, the runners last.
         let services: [any Service] =
             supervisors.map(SupervisorService.init)
-            + (cluster.map { [ClusterPartService(node: $0)] } ?? [])
+            + (cluster.map { [PeerPortService(node: $0), ClusterPartService(node: $0)] } ?? [])
             + (router.map { [RouterService(router: $0)] } ?? [])
             + [gateway.application(ready: listening), DrainService(backend: backend)]
         var group = ServiceGroupConfiguration(
@@ -264,6 +264,17 @@ private struct ClusterPartService: Service {
     let node: ClusterNode
 
     func run() async throws { await cancelWhenGracefulShutdown { await node.run() } }
+}
+
+/// Answers other members inside the service group.
+private struct PeerPortService: Service {
+    let node: ClusterNode
+
+    func run() async throws {
+        await node.answerMembers()
+        // The node goes on without the port, which has been said.
+        try? await gracefulShutdown()
+    }
 }
 
 /// Runs the router inside the service group.

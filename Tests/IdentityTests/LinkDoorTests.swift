@@ -138,7 +138,7 @@ import Vocabulary
             sides[1].security.trust = trust
             sides[1].door.closeUntrusted()
             try await kept.closeFuture.get()
-            while sides[0].door.openCount > 0 { await Task.yield() }
+            try await until { sides[0].door.openCount == 0 }
         }
     }
 

@@ -38,7 +38,7 @@ import Vocabulary
                 credentials: foreign)
             #expect(sight.bytes.isEmpty)
             #expect(
-                await cluster.refusals(2).contains(
+                try await cluster.refusals(2).contains(
                     .certificate(.otherAuthority(expected: cluster.authority.certificate.cluster))))
         }
     }
@@ -76,7 +76,7 @@ import Vocabulary
             for (index, (trust, refusal)) in expected.enumerated() {
                 cluster.security.trust = trust
                 #expect(try await dial(credentials, cluster) == .closed)
-                let refusals = await cluster.refusals(index + 1)
+                let refusals = try await cluster.refusals(index + 1)
                 #expect(refusals.count == index + 1)
                 #expect(refusals.last == .certificate(refusal))
             }
@@ -95,7 +95,7 @@ import Vocabulary
             try cluster.security.replace(
                 try TestCluster.credentials(cluster.authority, node: NodeID(1), now: cluster.clock.now))
             #expect(try await dial(old, cluster) == .closed)
-            guard case .certificate(.expired)? = await cluster.refusals(1).last else {
+            guard case .certificate(.expired)? = try await cluster.refusals(1).last else {
                 Issue.record("\(cluster.refusals.all)")
                 return
             }
@@ -160,7 +160,7 @@ import Vocabulary
             let sight = try await Stranger.visit(port: cluster.port, sending: [2, 0, 0])
             #expect(sight.completedHandshake)
             #expect(cluster.refusals.all.last == .violation(finding: "it took too long"))
-            await cluster.emptied()
+            try await cluster.emptied()
         }
     }
 
@@ -182,7 +182,7 @@ import Vocabulary
                 }
             }
             #expect(most.value <= 31)
-            await cluster.emptied()
+            try await cluster.emptied()
             #expect(cluster.gate.addressCount <= 1)
             #expect(cluster.refusals.all.contains(.crowded))
             let outcome = try await dial(try member(cluster), cluster)
@@ -210,7 +210,7 @@ import Vocabulary
                 }
             }
             #expect(most.value <= 31)
-            await cluster.emptied()
+            try await cluster.emptied()
             #expect(cluster.gate.addressCount <= 1)
             #expect(await cluster.leader.requests.isEmpty)
             // The address has used up its minute; another minute, and a member from there is let in.

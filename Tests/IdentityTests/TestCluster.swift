@@ -42,6 +42,14 @@ enum Draws {
     }
 }
 
+/// Waits until something is so; a test whose time is over ends instead of waiting on.
+func until(_ isSo: () -> Bool) async throws {
+    while !isSo() {
+        try Task.checkCancellation()
+        await Task.yield()
+    }
+}
+
 /// A folder that is gone when the test ends.
 enum TemporaryFolder {
     static func with<Value>(_ body: (String) async throws -> Value) async throws -> Value {
@@ -149,13 +157,13 @@ struct TestCluster {
     }
 
     /// The refusals of the port once there are `count`: the other side may see an alert of TLS a moment earlier.
-    func refusals(_ count: Int) async -> [ConnectionRefusal] {
-        while refusals.all.count < count { await Task.yield() }
+    func refusals(_ count: Int) async throws -> [ConnectionRefusal] {
+        try await until { refusals.all.count >= count }
         return refusals.all
     }
 
     /// Waits until the port has noticed that all strangers are gone.
-    func emptied() async { while gate.openCount > 0 { await Task.yield() } }
+    func emptied() async throws { try await until { gate.openCount == 0 } }
 
     func address() throws -> ClusterAddress { try ClusterAddress(host: "127.0.0.1", port: port) }
 

@@ -14,6 +14,7 @@ import Vocabulary
         let ticket = try JoinTicket(line)
         #expect(ticket.text == line)
         #expect(try JoinTicket("  \(line)\n") == ticket)
+        #expect(try JoinTicket(" skein  join \(line)\n") == ticket)
         #expect(ticket.addresses.map(\.description).joined(separator: ",") == addresses)
     }
 
@@ -26,6 +27,7 @@ import Vocabulary
 
     @Test(arguments: [
         ("", JoinTicketError.empty), ("  \n", .empty), ("hello", .notATicket), ("http://h:1", .notATicket),
+        ("skein join", .notATicket), ("skein leave skein1:h:1", .notATicket),
         ("skein2:h:1:x:y", .version("skein2")), ("skein1:h:1", .missingPart),
         ("skein1:h:1:\(hash)", .missingPart), ("skein1:h:1:abc:\(secret)", .authority(length: 3)),
         ("skein1:h:1:\(hash.dropLast())g:\(secret)", .authority(length: 64)),

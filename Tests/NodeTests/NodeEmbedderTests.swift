@@ -134,7 +134,7 @@ private final class VectorNode: Generating {
         let node = VectorNode(answers: false)
         let request = EmbeddingRequest(
             id: RequestID(1), model: "tiny", inputs: [EmbeddingRequest.Input](repeating: .text("x"), count: 9))
-        await withTaskGroup(of: GenerationError?.self) { group in
+        try await withThrowingTaskGroup(of: GenerationError?.self) { group in
             group.addTask {
                 do throws(GenerationError) {
                     _ = try await NodeEmbedder(backend: node).embed(request)
@@ -143,10 +143,19 @@ private final class VectorNode: Generating {
                     return error
                 }
             }
-            while node.asked.count < NodeEmbedder.textsAtOnce { await Task.yield() }
+            try await until { node.asked.count >= NodeEmbedder.textsAtOnce }
             group.cancelAll()
-            for await error in group { #expect(error == .cancelled) }
+            for try await error in group { #expect(error == .cancelled) }
         }
         #expect(node.cancelled == NodeEmbedder.textsAtOnce && node.asked.count == NodeEmbedder.textsAtOnce)
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `Waiting in tests` {
+    @Test func `ends when it is given up, whatever it waits for`() async {
+        let wait = Task { try await until { false } }
+        wait.cancel()
+        await #expect(throws: CancellationError.self) { try await wait.value }
+        await #expect(throws: TooLate.self) { try await within("nothing", seconds: 0) { try await until { false } } }
     }
 }

@@ -78,6 +78,14 @@ func within<Value: Sendable>(
     throw CancellationError()
 }
 
+/// Waits until something is so; a test whose time is over, or a wait that was given up, ends instead of waiting on.
+func until(_ isSo: () async throws -> Bool) async throws {
+    while try await !isSo() {
+        try Task.checkCancellation()
+        await Task.yield()
+    }
+}
+
 /// A placement of the built-in model in real processes.
 struct RunningPlacement: Sendable {
     let supervisor: PlacementSupervisor

@@ -1,4 +1,5 @@
 import Cluster
+import Fabric
 import Foundation
 import GGUF
 import Identity
@@ -120,10 +121,10 @@ private final class Talk: ChannelInboundHandler {
 
     private func with(_ body: @escaping @Sendable (Pair) async throws -> Void) async throws {
         try await Fixture.withFolder { folder in
-            let cluster = ClusterID(0xC1)
+            let cluster = Identity.ClusterID(0xC1)
             let authority = try ClusterAuthority.found(try #require(cluster), now: .current)
             let (one, two) = (try Self.security(authority, 1), try Self.security(authority, 2))
-            let port = try await FreePort.choose(0, host: "127.0.0.1", mayMove: true)
+            let port = try await FreePort.choose(0, host: "127.0.0.1", for: .data, mayMove: true)
             let peers = PeerClient(security: two) { node in
                 var member = Member(node: node, name: "n\(node)")
                 (member.addresses, member.dataPort) = (["127.0.0.1:1"], UInt32(port))
@@ -150,10 +151,7 @@ private final class Talk: ChannelInboundHandler {
             let outcome: Result<Void, any Error>
             do {
                 try await within("the port to open") {
-                    while true {
-                        if (try? await pair.isWell()) == true { return }
-                        await Task.yield()
-                    }
+                    try await until { (try? await pair.isWell()) == true }
                 }
                 outcome = .success(try await body(pair))
             } catch {

@@ -64,7 +64,10 @@ import Testing
                 "tiny  0        active  2       2048     4      3.0 MiB  alpha, beta",
             ])
         cluster.deployments.removeFirst()
-        #expect(ClusterText.loaded(cluster) == ["Nothing is loaded; load a model with 'skein deploy MODEL'."])
+        #expect(ClusterText.loaded(cluster) == ["No deployment is loaded; 'skein deploy MODEL' makes one."])
+        let own = [SeenModel(name: "here", state: "ready"), SeenModel(name: "b", state: "starting")]
+        #expect(ClusterText.own(own, cluster) == ["", "alpha serves by itself: here (ready), b (starting)"])
+        #expect(ClusterText.own([], cluster).isEmpty)
     }
 
     @Test func `ids are as short as they may be, and names of two nodes are told apart`() throws {

@@ -10,9 +10,11 @@ import Testing
 
     @Test(arguments: [
         ("http://127.0.0.1:7534", "http://127.0.0.1:7534"), ("10.0.0.1:80", "http://10.0.0.1:80"),
-        ("HTTPS://host/skein//", "https://host/skein"), ("[::1]:7534", "http://[::1]:7534"), ("host", "http://host"),
+        ("HTTPS://host/skein//", "https://host/skein"), ("[::1]:7534", "http://[::1]:7534"),
+        ("host", "http://host:7534"),
+        ("[::1]", "http://[::1]:7534"), ("host/skein", "http://host:7534/skein"), ("http://host", "http://host"),
     ])
-    func `a node is named by a URL, or by host and port`(text: String, url: String) throws {
+    func `a node is named by a URL, or by host and perhaps port`(text: String, url: String) throws {
         #expect(try NodeAddress(text).description == url)
     }
 
@@ -143,14 +145,32 @@ import Testing
         try #require(try Skein.parseAsRoot(CommandWords.read(words)) as? Command)
     }
 
-    @Test func `the value of --wait stands behind an equals sign or is left out`() throws {
+    @Test func `the value of --wait may be left out, and is a number beside a model`() throws {
         #expect(try Self.parse(Deploy.self, ["deploy", "m"]).wait == nil)
         for words in [["deploy", "--wait", "m"], ["deploy", "m", "--wait"], ["deploy", "m", "--wait", "--json"]] {
             #expect(try Self.parse(Deploy.self, words).wait == ClientLimits.waitDefaultSeconds)
         }
+        for words in [
+            ["deploy", "--wait", "600", "m"], ["deploy", "m", "--wait", "600"],
+            ["deploy", "--json", "m", "--name", "n", "--wait", "600"],
+        ] {
+            let deploy = try Self.parse(Deploy.self, words)
+            #expect(deploy.wait == 600)
+            #expect(deploy.model == "m")
+        }
+        // A model may be called as a number.
+        let numbered = try Self.parse(Deploy.self, ["deploy", "--name", "n", "--wait", "5"])
+        #expect(numbered.wait == ClientLimits.waitDefaultSeconds)
+        #expect(numbered.model == "5")
         let other = try Self.parse(Deploy.self, ["deploy", "--wait=7", "--", "--wait"])
         #expect(other.wait == 7)
         #expect(other.model == "--wait")
+    }
+
+    @Test func `the line that token create prints is taken behind the words it begins with`() throws {
+        #expect(try Self.parse(Join.self, ["join", "skein", "join", "skein1:x"]).ticket == "skein1:x")
+        #expect(try Self.parse(Join.self, ["join", "skein1:x"]).ticket == "skein1:x")
+        #expect(try Self.parse(Join.self, ["join"]).ticket == nil)
     }
 
     @Test func `options of a deployment are read`() throws {
@@ -176,8 +196,10 @@ import Testing
     @Test(arguments: [
         ["deploy"], ["deploy", "m", "--wait=0"], ["deploy", "m", "--wait=601"], ["deploy", "m", "--wait=x"],
         ["deploy", "m", "--draft", "mtp"], ["serve", "--draft", "mtp"], ["serve", "--draft", "/nowhere/m.gguf"],
-        ["deploy", "m", "--wait", "5"], ["deploy", "m", "--replicas", "0"], ["deploy", "m", "--ctx", "-1"],
+        ["deploy", "m", "--wait", "x"], ["deploy", "m", "--replicas", "0"], ["deploy", "m", "--ctx", "-1"],
         ["deploy", "m", "--keep-alive", "5"], ["nodes", "--node", "ftp://x"], ["nodes", "--api-key", "a b"],
+        ["serve", "--alone", "--cluster-listen", "10.0.0.1:7535"], ["serve", "--alone", "--tag", "gpu"],
+        ["serve", "--listen", "here"], ["join", "--listen", "here:x"], ["serve", "--log-level", "loud"],
         ["drain"], ["remove"], ["undeploy"], ["token", "create", "--uses", "0"],
         ["token", "create", "--ttl", "forever"],
         ["token", "revoke"], ["plan", "--on-cluster"], ["plan", "m", "--node", "host:1"],

@@ -99,13 +99,28 @@ final class FixedCluster: ClusterViewing {
         id: "0a0b0c0d", state: .usedUp, uses: 2, usesLeft: 0, isForWorkers: true, created: 1, expires: 86_401)
 }
 
-/// A node without models.
-private struct EmptyNode: Generating {
+/// A node that serves a model by itself, and lists others.
+private struct ListingNode: Generating {
     func generate(_ request: GenerationRequest) async -> GenerationStream {
         GenerationStream(events: AsyncStream { $0.finish() })
     }
 
-    func models() async -> [ServedModel] { [] }
+    func models() async -> [ServedModel] {
+        var alias = Self.model("other", .ready)
+        alias.aliasOf = "own"
+        return [
+            Self.model("m", .ready), Self.model("own", .starting(reason: "It is read.")), alias,
+            Self.model("file", .available),
+        ]
+    }
+
+    private static func model(_ name: String, _ state: ServedModel.State) -> ServedModel {
+        let card = ModelCard(
+            id: name, architecture: "qwen3", layerCount: 8, width: 256, trainedContext: 2048, servedContext: 1024,
+            vocabularySize: 4096, parameterCount: 7_345_408, weightBytes: ByteCount(7_961_088),
+            digest: String(repeating: "ab", count: 32))
+        return ServedModel(card: card, state: state, created: 0)
+    }
 
     func nextRequestID() -> Vocabulary.RequestID { Vocabulary.RequestID(1) }
 
@@ -120,7 +135,7 @@ extension FixedCluster {
         var logger = Logger(label: "tests") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .critical
         let gateway = GatewayServer(
-            backend: EmptyNode(), cluster: self, host: "127.0.0.1", port: 0, fingerprint: "skein-test",
+            backend: ListingNode(), cluster: self, host: "127.0.0.1", port: 0, fingerprint: "skein-test",
             logger: logger)
         let (ports, ready) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in

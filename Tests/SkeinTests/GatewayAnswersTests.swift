@@ -39,6 +39,13 @@ import Testing
         }
     }
 
+    @Test func `what a node serves by itself is neither deployed, an alias nor on offer only`() async throws {
+        try await FixedCluster().serve { client in
+            let own = try await client.ownModels(beside: try await client.state())
+            #expect(own == [SeenModel(name: "own", state: "starting")])
+        }
+    }
+
     @Test func `a deployment is asked for as it was said, and taken away by any name`() async throws {
         let cluster = FixedCluster()
         try await cluster.serve { client in

@@ -73,6 +73,7 @@ package struct JoinTicket: Hashable, Sendable, CustomStringConvertible, CustomDe
     package let secret: JoinSecret
 
     private static let scheme = "skein1"
+    private static let command: [Substring] = ["skein", "join"]
 
     /// Makes a ticket.
     ///
@@ -91,7 +92,8 @@ package struct JoinTicket: Hashable, Sendable, CustomStringConvertible, CustomDe
         }
     }
 
-    /// Reads `skein1:HOST:PORT,…:SHA256:SECRET`; blanks around it do not matter.
+    /// Reads `skein1:HOST:PORT,…:SHA256:SECRET`; blanks around it do not matter, nor does the command before it in the
+    /// line that `skein token create` prints.
     ///
     /// **Throws:** the part that is wrong; never with the secret in it.
     package init(_ line: String) throws(JoinTicketError) {
@@ -100,10 +102,13 @@ package struct JoinTicket: Hashable, Sendable, CustomStringConvertible, CustomDe
         }
         let blanks = CharacterSetOfBlanks.self
         let text = line.drop(while: blanks.contains).reversed().drop(while: blanks.contains).reversed()
-        let parts = String(text).split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let words = String(text).split(whereSeparator: blanks.contains)
+        let ticket = words.count == 3 && words[..<2] == Self.command[...] ? String(words[2]) : String(text)
+        let parts = ticket.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard parts != [""] else { throw .empty }
         guard parts[0] == Self.scheme else {
-            throw parts[0].hasPrefix("skein") ? .version(parts[0].prefixed(16)) : .notATicket
+            let isOther = parts[0].hasPrefix("skein") && Int(parts[0].dropFirst(5)) != nil
+            throw isOther ? .version(parts[0].prefixed(16)) : .notATicket
         }
         // scheme, host, port, authority, secret at the least
         guard parts.count >= 5 else { throw .missingPart }

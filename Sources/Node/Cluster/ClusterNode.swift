@@ -84,7 +84,7 @@ struct ClusterNode: Sendable {
             joins: reception, renewals: office, leaving: LeaveOffice(service: late), stages: stages, library: library)
 
         var member = Self.member(settings, credentials, around.devices, isWorker: store.authority == nil)
-        let dataPort = try await FreePort.choose(settings.dataPort, host: settings.host, mayMove: settings.mayMove)
+        let dataPort = try await settings.freePort(.data)
         member.dataPort = UInt32(dataPort)
         let boot = try BootNumber.next(in: around.dataFolder)
         let fabric = try await Self.fabric(settings, security, reception, boot: boot, around.logger)
@@ -155,7 +155,7 @@ struct ClusterNode: Sendable {
         let node = security.credentials.node
         var fabric = FabricSettings(node: node, boot: boot, seed: .random(in: .min ... .max))
         fabric.host = settings.host
-        fabric.port = try await FreePort.choose(settings.port, host: settings.host, mayMove: settings.mayMove)
+        fabric.port = try await settings.freePort(.cluster)
         fabric.security = channelSecurity(security, reception, logger)
         return fabric
     }
@@ -311,7 +311,8 @@ struct ClusterNode: Sendable {
         }
     }
 
-    /// Runs until the task is cancelled: then stages end first, and the control channel says good-bye.
+    /// Runs, beside `answerMembers`, until the task is cancelled: then stages end first, and the control channel says
+    /// good-bye.
     func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.service.run() }
@@ -322,9 +323,22 @@ struct ClusterNode: Sendable {
             if let discovery { group.addTask { await discovery.run() } }
             if let addresses { group.addTask { await addresses.run(self.service) } }
             if let survey { group.addTask { await survey.run() } }
-            group.addTask { await self.serve() }
         }
         await peers.close()
+    }
+
+    /// Answers members until the node shuts down: what is being answered then has a moment to end, or the server would
+    /// complain of connections that were taken from it.
+    func answerMembers() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await serve() }
+            group.addTask {
+                try? await gracefulShutdown()
+                try? await Task.sleep(for: PeerLimits.farewell)
+            }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     private func serve() async {

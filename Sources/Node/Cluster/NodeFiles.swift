@@ -48,12 +48,14 @@ enum FreePort {
     /// The port itself, when it is free; else any, when the node may move.
     ///
     /// **Throws:** `FabricError` when it is taken and the node may not move.
-    static func choose(_ port: Int, host: String, mayMove: Bool) async throws(FabricError) -> Int {
+    static func choose(
+        _ port: Int, host: String, for kind: FabricError.Port, mayMove: Bool
+    ) async throws(FabricError) -> Int {
         do {
             return try await probe(port, host)
         } catch {
             guard mayMove, let other = try? await probe(0, host) else {
-                throw FabricError(address: "\(host):\(port)", reason: "\(error)")
+                throw FabricError(kind, address: "\(host):\(port)", error)
             }
             return other
         }
@@ -65,5 +67,17 @@ enum FreePort {
         let free = channel.localAddress?.port ?? port
         try await channel.close().get()
         return free
+    }
+}
+
+extension ClusterSettings {
+    /// The port these settings name for something, or another one that is free when the node may move.
+    func freePort(_ kind: FabricError.Port) async throws(FabricError) -> Int {
+        let wanted =
+            switch kind {
+            case .cluster: port
+            case .data: dataPort
+            }
+        return try await FreePort.choose(wanted, host: host, for: kind, mayMove: mayMove)
     }
 }

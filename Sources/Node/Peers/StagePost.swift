@@ -90,6 +90,8 @@ enum PeerLimits {
     static let silenceSeconds: Int64 = 30
     /// Time a range of a model may take. **Units:** seconds.
     static let rangeSeconds: Int64 = 600
+    /// Time that answers under way have to end when the node shuts down.
+    static let farewell = Duration.seconds(1)
     /// Connections waiting to be accepted.
     static let backlog = 128
     /// Connections of other members at once.

@@ -110,13 +110,19 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
         case .store(let reason): reason
         case .setting(let name, let value, let limit): "\(name) is \(value); \(limit)."
         case .draft(let path, let reason):
-            "The draft model \(path) cannot be used: \(reason). Name another one, or use --draft auto, ngram or off."
+            "The draft model \(path) cannot be used: \(Self.clause(reason)). Name another one, or use --draft auto, "
+                + "ngram or off."
         case .projector(let path, let reason):
-            "The projector \(path) cannot be used: \(reason). Name the one that was made for the model, or leave out "
-                + "--mmproj."
+            "The projector \(path) cannot be used: \(Self.clause(reason)). Name the one that was made for the model, "
+                + "or leave out --mmproj."
         case .stage(let index, let reason): "Stage \(index) did not start: \(reason)"
         case .canary(let reason): "The stages started but do not answer: \(reason)"
         case .timeout(let seconds, let waitingFor): "Not ready after \(seconds) s, still waiting for \(waitingFor)."
         }
+    }
+
+    /// A reason within a sentence that goes on.
+    private static func clause(_ reason: String) -> Substring {
+        reason.hasSuffix(".") ? reason.dropLast() : reason[...]
     }
 }

@@ -9,7 +9,8 @@ import Node
 enum NodeEnding {
     /// Runs a node; what it throws is told.
     ///
-    /// **Throws:** `ExitCode`: 2 for what the command line can mend, 3 when a cluster does not let the node in, else 1.
+    /// **Throws:** `ExitCode`: 2 for what the command line can mend, that of `JoinError` when the identity cannot be
+    /// used or a cluster does not let the node in, else 1.
     static func reported(listen: String, _ run: () async throws -> Void) async throws {
         do {
             try await run()
@@ -29,7 +30,9 @@ enum NodeEnding {
         } catch let error as FabricError {
             throw told(error, 2)
         } catch {
-            Output.error("cannot serve at \(listen): \(error); choose another --listen HOST:PORT.")
+            Output.error(
+                "cannot serve at \(listen): \(SystemReason.of(error)); stop what is there, perhaps another skein "
+                    + "serve, or choose another --listen HOST:PORT.")
             throw ExitCode(1)
         }
     }

@@ -39,7 +39,9 @@ enum PlanText {
                         + "measured")
             }
         } else {
-            lines.append("speed: unknown, because not everything above was measured")
+            lines.append(
+                "speed: unknown, because not everything above was measured; 'skein devices --speed --keep' measures "
+                    + "this machine")
         }
         if count > 1, let solo = plan.soloTime, solo.isMeasured {
             lines.append("one machine alone would hold it and take \(time(solo)) per token")

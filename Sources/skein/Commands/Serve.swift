@@ -9,7 +9,7 @@ import Wire
 /// `skein serve`: a node.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serve a model through the OpenAI API.",
+        abstract: "Serve a model over the APIs of OpenAI, Anthropic and Ollama.",
         discussion: "Without a model the built-in one is served, so that a first run needs nothing else.")
 
     @Argument(help: "Model file (GGUF). Default: the built-in model, as 'skein-tiny'.")
@@ -38,6 +38,12 @@ struct Serve: AsyncParsableCommand {
     var alone = false
 
     @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        _ = try Self.address(listen)
+        guard alone, let option = cluster.given.first else { return }
+        throw ValidationError("\(option) does not go with --alone, which opens no port for other nodes.")
+    }
 
     func run() async throws {
         let (host, port) = try Self.address(listen)
@@ -88,12 +94,21 @@ struct LoggingOptions: ParsableArguments {
     @Option(help: "Log level: trace, debug, info, notice, warning, error.")
     var logLevel = "warning"
 
-    /// The logger, made once per process.
-    var logger: Logger {
+    func validate() throws { _ = try level }
+
+    private var level: Logger.Level {
         get throws {
             guard let level = Logger.Level(rawValue: logLevel) else {
                 throw ValidationError("--log-level is '\(logLevel)'; it takes trace … error.")
             }
+            return level
+        }
+    }
+
+    /// The logger, made once per process.
+    var logger: Logger {
+        get throws {
+            let level = try level
             LoggingSystem.bootstrap(StreamLogHandler.standardError)
             var logger = Logger(label: "skein")
             logger.logLevel = level

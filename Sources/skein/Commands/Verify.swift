@@ -53,6 +53,8 @@ struct Verify: ParsableCommand {
             throw code
         } catch {
             Output.error("\(error)")
+            // What the command line can mend is no difference between cuts.
+            if case .setting = error as? DeploymentError { throw ExitCode(2) }
             throw ExitCode(1)
         }
     }

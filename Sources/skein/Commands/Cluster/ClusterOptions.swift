@@ -61,6 +61,15 @@ struct ClusterOptions: ParsableArguments {
         !flag && ["", "0", "false"].contains(environment["SKEIN_NO_DISCOVERY"] ?? "")
     }
 
+    /// The options that say something about ports and people of a cluster, where they were given.
+    var given: [String] {
+        [
+            clusterListen.map { _ in "--cluster-listen" }, dataPort.map { _ in "--data-port" },
+            nodeName.map { _ in "--node-name" }, advertised.first.map { _ in "--advertise" },
+            peers.first.map { _ in "--peer" }, tags.first.map { _ in "--tag" },
+        ].compactMap(\.self)
+    }
+
     var settings: ClusterSettings {
         get throws {
             var settings = ClusterSettings()

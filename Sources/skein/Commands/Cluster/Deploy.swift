@@ -29,7 +29,7 @@ struct Deploy: AsyncParsableCommand {
     @Option(help: "Requests answered at once.")
     var lanes: Int?
 
-    @Option(help: "Stages it is cut into, each on a machine of its own. Default: as few as it takes.")
+    @Option(help: "Stages it is cut into, each on a machine of its own. Default: what answers soonest by the plan.")
     var stages: Int?
 
     @Option(

@@ -30,6 +30,8 @@ struct Join: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
     @OptionGroup var logging: LoggingOptions
 
+    func validate() throws { _ = try Serve.address(listen) }
+
     func run() async throws {
         var configuration = NodeConfiguration(deployments: [])
         let (host, port) = try Serve.address(listen)

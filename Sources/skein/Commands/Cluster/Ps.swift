@@ -3,11 +3,15 @@ import ArgumentParser
 /// `skein ps`.
 struct Ps: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List what is loaded: every replica with its stages and nodes.")
+        abstract: "List what is loaded: every replica of deployments, and what the node that is asked serves by itself."
+    )
 
     @OptionGroup var options: ReadOptions
 
     func run() async throws {
-        try await options.show("/cluster/v1/deployments") { client in ClusterText.loaded(try await client.state()) }
+        try await options.show("/cluster/v1/deployments") { client in
+            let cluster = try await client.state()
+            return ClusterText.loaded(cluster) + ClusterText.own(try await client.ownModels(beside: cluster), cluster)
+        }
     }
 }

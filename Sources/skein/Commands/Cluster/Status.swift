@@ -18,7 +18,9 @@ struct Status: AsyncParsableCommand {
     func run() async throws {
         guard watch else {
             return try await options.show("/cluster/v1/state") { client in
-                ClusterText.status(try await client.state())
+                let cluster = try await client.state()
+                let own = try await client.ownModels(beside: cluster)
+                return ClusterText.status(cluster) + ClusterText.own(own, cluster)
             }
         }
         try await options.node.ask(watching: true) { client in

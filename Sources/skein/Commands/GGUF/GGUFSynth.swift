@@ -74,7 +74,8 @@ struct GGUFSynth: ParsableCommand {
     private func chosenShape(_ tensorType: TensorType) throws -> ModelShape {
         guard var chosen = ModelShape.named(shape) ?? SynthesisArchitecture(rawValue: shape).map({ ModelShape($0) })
         else {
-            throw ValidationError("--shape is '\(shape)'; known are \(ModelShape.names.joined(separator: ", ")).")
+            let names = ModelShape.names + SynthesisArchitecture.allCases.map(\.rawValue)
+            throw ValidationError("--shape is '\(shape)'; known are \(names.joined(separator: ", ")).")
         }
         chosen.tensorType = tensorType
         if let layers { chosen.layerCount = layers }

@@ -47,6 +47,13 @@ struct SeenNode: Hashable, Sendable {
     var standing: [String] { [name, role, liveness, isDraining ? "draining" : ""] + addresses + tags }
 }
 
+/// A model that a node lists.
+struct SeenModel: Hashable, Sendable {
+    var name: String
+    /// `ready`, or what keeps it from answering.
+    var state: String
+}
+
 /// What is wanted, and how far it is.
 struct SeenDeployment: Hashable, Sendable {
     var name: String

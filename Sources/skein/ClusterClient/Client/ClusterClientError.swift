@@ -54,7 +54,8 @@ enum ClusterClientError: Error, Hashable, CustomStringConvertible {
         case .keyRefused(let node, let message):
             "the node at \(node) does not take this API key: \(message)"
         case .noCluster(let node):
-            "the node at \(node) answers no questions about a cluster; ask a node that belongs to one with --node."
+            "the node at \(node) is in no cluster: it was started with --alone, as make demo does, or its log says "
+                + "why; start it again without --alone, or ask another node with --node."
         case .foreign(let node, let finding):
             "what answers at \(node) is no Skein node (\(finding)); check --node and what stands in between."
         case .tooLong(let node, let limit):

@@ -74,6 +74,19 @@ extension ClusterClient {
         return try reading { () throws(MissingField) in try SeenCluster(answer.json) }
     }
 
+    /// What the node serves by itself, deployments aside; nothing when the key is not for its models.
+    func ownModels(beside cluster: SeenCluster) async throws(ClusterClientError) -> [SeenModel] {
+        let answer: ClusterAnswer
+        do {
+            answer = try await get("/v1/models")
+        } catch .keyRefused {
+            return []
+        }
+        let deployed = Set(cluster.deployments.map(\.name))
+        return try reading { () throws(MissingField) in try SeenModel.list(answer.json) }
+            .filter { $0.state != "available" && !deployed.contains($0.name) }
+    }
+
     /// Ids of the nodes that these texts mean; asks the node only when there are any.
     func ids(of texts: [String]) async throws(ClusterClientError) -> [String] {
         guard !texts.isEmpty else { return [] }

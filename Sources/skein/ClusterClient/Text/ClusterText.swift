@@ -140,10 +140,17 @@ enum ClusterText {
                 ])
             }
         }
-        guard !rows.isEmpty else { return ["Nothing is loaded; load a model with 'skein deploy MODEL'."] }
+        guard !rows.isEmpty else { return ["No deployment is loaded; 'skein deploy MODEL' makes one."] }
         return TextTable(
             titles: ["NAME", "REPLICA", "STATE", "STAGES", "CONTEXT", "LANES", "MEMORY", "NODES"], rows: rows
         ).lines
+    }
+
+    /// What the node that was asked serves beside all deployments.
+    static func own(_ models: [SeenModel], _ cluster: SeenCluster) -> [String] {
+        guard !models.isEmpty else { return [] }
+        let list = models.map { PrintableText.of("\($0.name) (\($0.state))") }.joined(separator: ", ")
+        return ["", "\(cluster.name(of: cluster.node)) serves by itself: \(list)"]
     }
 
     /// Zero stands for what the planner has not said.

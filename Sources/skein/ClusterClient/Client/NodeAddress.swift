@@ -3,9 +3,11 @@ struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
     /// Without a slash at the end.
     let description: String
 
-    static let standard = "http://127.0.0.1:7534"
+    private static let standardPort = 7534
+    static let standard = "http://127.0.0.1:\(standardPort)"
 
-    /// Reads `http://HOST[:PORT]`, `https://…` or `HOST:PORT`, with a path when a proxy wants one.
+    /// Reads `http://HOST[:PORT]`, `https://…` or `HOST[:PORT]`, with a path when a proxy wants one. Without a scheme
+    /// it is a node, whose port is known; with one it may be a proxy, at the port of its scheme.
     ///
     /// **Throws:** what is wrong with it.
     init(_ text: String) throws(NodeAddressError) {
@@ -26,7 +28,9 @@ struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
         while rest.last == "/" { rest = rest.dropLast() }
         let authority = rest.prefix { $0 != "/" }
         if let finding = Self.finding(in: authority) { throw .malformed(text, finding) }
-        description = "\(scheme)://\(rest)"
+        let hasPort = authority.hasPrefix("[") ? !authority.hasSuffix("]") : authority.contains(":")
+        let port = hasPort || text.contains("://") ? "" : ":\(Self.standardPort)"
+        description = "\(scheme)://\(authority)\(port)\(rest.dropFirst(authority.count))"
     }
 
     private static func finding(in authority: Substring) -> String? {

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Fabric
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -31,7 +32,7 @@ extension ClusterClientError {
 
     private static func reason(_ error: any Error) -> String {
         switch error {
-        case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
+        case is IOError: SystemReason.of(error)
         case is ChannelError: "it does not answer"
         default: PrintableText.of("\(error)")
         }

@@ -47,6 +47,15 @@ extension SeenCluster {
     }
 }
 
+extension SeenModel {
+    /// Reads what a node lists, aliases aside.
+    static func list(_ json: JSONNode) throws(MissingField) -> [SeenModel] {
+        try json.list("data") { item throws(MissingField) in
+            (try SeenModel(name: item.text("id"), state: item["meta"]?["state"]?.string ?? "?"), item)
+        }.filter { $0.1["meta"]?["alias_of"]?.string == nil }.map(\.0)
+    }
+}
+
 extension SeenLeadership {
     init(_ json: JSONNode) throws(MissingField) {
         term = try json.number("term")
