@@ -38,7 +38,7 @@ certify: ## staged against unstaged over many architectures; writes docs/certifi
 	@Scripts/build.sh product
 	@Scripts/certify.sh
 
-fuzz: ## the GGUF reader under libFuzzer (FUZZ_SECONDS=30)
+fuzz: ## reading, cutting and planning hostile models under libFuzzer (FUZZ_SECONDS=30)
 	@Scripts/fuzz.sh
 
 peers: ## builds llama-server and llama-bench from the pinned source, for benches; prints their folder
