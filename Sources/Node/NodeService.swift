@@ -6,7 +6,6 @@ import NIOCore
 import NIOPosix
 import ResponseStore
 import ServiceLifecycle
-import SystemPackage
 import UnixSignals
 import Vocabulary
 
@@ -95,7 +94,7 @@ package struct NodeService: Sendable {
     /// be read, `DeploymentError` when a deployment cannot be planned, what `ClusterNode.open` throws when the node
     /// needs its cluster, or what the HTTP server throws when its port is taken.
     package func run(listening: @escaping @Sendable (Int) async -> Void) async throws {
-        try await Self.withSocketFolder { folder in try await run(in: folder, listening: listening) }
+        try await SocketFolder.with { folder in try await run(in: folder, listening: listening) }
     }
 
     private func run(in folder: String, listening: @escaping @Sendable (Int) async -> Void) async throws {
@@ -215,36 +214,6 @@ package struct NodeService: Sendable {
             logger.error("responses are not stored", metadata: ["error": "\(error)"])
             return nil
         }
-    }
-
-    /// Calls `body` with a short folder for sockets that lives as long as the call.
-    ///
-    /// **Throws:** `StoreError.unwritable`, and what `body` throws.
-    package static func withSocketFolder<Value>(_ body: (String) async throws -> Value) async throws -> Value {
-        let folder = try makeSocketFolder()
-        defer { removeSocketFolder(folder) }
-        return try await body(folder)
-    }
-
-    // Unix socket paths are limited to about 100 bytes, so the sockets live in a short folder only this user may enter.
-    private static func makeSocketFolder() throws -> String {
-        var template = Array("/tmp/skein-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else {
-            throw StoreError.unwritable(path: "/tmp", reason: String(cString: strerror(errno)))
-        }
-        return String(cString: made)
-    }
-
-    private static func removeSocketFolder(_ folder: String) {
-        guard let directory = opendir(folder) else { return }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(".sock") { unlink("\(folder)/\(name)") }
-        }
-        closedir(directory)
-        rmdir(folder)
     }
 }
 

@@ -100,7 +100,7 @@ struct RunningPlacement: Sendable {
         let executable = try Fixture.executable()
         try await Fixture.withFolder { cache in
             let plan = try Fixture.plan(in: cache, change)
-            try await NodeService.withSocketFolder { folder in
+            try await SocketFolder.with { folder in
                 let placement = RunningPlacement(
                     supervisor: PlacementSupervisor(
                         plan: plan, executable: executable, folder: folder,

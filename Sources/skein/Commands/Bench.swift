@@ -36,7 +36,7 @@ struct BenchOptions: ParsableArguments {
         let (model, peer, runs) = (model, peer, runs)
         try await report {
             let path = try model ?? Benchmarks.defaultModel(cacheFolder: cacheFolder)
-            return try await NodeService.withSocketFolder { folder in
+            return try await SocketFolder.with { folder in
                 var environment = BenchEnvironment(
                     executable: try ThisProgram.path, cacheFolder: cacheFolder, socketFolder: folder,
                     peerFolder: peer, runs: runs)
