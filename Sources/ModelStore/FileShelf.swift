@@ -60,7 +60,8 @@ package struct FileShelf: Sendable {
     /// Removes files that processes began and did not live to end. One whose process is not seen from here, as from
     /// another container, holds its file.
     func removeAbandoned() {
-        for name in names() where suffixes.contains(where: { StoreFiles.isAbandoned(name, of: $0) }) {
+        for name in FolderNames.all(in: folder) where suffixes.contains(where: { StoreFiles.isAbandoned(name, of: $0) })
+        {
             _ = PinnedFile.removeIfUnused(path: "\(folder)/\(name)")
         }
     }
@@ -72,20 +73,9 @@ package struct FileShelf: Sendable {
     }
 
     private func listing() -> [(path: String, facts: FileFacts)] {
-        names().compactMap { name in
+        FolderNames.all(in: folder).compactMap { name in
             guard suffixes.contains(where: name.hasSuffix) else { return nil }
             return (try? FileFacts(path: "\(folder)/\(name)")).map { ("\(folder)/\(name)", $0) }
         }
-    }
-
-    private func names() -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names
     }
 }

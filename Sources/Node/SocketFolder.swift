@@ -56,7 +56,8 @@ package enum SocketFolder {
 
     /// Removes this user's folders whose processes are gone.
     private static func removeAbandoned() {
-        for name in names(in: parent) where name.hasPrefix(prefix) && name.count == prefix.count + suffixCount {
+        for name in FolderNames.all(in: parent) where name.hasPrefix(prefix) && name.count == prefix.count + suffixCount
+        {
             let folder = "\(parent)/\(name)"
             var facts = stat()
             guard lstat(folder, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR, facts.st_uid == getuid(),
@@ -68,18 +69,9 @@ package enum SocketFolder {
     }
 
     private static func remove(_ folder: String) {
-        for name in names(in: folder) where name.hasSuffix(".sock") || name == lockName { unlink("\(folder)/\(name)") }
-        rmdir(folder)
-    }
-
-    private static func names(in folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        for name in FolderNames.all(in: folder) where name.hasSuffix(".sock") || name == lockName {
+            unlink("\(folder)/\(name)")
         }
-        return names
+        rmdir(folder)
     }
 }

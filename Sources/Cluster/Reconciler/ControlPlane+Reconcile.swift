@@ -85,17 +85,8 @@ extension ControlPlane {
             guard reconciler.waits[key] == nil, !reconciler.questions.contains(where: { $0.replica == key }) else {
                 continue
             }
-            reconciler.nextQuestion += 1
-            guard
-                let question = ReplicaReconciler.question(
-                    reconciler.nextQuestion, key, view, credits: reconciler.credits)
-            else { continue }
-            reconciler.questions.append(
-                .init(
-                    id: question.id, replica: key, wish: question.deployment.wish, serving: nil, answer: nil,
-                    askedAt: now))
+            guard ask(key, insteadOf: nil, view, now: now) else { continue }
             reconciler.lastAsked = key
-            effects.plans.append(question)
             // One in each pass: most plans are answered by the next, which then sees what this one takes.
             return
         }
@@ -112,18 +103,26 @@ extension ControlPlane {
         guard let key = keys.first(where: { reconciler.waits[$0] == nil }),
             let serving = settled.first(where: { $0.replica == key })
         else { return }
+        if ask(key, insteadOf: serving, view, now: now) { reconciler.lastReplanned = key }
+    }
+
+    /// Asks the planner about a replica: for any placement, or only for one that is better than what serves. False when
+    /// nobody wants it any more.
+    private mutating func ask(
+        _ key: ReplicaKey, insteadOf serving: PlacedReplica?, _ view: ReconcilerView, now: Instant
+    ) -> Bool {
         reconciler.nextQuestion += 1
         guard
             var question = ReplicaReconciler.question(
                 reconciler.nextQuestion, key, view, credits: reconciler.credits)
-        else { return }
+        else { return false }
         question.serving = serving
-        reconciler.lastReplanned = key
         reconciler.questions.append(
             .init(
-                id: question.id, replica: key, wish: question.deployment.wish, serving: serving.epoch, answer: nil,
+                id: question.id, replica: key, wish: question.deployment.wish, serving: serving?.epoch, answer: nil,
                 askedAt: now))
         effects.plans.append(question)
+        return true
     }
 
     /// What a planner would be asked if this were wished for now; nothing is decided.
