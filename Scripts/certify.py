@@ -80,6 +80,11 @@ def explain(report, reason):
     good = [cut for cut in cuts if cut.get("max_abs_diff") == 0 and not cut.get("reason") and cut["tokens_equal"] == cut["tokens"]]
     text = f"{len(good)} of {len(cuts)} cuts; a stage may start at {spans(report['legal_boundaries'])}"
     bad = [cut for cut in cuts if cut not in good]
+    layered = report.get("layered")
+    if layered and (layered.get("reason") or layered["max_abs_diff"] != 0):
+        text += f"; layer by layer: {layered.get('reason') or 'differs by ' + str(layered['max_abs_diff'])}"
+    elif layered:
+        text += "; prompts may pause between layers"
     if bad:
         text += f"; first bad cut {bad[0]['cut']}: {bad[0].get('reason') or 'differs by ' + str(bad[0]['max_abs_diff'])}"
     return text
@@ -108,7 +113,8 @@ def write(rows, arguments):
         "Written by `make certify`; do not edit. Every architecture that the pinned llama.cpp can write as a small random",
         f"model (`test-llama-archs`), deepened to {arguments.layers} layers, staged against unstaged on this machine: every legal cut into",
         "two stages and a selection into three and four, prefill in one and in several chunks, three sequences at once, 64",
-        "decoded tokens each, wire f32. `exact` means that every logit of every step is equal bit for bit.",
+        "decoded tokens each, wire f32. `exact` means that every logit of every step is equal bit for bit. Where prompts",
+        "may pause between layers, those that went through them one by one gave the same bits, too.",
         "",
         "Sum: " + ", ".join(f"{count} {word}" for word, count in sorted(counts.items(), key=lambda item: -item[1])) + f", of {len(rows)} models.",
         "",

@@ -89,6 +89,8 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let model: SharedModel
     let abort: AbortFlag
     let hooks: GraphHooks?
+    /// A sequence that no lane has, for rows that go through the layers bit by bit; nil where they cannot.
+    let spareSequence: llama_seq_id?
     private let threadPool: ThreadPool?
     /// Whether a single row's attention would be shared by where its cells are; the library does so with plain floats.
     private let sharesCells: Bool
@@ -98,11 +100,14 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         LlamaLibrary.clearLog()
         let isEncoder = model.model.isEncoder
         let hooks = GraphHooks(recipe, takesVectors: recipe.capture == nil && !isEncoder)
+        let canPause =
+            hooks != nil && recipe.layerOutput != nil && model.model.canPause && options.laneCount < Self.mostSequences
+        spareSequence = canPause ? llama_seq_id(options.laneCount) : nil
         var parameters = unsafe llama_context_default_params()
         unsafe parameters.n_ctx = UInt32(options.cellCount)
         unsafe parameters.n_batch = UInt32(options.rowLimit)
         unsafe parameters.n_ubatch = UInt32(options.rowLimit)
-        unsafe parameters.n_seq_max = UInt32(options.laneCount)
+        unsafe parameters.n_seq_max = UInt32(options.laneCount + (canPause ? 1 : 0))
         unsafe parameters.n_threads = Int32(options.threads)
         unsafe parameters.n_threads_batch = Int32(options.threads)
         unsafe parameters.type_k = options.keyType.ggmlType
@@ -147,6 +152,9 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         unsafe llama_free(handle)
     }
 
+    /// **Source:** `LLAMA_MAX_SEQ` of llama.cpp.
+    private static let mostSequences = 256
+
     /// Says how many rows the next step has.
     func prepare(rows: Int) {
         guard sharesCells else { return }
@@ -164,6 +172,13 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             weights: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.model }),
             cache: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.context }),
             compute: ByteCount(entries.prefix(count).reduce(0) { $0 + $1.compute }))
+    }
+}
+
+extension LlamaModel {
+    /// Whether all that layers keep of rows is in one cache whose cells can be told apart.
+    fileprivate var canPause: Bool {
+        !isRecurrentOrHybrid && !hasWindowedLayers && !hasEncoder && !isEncoder && positionsPerRow == 1
     }
 }
 

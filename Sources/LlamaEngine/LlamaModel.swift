@@ -100,6 +100,8 @@ package import Vocabulary
     }
     /// Whether some or all layers keep a recurrent state instead of (or beside) a KV cache.
     package var isRecurrentOrHybrid: Bool { unsafe llama_model_is_recurrent(handle) || llama_model_is_hybrid(handle) }
+    /// Whether some layers see only the newest positions, and keep no others.
+    package var hasWindowedLayers: Bool { unsafe llama_model_n_swa(handle) > 0 }
     /// Positions per embedding row: 4 with M-RoPE, else 1.
     package var positionsPerRow: Int {
         let type = unsafe llama_model_rope_type(handle)

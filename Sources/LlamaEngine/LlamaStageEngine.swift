@@ -45,11 +45,14 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
-    private var windows = VerifyWindows()
+    var windows = VerifyWindows()
     /// Rows gathered so far of lanes that become a vector.
     var poolers: [LanePooler?]
     /// Images in the lanes' prompts, on the first stage.
     var images: [[ImageSpan]]
+    /// Rows that are through some layers only.
+    var layered: LayeredRows?
+    let layerOutput: String?
     private let isEncoder: Bool
 
     /// Loads a stage.
@@ -71,6 +74,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         context = try LlamaContext(
             model: model, options: configuration.context, recipe: configuration.recipe, abort: abort)
         feed = configuration.recipe.feed
+        layerOutput = configuration.recipe.layerOutput
         self.model = model
         shape = StageShape(
             layers: configuration.layers, layerCount: configuration.layerCount, width: configuration.recipe.width,
@@ -115,6 +119,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             samplers[slot] = try LaneSampler(sampling, model: model.model)
         case .trim(let lane, let position):
             let slot = try slot(lane)
+            forgetLayers(of: lane)
             guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
                 throw .failed(
                     operation: "trimming lane \(slot) to \(position)", code: 0,
@@ -134,6 +139,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             }
         case .free(let lane):
             let slot = try slot(lane)
+            forgetLayers(of: lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
             if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
@@ -178,7 +184,7 @@ extension LlamaStageEngine {
         return slot
     }
 
-    private func check(_ rows: [StageRow], _ activations: Span<Float>) throws(EngineError) {
+    func check(_ rows: [StageRow], _ activations: Span<Float>) throws(EngineError) {
         guard !rows.isEmpty, rows.count <= shape.rowLimit else {
             throw .invalidRow(field: "rows", value: rows.count, limit: shape.rowLimit)
         }
@@ -291,7 +297,7 @@ extension LlamaStageEngine {
         }
     }
 
-    private func require(_ status: Int32, rows: Int) throws(EngineError) {
+    func require(_ status: Int32, rows: Int) throws(EngineError) {
         switch status {
         case 0: return
         case 1: throw .outOfCells(rows: rows, cellCount: shape.cellCount)
@@ -302,7 +308,7 @@ extension LlamaStageEngine {
         }
     }
 
-    private mutating func sample(
+    mutating func sample(
         _ rows: [StageRow], _ range: Range<Int>, _ output: inout StageOutput
     ) throws(EngineError) {
         for index in range {

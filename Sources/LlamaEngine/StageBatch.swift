@@ -43,13 +43,16 @@ import Vocabulary
     }
 
     /// Takes `rows[range]`. `flagsAll` marks every row as an output row, which a stage that is not the last needs;
-    /// `hidesTokens` gives every row the id 0, for stages whose rows are injected.
-    func fill(_ rows: [StageRow], _ range: Range<Int>, flagsAll: Bool, hidesTokens: Bool) {
+    /// `hidesTokens` gives every row the id 0, for stages whose rows are injected; `sequence` is that of all rows, in
+    /// place of their lanes.
+    func fill(
+        _ rows: [StageRow], _ range: Range<Int>, flagsAll: Bool, hidesTokens: Bool, sequence: llama_seq_id? = nil
+    ) {
         precondition(range.count <= rowLimit, "\(range.count) rows in a batch of \(rowLimit)")
         for (slot, index) in range.enumerated() {
             let row = rows[index]
             unsafe tokenIDs[slot] = hidesTokens ? 0 : row.token
-            unsafe sequences[slot] = llama_seq_id(row.lane.index)
+            unsafe sequences[slot] = sequence ?? llama_seq_id(row.lane.index)
             unsafe outputs[slot] = flagsAll || row.samples ? 1 : 0
             // Embedding rows of M-RoPE models carry (t, h, w, e) as four arrays; for text the first three are the
             // position and the last is 0, which is how llama.cpp expands a text token's single position.

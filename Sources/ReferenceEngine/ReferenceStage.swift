@@ -17,6 +17,8 @@ package struct ReferenceStage: StageEngine, Sendable {
     /// Tokens of each lane, by position: penalties look back on them.
     var tokens: [[Token]]
     private var windows = VerifyWindows()
+    /// Rows that are through some layers only, and through how many.
+    private var paused: (rows: [StageRow], layers: Int)?
     /// **Shape:** `[layers, cells, width]`.
     var keys: [Float]
     var values: [Float]
@@ -71,6 +73,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             poolers[index] = sampling.pooling.map(LanePooler.init)
         case .trim(let lane, let position):
             let index = try index(of: lane)
+            forgetLayers(of: lane)
             guard position >= 0 else { throw refused("trim", "position \(position) is negative") }
             pool.trim(index, from: Int(position))
             tokens[index].removeLast(max(0, tokens[index].count - Int(position)))
@@ -84,6 +87,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             tokens[target] = Array(tokens[source].prefix(Int(length)))
         case .free(let lane):
             let index = try index(of: lane)
+            forgetLayers(of: lane)
             pool.trim(index, from: 0)
             tokens[index] = []
             open[index] = nil
@@ -103,6 +107,40 @@ package struct ReferenceStage: StageEngine, Sendable {
         output.activations.removeAll(keepingCapacity: true)
         output.samples.removeAll(keepingCapacity: true)
         try check(rows, activationCount: activations.count)
+        run(rows, activations, into: &output)
+    }
+
+    /// A stage of all layers may stop between them.
+    package var canPause: Bool { shape.isFirst && shape.isLast }
+
+    /// Runs the layers of a prompt's rows a few at a time; a layer takes `layerDuration`.
+    ///
+    /// The rows are computed all at once in the last part, which nobody can tell; until then there must be room for
+    /// twice their cells. **Throws:** as `execute`, and `failed` for other rows than those on their way.
+    package mutating func advance(
+        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+    ) throws(EngineError) -> Bool {
+        guard canPause, Set(rows.map(\.lane)).count == 1 else { throw refused("advance", "the rows cannot be paused") }
+        let layers = paused?.rows == rows ? paused?.layers ?? 0 : 0
+        if let paused, paused.rows != rows { throw refused("advance", "other rows are on their way") }
+        try check(rows, activationCount: 0)
+        guard 2 * rows.count <= pool.freeCount else {
+            throw .outOfCells(rows: 2 * rows.count, cellCount: shape.cellCount)
+        }
+        let done = layers + max(1, Int(duration / Self.layerDuration))
+        paused = done < shape.layerCount ? (rows, done) : nil
+        if paused == nil { run(rows, [Float]().span, into: &output) }
+        return paused == nil
+    }
+
+    /// What `advance` believes a layer to take.
+    package static let layerDuration = Duration.nanoseconds(10)
+
+    private mutating func forgetLayers(of lane: Lane) {
+        if paused?.rows.first?.lane == lane { paused = nil }
+    }
+
+    private mutating func run(_ rows: [StageRow], _ activations: Span<Float>, into output: inout StageOutput) {
         windows.begin()
         var stream = Array(repeating: Float(0), count: shape.width)
         for (index, row) in rows.enumerated() {

@@ -15,6 +15,8 @@ struct ComputeJob: Sendable {
     var operations: [SequenceOperation]
     /// What is run then.
     var work: Work
+    /// Rows that go through some layers behind that, on a stage that is alone.
+    var slice: PrefillSlice?
 
     enum Work: Sendable {
         /// Rows from this runner's own brain (entry stage).
@@ -29,12 +31,13 @@ struct ComputeJob: Sendable {
 
     /// Whether there are no rows to run.
     var isOperationsOnly: Bool {
-        if case .operationsOnly = work { true } else { false }
+        if case .operationsOnly = work { slice == nil } else { false }
     }
 
     /// Whether the job may run on an event loop: a few rows, decoded in the time of one token, whose frame a socket
     /// takes in one write. Prefill would keep the loop from its links for too long.
     var isShort: Bool {
+        guard slice == nil else { return false }
         for case .archive(let operation) in operations where operation.movesState { return false }
         return switch work {
         case .rows(let rows): rows.count <= Self.shortRowLimit
@@ -52,8 +55,8 @@ struct ComputeJob: Sendable {
 enum ComputeOutcome: Sendable {
     /// Frames for the next stage.
     case forward(ByteBuffer)
-    /// Tokens of the last stage.
-    case sampled([SampledToken])
+    /// Tokens of the last stage, and whether the rows of the slice are not through all layers.
+    case sampled([SampledToken], pauses: Bool)
     /// The stage, or one before it, failed.
     case failed(StageFailure, forward: ByteBuffer?)
     /// The next stage cannot be told what this one did to its lanes, so the two would not agree any more.
@@ -144,6 +147,8 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var output = StageOutput()
     private var rows: [StageRow] = []
     private var spoiled = SpoiledLanes()
+    /// The rows of the last job's slice are not through all layers.
+    private var pauses = false
     private var scratch: [Float] = []
     var statistics = StageStatistics()
     var trace = StepTrace()
@@ -172,6 +177,8 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     }
 
     private mutating func compute(_ job: ComputeJob) -> StageFailure? {
+        pauses = false
+        rows.removeAll(keepingCapacity: true)
         // Every operation counts, even when one is refused or the rows cannot be run: the brain relies on lanes being
         // freed everywhere.
         var refused: EngineError?
@@ -195,7 +202,6 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             case .operationsOnly:
                 if let refused { throw refused }
                 output.samples.removeAll(keepingCapacity: true)
-                return nil
             case .rows(let own):
                 rows = own
                 if let refused { throw refused }
@@ -211,11 +217,19 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 }
             }
             statistics.rows += UInt64(rows.count)
+            if let slice = job.slice { try advance(slice) }
             return nil
         } catch {
-            if !job.isOperationsOnly { spoiled.failed(rows) }
+            if !job.isOperationsOnly { spoiled.failed(rows + (job.slice?.rows ?? [])) }
             return StageFailure(stage: stageIndex, error)
         }
+    }
+
+    /// Runs some layers of a prompt's rows, behind the rows of other lanes: what fails then has failed for all of them.
+    private mutating func advance(_ slice: PrefillSlice) throws(EngineError) {
+        try spoiled.admit(slice.rows)
+        pauses = try !engine.advance(slice.rows, for: slice.duration, into: &output)
+        if !pauses { statistics.rows += UInt64(slice.rows.count) }
     }
 
     /// Copies states out of and into the engine; the files themselves are the business of another thread. What cannot
@@ -259,7 +273,7 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 try writer.failure(of: job.step, failure)
                 return .failed(failure, forward: writer.takeBuffer())
             }
-            guard !isLast else { return .sampled(output.samples) }
+            guard !isLast else { return .sampled(output.samples, pauses: pauses) }
             if case .operationsOnly = job.work {
                 // There is no step frame without rows: the skip tells the next stage that the operations are complete.
                 try writer.cancel(from: job.step, count: 1)

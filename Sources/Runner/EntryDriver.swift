@@ -14,6 +14,8 @@ struct EntryTools: Sendable {
     let window: Int
     /// Whether the model reads whole texts at once and only makes vectors.
     let isEncoder: Bool
+    /// Layers between which the stage may leave rows; 0 when it may not.
+    let pausableLayers: Int
 }
 
 /// Drives the entry stage: owns the serving brain, the links to the node, the first hop and the direct return.
@@ -305,7 +307,7 @@ actor EntryDriver {
         steps[step] = StepUnderWay(id: microbatch.id, began: .now)
         let job = ComputeJob(
             step: step, operations: microbatch.operations,
-            work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows))
+            work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows), slice: microbatch.slice)
         // With nothing else in flight this loop would only wait for the step, so it computes it itself.
         guard job.isShort, brain.stepsInFlight == 1 else { return submit(job) }
         guard isAlone else { return forward?.isClear ?? false ? runHere(job) : submit(job) }
@@ -347,10 +349,10 @@ actor EntryDriver {
         case .forward(let frames), .failed(_, .some(let frames)):
             forward?.send(frames)
             feed(.stepCompleted(id))
-        case .sampled(let tokens):
+        case .sampled(let tokens, let pauses):
             steps[step] = nil
             feed(.stepCompleted(id))
-            feed(.sampled(id, tokens))
+            feed(.sampled(id, tokens, pauses: pauses))
         case .failed(let failure, nil):
             steps[step] = nil
             feed(.stepFailed(id, stage: failure.stage, failure.engineError))

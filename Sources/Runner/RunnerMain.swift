@@ -135,6 +135,7 @@ extension RunnerMain {
         let loadSeconds = (ContinuousClock.now - began).inSeconds
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
+        let pausableLayers = PauseTrial.passes(&engine) ? shape.layerCount : 0
         let model = engine.model
         let files = configuration.archive.flatMap { settings in
             let identity = ArchiveIdentity(configuration, width: shape.width, engine: LlamaLibrary.version)
@@ -153,8 +154,8 @@ extension RunnerMain {
             configuration.isEntry
             ? EntryTools(
                 tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model, projector: projector),
-                window: configuration.window,
-                isEncoder: model.model.isEncoder) : nil
+                window: configuration.window, isEncoder: model.model.isEncoder, pausableLayers: pausableLayers)
+            : nil
         return try await serve(configuration, engine, shape, tools, draft?.loaded, files)
     }
 
@@ -215,6 +216,7 @@ extension RunnerMain {
         if let tools {
             var settings = settings(configuration, shape)
             settings.runsWholePrompts = tools.isEncoder
+            settings.pausableLayers = tools.pausableLayers
             settings.draft = draft?.facts
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, draft: draft?.room,

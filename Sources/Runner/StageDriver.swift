@@ -117,7 +117,7 @@ actor StageDriver {
         do throws(WireError) {
             switch outcome {
             case .forward(let frames): forward.send(frames)
-            case .sampled(let tokens):
+            case .sampled(let tokens, _):
                 try writer.result(of: step, tokens)
                 forward.send(&writer)
             case .failed(_, .some(let frames)): forward.send(frames)

@@ -11,12 +11,32 @@ package struct Microbatch: Hashable, Sendable {
     package var operations: [SequenceOperation]
     /// The rows; empty when there are only operations.
     package var rows: [StageRow]
+    /// Run behind the rows, by a stage that is alone.
+    package var slice: PrefillSlice?
 
     /// Makes a microbatch.
-    package init(id: StepID, operations: [SequenceOperation], rows: [StageRow]) {
+    package init(id: StepID, operations: [SequenceOperation], rows: [StageRow], slice: PrefillSlice? = nil) {
         self.id = id
         self.operations = operations
         self.rows = rows
+        self.slice = slice
+    }
+}
+
+/// Rows of a prompt that go through the layers a few at a time, in one microbatch after the other, so that the rows of
+/// decoding lanes have their turn in between.
+///
+/// **Source:** docs/decisions/0022-layered-prefill.md.
+package struct PrefillSlice: Hashable, Sendable {
+    /// The rows, all of one lane; the same in each microbatch until they are through.
+    package var rows: [StageRow]
+    /// About how long they are run in this one; a layer at least.
+    package var duration: Duration
+
+    /// Makes a slice.
+    package init(rows: [StageRow], duration: Duration) {
+        self.rows = rows
+        self.duration = duration
     }
 }
 

@@ -37,6 +37,11 @@ extension EngineCore {
                 owned += 1
             }
         }
+        let sliced = active.flatMap(\.choices).filter { $0.slice != nil }
+        if sliced.map(\.lane) != (slicedLane.map { [$0] } ?? []) {
+            let lane = slicedLane.map { "\($0.index)" } ?? "none"
+            return "\(sliced.count) choices go through the layers bit by bit, and of lanes \(lane)"
+        }
         for (index, slot) in lanes.slots.enumerated() where slot.owner != nil || slot.inFlight > 0 {
             if shelf.residents[index] != nil { return "lane \(index) keeps a sequence and is in use" }
         }

@@ -22,13 +22,16 @@ package struct EngineCore {
 
         let id: StepID
         let passengers: [Passenger]
+        /// The passenger whose rows go through the layers bit by bit.
+        let sliced: Lane?
+        /// Rows, those of a slice included.
         let rowCount: Int
         let startedAt: Instant
         /// Nothing else was in flight when it started.
         let wasAlone: Bool
 
         /// Every row samples an answer's token.
-        var onlyDecodes: Bool { passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
+        var onlyDecodes: Bool { sliced == nil && passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
     }
 
     /// Bounds and facts.
@@ -58,8 +61,12 @@ package struct EngineCore {
     var loss: (stage: Int, reason: String)?
 
     var stepCount: UInt64 = 0
-    /// Decode rows sent since prefill rows were last sent.
+    /// Decode rows sent with the last prefill rows and since.
     var decodedSincePrefill = 0
+    /// The lane whose rows are on their way through the layers, bit by bit.
+    var slicedLane: Lane?
+    /// Another prompt's rows went since that lane's last did.
+    var hasGivenWay = false
     var hops = HopEstimator()
     /// What the draft model's lanes hold.
     var mirror: DraftMirror
@@ -93,7 +100,7 @@ package struct EngineCore {
         case .submit(let request, let prepared): submit(request, prepared, now: now)
         case .cancel(let id): cancel(id)
         case .stepCompleted(let step): if stageZeroStep == step { stageZeroStep = nil }
-        case .sampled(let step, let tokens): land(step, tokens, now: now)
+        case .sampled(let step, let tokens, let pauses): land(step, tokens, pauses: pauses, now: now)
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()

@@ -90,6 +90,8 @@ package enum Limits {
     /// Rows of a prompt from which on its attention costs more than its weights where it goes one row at a time: behind
     /// 3,000 rows of the 0.6B shape 48 rows take 1,237 ms and a whole tile 646, behind none about 290 and 350.
     package static let deepPrompt = 512
+    /// Longest time a prompt's layers are run for in one microbatch: whoever comes meanwhile waits for it.
+    package static let longestSlice = Duration.milliseconds(250)
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.
     package static let prefillRowsBesideDecode = 64
     /// Largest state of one sequence in one stage that is written to disk: it is copied before it is written.

@@ -48,13 +48,19 @@ package struct StageRecipe: Hashable, Sendable, Codable {
     package var width: Int
     /// Constants to set right.
     package var patches: [ScalePatch]
+    /// The nodes `<name>-<layer>` hold all that the layers behind one need of those before it: a model that is not cut
+    /// may stop at each of them and go on later. Nil where it may not.
+    package var layerOutput: String?
 
     /// Makes a recipe.
-    package init(feed: Feed, capture: NodePattern?, width: Int, patches: [ScalePatch] = []) {
+    package init(
+        feed: Feed, capture: NodePattern?, width: Int, patches: [ScalePatch] = [], layerOutput: String? = nil
+    ) {
         self.feed = feed
         self.capture = capture
         self.width = width
         self.patches = patches
+        self.layerOutput = layerOutput
     }
 
     /// The recipe of a model that is not cut.

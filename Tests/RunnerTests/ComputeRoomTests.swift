@@ -41,7 +41,7 @@ import Wire
         let header = try #require(try FrameHeader.parse(body.readableBytesSpan, rules: .established(version: 1)))
         body.moveReaderIndex(forwardBy: header.frameByteCount + FrameHeader.byteCount)
         let next = ComputeJob(step: 77, operations: [], work: .frame(layout, body))
-        guard case .sampled(let samples) = try await behind.outcome(of: next) else {
+        guard case .sampled(let samples, _) = try await behind.outcome(of: next) else {
             Issue.record("nothing is sampled")
             return
         }
@@ -91,7 +91,7 @@ import Wire
         let sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
         let operations = ([8, 1] as [UInt16]).map { SequenceOperation.open(lane: Lane($0), sampling: sampling) }
         let job = ComputeJob(step: 1, operations: operations, work: .rows(Self.rows([5])))
-        guard case .sampled(let samples) = try await room.outcome(of: job) else {
+        guard case .sampled(let samples, _) = try await room.outcome(of: job) else {
             Issue.record("the step failed for all of its lanes")
             return
         }
@@ -181,7 +181,7 @@ import Wire
         for _ in 0...waitingJobLimit { diary.gate.signal() }
         var tokens: [Token] = []
         for await outcome in outcomes {
-            if case .sampled(let samples) = outcome { tokens += samples.map(\.token) }
+            if case .sampled(let samples, _) = outcome { tokens += samples.map(\.token) }
             if tokens.count == waitingJobLimit + 1 { break }
         }
         #expect(tokens == [101] + (0..<Token(waitingJobLimit)).map { 201 + $0 })
@@ -200,7 +200,7 @@ import Wire
                 work: .operationsOnly)
             #expect(job.isShort == (action != .save && action != .restore))
             switch try await room.outcome(of: job) {
-            case .sampled(let tokens): #expect(action != .restore && tokens.isEmpty)
+            case .sampled(let tokens, _): #expect(action != .restore && tokens.isEmpty)
             case .failed: #expect(action == .restore)
             case .forward, .broken: Issue.record("the last stage forwards")
             }

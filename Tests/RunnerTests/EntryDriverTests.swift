@@ -103,7 +103,8 @@ private struct EntryRig {
         let shape = StageShape(layers: layers, layerCount: 8, width: 2, cellCount: 64, laneCount: 4, rowLimit: 16)
         let driver = EntryDriver(
             identity: identity, settings: EngineSettings(shapes: [shape], window: 64, seed: 1),
-            tools: EntryTools(tokenizer: ByteTokenizer(), renderer: renderer, window: 64, isEncoder: false),
+            tools: EntryTools(
+                tokenizer: ByteTokenizer(), renderer: renderer, window: 64, isEncoder: false, pausableLayers: 0),
             room: ComputeRoom(layers: layers, diary: EngineDiary()), eventLoop: eventLoop, lost: { _ in })
         let listener = try await LinkEndpoint(on: eventLoop).listen(at: .tcp(host: "127.0.0.1", port: 0)) { driver }
         let address = LinkAddress.tcp(host: "127.0.0.1", port: try #require(listener.localAddress?.port))

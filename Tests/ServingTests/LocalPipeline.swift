@@ -104,6 +104,7 @@ struct LocalPipeline {
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
         if let reservation = options.reservation { settings.outputReservation = reservation }
         if let policy = options.policy { settings.policy = policy }
+        if options.stageCount == 1 { settings.pausableLayers = options.sizes.layerCount }
         adjust(&settings)
         if options.archives { (settings.smallestArchived, settings.smallestFetch) = (8, 8) }
         core = EngineCore(settings: settings, tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
@@ -261,6 +262,7 @@ struct LocalPipeline {
         var output = StageOutput()
         var next = parcel.microbatch
         var refused: EngineError?
+        var pauses = false
         do {
             for operation in parcel.microbatch.operations {
                 spoiled[index].follow(operation)
@@ -283,17 +285,22 @@ struct LocalPipeline {
             }
             if let planned { throw planned }
             try stages[index].execute(parcel.microbatch.rows, activations: parcel.activations.span, into: &output)
+            if let slice = parcel.microbatch.slice {
+                try spoiled[index].admit(slice.rows)
+                pauses = try !stages[index].advance(slice.rows, for: slice.duration, into: &output)
+            }
             if index == 0 { reports[0].append(.stepCompleted(parcel.microbatch.id)) }
         } catch {
             // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
-            if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
-            spoiled[index].failed(parcel.microbatch.rows)
+            let rows = parcel.microbatch.rows + (parcel.microbatch.slice?.rows ?? [])
+            if planned == nil, !rows.isEmpty { note("stage \(index): \(error)") }
+            spoiled[index].failed(rows)
             reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
             next.rows = []
         }
         if isLast {
             distort(&output.samples, parcel.microbatch)
-            reports[1].append(.sampled(parcel.microbatch.id, output.samples))
+            reports[1].append(.sampled(parcel.microbatch.id, output.samples, pauses: pauses))
         } else {
             inboxes[index + 1].append(Parcel(microbatch: next, activations: output.activations))
         }

@@ -16,11 +16,7 @@ import Vocabulary
         options.headroom = 1 + random.below(8)
         if random.below(2) == 0 { options.reservation = random.below(12) }
         options.interleaving = random.next()
-        switch random.below(3) {
-        case 0: options.policy = EvenBatchPolicy(prefillRowsBesideDecode: 1 + random.below(4))
-        case 1: options.policy = Requests.costPolicy(&random, stageCount: options.stageCount)
-        default: break
-        }
+        options.policy = policy(&random, stageCount: options.stageCount)
         options.prefixReuse = [.off, .beginnings, .beginnings, .whole][random.below(4)]
         options.shelfCount = random.below(4)
         options.archives = random.below(2) == 0
@@ -29,6 +25,10 @@ import Vocabulary
             if random.below(2) == 0 {
                 options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: random.below(7))
             }
+        }
+        if options.stageCount == 1, random.below(2) == 0 {
+            options.policy = ForcedSlices(
+                options.policy ?? EvenBatchPolicy(), rows: 1 + random.below(options.rowLimit), layers: random.below(4))
         }
         let usesFaults = random.below(3) == 0
         var pipeline = LocalPipeline(options)
@@ -77,6 +77,14 @@ import Vocabulary
         return pipeline.violation ?? disturbance(pipeline, submitted, options)
     }
 
+    private static func policy(_ random: inout SeededRandom, stageCount: Int) -> (any BatchPolicy)? {
+        switch random.below(3) {
+        case 0: EvenBatchPolicy(prefillRowsBesideDecode: 1 + random.below(4))
+        case 1: Requests.costPolicy(&random, stageCount: stageCount)
+        default: nil
+        }
+    }
+
     /// A complete answer is the answer of the request alone.
     private static func disturbance(
         _ pipeline: LocalPipeline, _ requests: [GenerationRequest], _ options: LocalPipeline.Options
@@ -89,6 +97,7 @@ import Vocabulary
         quiet.prefixReuse = .off
         quiet.archives = false
         quiet.speculation = .off
+        quiet.policy = nil
         var alone = LocalPipeline(quiet)
         guard (try? alone.submit(request)) != nil else { return "request \(request.id) cannot be prepared" }
         alone.run()

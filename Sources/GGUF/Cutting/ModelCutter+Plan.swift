@@ -39,6 +39,18 @@ extension ModelCutter {
             fileByteCount: layout.fileByteCount, recipe: recipe(layers))
     }
 
+    /// How the engine runs the model in one stage, from its own file.
+    package var wholeRecipe: StageRecipe {
+        var recipe = StageRecipe.whole(width: width)
+        // What a stage may be cut at, it may stop at: the residual is then all that later layers need.
+        if case .perLayer(let name) = rules.residual, !laterStagesReadTokens, layerCount > 1,
+            legalBoundaries == Array(1..<layerCount)
+        {
+            recipe.layerOutput = name
+        }
+        return recipe
+    }
+
     /// How the engine runs the stage `layers`.
     private func recipe(_ layers: LayerRange) -> StageRecipe {
         var recipe = StageRecipe(feed: .tokens, capture: nil, width: width)

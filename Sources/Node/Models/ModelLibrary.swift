@@ -368,7 +368,7 @@ actor ModelLibrary {
         let cutter = try model.cutter()
         guard layers != LayerRange(first: 0, end: cutter.layerCount) else {
             let held = try await whole(identity, progress: progress)
-            return (StageFile(path: held.path, recipe: .whole(width: cutter.width), pin: held.pin), model)
+            return (StageFile(path: held.path, recipe: cutter.wholeRecipe, pin: held.pin), model)
         }
         let plan = try cutter.plan(layers)
         if let held = await held(digest) { return (try await Self.cut(caches, plan, held.path, digest), model) }

@@ -52,7 +52,7 @@ package struct DeploymentPlan: Sendable {
                 files.append(StageFile(path: pin.path, recipe: plan.recipe, pin: pin))
             }
             if files.isEmpty {
-                files = [StageFile(path: spec.path, recipe: .whole(width: cutter.width), pin: nil)]
+                files = [StageFile(path: spec.path, recipe: cutter.wholeRecipe, pin: nil)]
             }
             self.files = files
             self.cut = cut

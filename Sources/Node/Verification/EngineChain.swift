@@ -10,6 +10,8 @@ struct EngineChain: ~Copyable {
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var output = StageOutput()
     private var scratch: [Float] = []
+    /// How many times `advance` stopped between layers.
+    private(set) var stops = 0
 
     /// An engine on the heap, because arrays hold copyable values.
     private final class EngineBox {
@@ -58,6 +60,21 @@ struct EngineChain: ~Copyable {
             try box.engine.execute(rows, activations: floats.span, into: &output)
             scratch = floats
         }
+        return logits(of: rows, last)
+    }
+
+    /// Whether `advance` may stop between layers.
+    var canPause: Bool { engines.count == 1 && engines[0].engine.canPause }
+
+    /// Runs rows through the layers of the one stage, one by one, and answers the logits of the rows that sample.
+    mutating func advance(_ rows: [StageRow]) throws -> [[Float]] {
+        guard let only = engines.first, engines.count == 1 else { return [] }
+        output.samples.removeAll()
+        while try !only.engine.advance(rows, for: .zero, into: &output) { stops += 1 }
+        return logits(of: rows, only)
+    }
+
+    private func logits(of rows: [StageRow], _ last: EngineBox) -> [[Float]] {
         var logits: [[Float]] = []
         for (index, row) in rows.enumerated() where row.samples {
             var values: [Float] = []

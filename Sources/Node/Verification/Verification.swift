@@ -77,12 +77,16 @@ package struct VerificationReport: Sendable, Codable {
     package var legalBoundaries: [Int]
     /// Why the family cannot be cut; nil when it can.
     package var refusal: String?
-    /// Whether every cut that was run passed, and at least one was run.
+    /// What became of prompts that went through the layers one by one; nil for a model whose graph does not stop
+    /// between layers. As a cut it has no boundaries.
+    package var layered: CutVerdict?
+    /// Whether every cut that was run passed, and at least one was run, and prompts that went through the layers one by
+    /// one did.
     package var passed: Bool
 
     /// Names as in the command's JSON.
     enum CodingKeys: String, CodingKey {
-        case model, architecture, layers, stages, wire, cuts, refusal, passed
+        case model, architecture, layers, stages, wire, cuts, refusal, layered, passed
         case legalBoundaries = "legal_boundaries"
     }
 }
@@ -126,7 +130,8 @@ package struct Verification: Sendable {
             report.cuts.append(verdict)
             progress(verdict)
         }
-        report.passed = report.cuts.allSatisfy(\.passed)
+        report.layered = layered(cutter, script, whole)
+        report.passed = report.cuts.allSatisfy(\.passed) && report.layered?.passed ?? true
         return report
     }
 
@@ -161,7 +166,7 @@ package struct Verification: Sendable {
     private func wholeModel(_ cutter: ModelCutter) throws(EngineError) -> EngineChain {
         let layers = LayerRange(first: 0, end: cutter.layerCount)
         return try EngineChain(
-            [stage(path: spec.path, layers, cutter, recipe: .whole(width: cutter.width))], wire: spec.wire)
+            [stage(path: spec.path, layers, cutter, recipe: cutter.wholeRecipe)], wire: spec.wire)
     }
 
     private func stage(
@@ -170,6 +175,24 @@ package struct Verification: Sendable {
         LlamaStageConfiguration(
             path: path, layers: layers, layerCount: cutter.layerCount, recipe: recipe,
             context: ContextOptions(cellCount: 512, laneCount: VerificationScript.laneCount, rowLimit: 128))
+    }
+
+    /// Prompts that go through the layers one by one, against those that go at once.
+    private func layered(
+        _ cutter: ModelCutter, _ script: VerificationScript, _ whole: VerificationTrace
+    ) -> CutVerdict? {
+        guard cutter.wholeRecipe.layerOutput != nil else { return nil }
+        var verdict = CutVerdict(cut: [], legal: true, maxAbsDiff: 0, tokensEqual: 0, tokens: whole.tokens.count)
+        do {
+            let chain = try wholeModel(cutter)
+            guard chain.canPause else { return nil }
+            let trace = try script.run(chain, isLayered: true)
+            guard trace.stops > 0 else { return nil }
+            (verdict.maxAbsDiff, verdict.tokensEqual, verdict.tokens) = whole.compare(trace)
+        } catch {
+            verdict.reason = "\(error)"
+        }
+        return verdict
     }
 
     private func verdict(

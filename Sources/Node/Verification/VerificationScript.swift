@@ -23,14 +23,16 @@ struct VerificationScript: Sendable {
         }
     }
 
-    func run(_ chain: consuming EngineChain) throws -> VerificationTrace {
+    /// Runs the script; with `isLayered` prompts go through the layers of the one stage there is one by one.
+    func run(_ chain: consuming EngineChain, isLayered: Bool = false) throws -> VerificationTrace {
         var chain = chain
         var trace = VerificationTrace()
         var last: [Token] = []
         for lane in 0..<Self.laneCount {
             try chain.apply(.open(lane: Lane(UInt16(lane)), sampling: sampling(lane)))
             // Lane 0 takes its prompt in one chunk, lane 1 in three, lane 2 in chunks of 5 beside lane 1's last one.
-            let logits = try prefill(lane, chunk: [prompts[lane].count, prompts[lane].count / 3 + 1, 5][lane], &chain)
+            let chunk = [prompts[lane].count, prompts[lane].count / 3 + 1, 5][lane]
+            let logits = try prefill(lane, chunk: chunk, isLayered: isLayered, &chain)
             last.append(trace.take(logits))
         }
         for step in 0..<tokenCount {
@@ -41,6 +43,7 @@ struct VerificationScript: Sendable {
             }
             last = try chain.execute(rows).map { trace.take($0) }
         }
+        trace.stops = chain.stops
         return trace
     }
 
@@ -51,7 +54,9 @@ struct VerificationScript: Sendable {
         return LaneSampling(parameters: parameters, promptLength: Int32(prompts[lane].count))
     }
 
-    private func prefill(_ lane: Int, chunk: Int, _ chain: inout EngineChain) throws -> [Float] {
+    private func prefill(
+        _ lane: Int, chunk: Int, isLayered: Bool, _ chain: inout EngineChain
+    ) throws -> [Float] {
         let prompt = prompts[lane]
         var logits: [Float] = []
         var start = 0
@@ -62,7 +67,7 @@ struct VerificationScript: Sendable {
                     lane: Lane(UInt16(lane)), position: Int32(position), token: prompt[position],
                     samples: position + 1 == prompt.count)
             }
-            logits = try chain.execute(rows).first ?? logits
+            logits = try (isLayered ? chain.advance(rows) : chain.execute(rows)).first ?? logits
             start = end
         }
         return logits
@@ -72,6 +77,8 @@ struct VerificationScript: Sendable {
 /// What a run left behind: the chosen tokens and their logits, in order.
 struct VerificationTrace: Sendable {
     private(set) var tokens: [Token] = []
+    /// How many times prompts stopped between layers.
+    var stops = 0
     private var logits: [[Float]] = []
 
     /// Keeps the logits and answers the most likely token.

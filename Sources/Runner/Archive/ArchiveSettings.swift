@@ -38,9 +38,12 @@ struct ArchiveIdentity: Hashable, Sendable {
 
     /// The identity of the stage that is configured, with the engine library of that version.
     init(_ configuration: RunnerConfiguration, width: Int, engine: String) {
+        // Where prompts pause changes nothing of what is kept of them.
+        var recipe = configuration.recipe
+        recipe.layerOutput = nil
         let facts = [
             "format \(Self.format)", engine, configuration.modelDigest, "\(configuration.stages)",
-            "\(configuration.stageIndex)", "\(width)", "\(configuration.recipe)", configuration.keyType.rawValue,
+            "\(configuration.stageIndex)", "\(width)", "\(recipe)", configuration.keyType.rawValue,
             configuration.valueType.rawValue, "\(configuration.prefixReuse)",
         ]
         digest = SecureDigest.of(Array(facts.joined(separator: "\n").utf8))

@@ -70,6 +70,21 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
         _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
     ) throws(EngineError)
 
+    /// Whether `advance` may stop between layers.
+    var canPause: Bool { get }
+
+    /// Runs the layers of a prompt's rows, all of one lane, a few at a time: begins with rows it was not given before,
+    /// and goes on with those it was, for about `duration` and one layer at least. What else is run or applied in
+    /// between MUST NOT change the lane, but for `free` and `trim`, which end it; what is copied from it MUST end
+    /// before the rows. Until the last part the rows take twice their cells.
+    ///
+    /// True when the rows are through all layers: what they sample is added to the output's samples. Only a stage that
+    /// is the whole model may be asked.
+    /// **Throws:** as `execute`; the rows are begun anew then.
+    mutating func advance(
+        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+    ) throws(EngineError) -> Bool
+
     /// The state of a lane's sequence in this stage's layers, with what the last stage's sampler knows of it.
     ///
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for an empty lane, for more bytes than
@@ -81,6 +96,21 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` for bytes that are none of `save`'s under the
     /// same model, cut, cache types and library, and when there is no room.
     mutating func restore(_ lane: Lane, from bytes: [UInt8]) throws(EngineError)
+}
+
+extension StageEngine where Self: ~Copyable {
+    /// It may not.
+    package var canPause: Bool { false }
+
+    /// All layers at once. **Throws:** as `execute`.
+    package mutating func advance(
+        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+    ) throws(EngineError) -> Bool {
+        var own = StageOutput()
+        try execute(rows, activations: [Float]().span, into: &own)
+        output.samples += own.samples
+        return true
+    }
 }
 
 extension EngineError {

@@ -20,8 +20,16 @@ package struct BatchLoad: Hashable, Sendable {
     package var firstPromptRows = 0
     /// Rows of that lane that have been sent.
     package var firstPromptDepth = 0
-    /// Decode rows sent since prefill rows were last sent.
+    /// Decode rows sent with the last prefill rows and since.
     package var decodedSincePrefill = 0
+    /// Layers between which the oldest prefilling lane's rows may be left; 0 when they may not.
+    package var pausableLayers = 0
+    /// Rows of a prompt are on their way through the layers, bit by bit.
+    package var isSlicing = false
+    /// ... and another prompt's went before them last time.
+    package var hasGivenWay = false
+    /// Rows of the prompt with the fewest that have not been sent, of those that could go now.
+    package var shortestPromptRows = 0
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
     package var hopNanoseconds = 0.0
 
@@ -49,6 +57,9 @@ package struct BatchQuota: Hashable, Sendable {
     package var prefillLanes: Int
     /// Rows of all prefilling lanes together.
     package var prefillRows: Int
+    /// About how long a prompt's rows go through the layers in this microbatch, when they do so bit by bit: those that
+    /// are on their way, else `prefillRows` of the oldest prefilling lane, and those of no other.
+    package var slice: Duration?
 
     /// Makes a quota.
     package init(decodeLanes: Int, prefillLanes: Int, prefillRows: Int) {

@@ -12,6 +12,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillEnd = 1.5
     /// A long prompt goes by whole tiles of attention while one costs no more than this many times what it may.
     package static let deepPrefill = 3.0
+    /// Of the time a prompt's layers may take beside a round of decoding, a layer of its rows takes this part at most.
+    package static let layersPerSlice = 4
     /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
     /// guess itself.
     package static let draftGain = 1.05
@@ -71,9 +73,17 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         var decodes = min(load.readyDecodes, group)
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
-        return BatchQuota(
-            decodeLanes: decodes, prefillLanes: load.readyPrefills,
-            prefillRows: prefillRows(for: load, beside: decodes, group: group))
+        var quota = BatchQuota(decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: 0)
+        if load.isSlicing {
+            quota.prefillRows = shortPromptRows(for: load, beside: decodes, group: group)
+            if quota.prefillRows == 0 { quota.slice = sliceDuration(for: load, beside: decodes, group: group) }
+        } else if let rows = slicedRows(for: load, beside: decodes, group: group) {
+            quota.slice = sliceDuration(for: load, beside: decodes, group: group)
+            quota.prefillRows = quota.slice == nil ? 0 : rows
+        } else {
+            quota.prefillRows = prefillRows(for: load, beside: decodes, group: group)
+        }
+        return quota
     }
 
     /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, a round of all lanes takes the slowest stage as
@@ -136,16 +146,67 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return max(1, times + (stages.count > 1 ? load.hopNanoseconds : 0) + load.guessNanoseconds * Double(width))
     }
 
+    /// What a round of all decoding lanes takes, without prefill. **Units:** nanoseconds.
+    private func round(_ load: BatchLoad, group: Int) -> Double {
+        pace(rows: group) * Double(load.decodingLanes) / Double(group)
+    }
+
+    /// By how much it may take longer for the prompts that wait. **Units:** nanoseconds.
+    private func stretch(_ load: BatchLoad, group: Int) -> Double {
+        Self.prefillStretch * Double(max(1, load.seatedLanes - load.decodingLanes)) * round(load, group: group)
+    }
+
+    /// Prefill goes once per round of all decoding lanes, in what the round may take longer; or when stages would stand
+    /// idle.
+    private func isTurnOfPrefill(_ load: BatchLoad) -> Bool {
+        let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
+        return isIdle || load.decodedSincePrefill >= load.decodingLanes
+    }
+
+    /// Rows of the oldest prompt that go through the layers bit by bit, beside lanes that decode; nil when they had
+    /// better go as rows of the others' steps. A whole tile of attention does so where it fits into what a round may
+    /// take longer, and short prompts do, as rows that share a step share its weights.
+    private func slicedRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int? {
+        let tile = Limits.attentionTile
+        let room = min(load.rowLimit, load.firstPromptRows)
+        guard load.pausableLayers > 1, load.decodingLanes > 0, room >= tile,
+            load.firstPromptDepth + load.firstPromptRows >= Limits.deepPrompt
+        else { return nil }
+        let (stretch, alone) = (stretch(load, group: group), decodes > 0 ? pace(rows: decodes) : 0)
+        guard pace(rows: decodes + tile) - alone > stretch else { return nil }
+        // Many rows at once compute well, but a layer of them has to be a small part of its turn.
+        let layer = stretch / Double(Self.layersPerSlice)
+        var rows = tile
+        while 2 * rows <= room, pace(rows: 2 * rows) / Double(load.pausableLayers) <= layer { rows *= 2 }
+        // The rest of a prompt that is less than a tile would cost one.
+        return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
+    }
+
+    /// Rows of short prompts that go before those on their way through the layers, every other time at most: nobody
+    /// wants to wait for somebody else's book.
+    private func shortPromptRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
+        guard !load.hasGivenWay, load.shortestPromptRows > 0, load.shortestPromptRows <= Limits.attentionTile else {
+            return 0
+        }
+        var short = load
+        (short.prefillRowsLeft, short.firstPromptRows) = (load.shortestPromptRows, load.shortestPromptRows)
+        return prefillRows(for: short, beside: decodes, group: group)
+    }
+
+    /// How long rows go through the layers before the next round of decoding; nil while it is the others' turn.
+    private func sliceDuration(for load: BatchLoad, beside decodes: Int, group: Int) -> Duration? {
+        guard load.decodingLanes > 0 else { return Limits.longestSlice }
+        guard isTurnOfPrefill(load) || decodes == 0 else { return nil }
+        return min(.nanoseconds(Int64(stretch(load, group: group))), Limits.longestSlice)
+    }
+
     private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
         let room = load.rowLimit - decodes
         guard load.prefillRowsLeft > 0, room > 0 else { return 0 }
         guard load.decodingLanes > 0 else { return min(room, chunk(of: load.prefillRowsLeft, limit: room)) }
-        // Once per round of all decoding lanes, in what the round may take longer; or when stages would stand idle.
-        let isIdle = load.readyDecodes == 0 && load.inFlight < load.stageCount
-        guard isIdle || load.decodedSincePrefill >= load.decodingLanes else { return 0 }
-        let round = pace(rows: group) * Double(load.decodingLanes) / Double(group)
+        guard isTurnOfPrefill(load) else { return 0 }
         let waiting = Double(max(1, load.seatedLanes - load.decodingLanes))
-        let budget = max(Self.prefillStretch * waiting * round, Self.prefillRound * waiting - round)
+        let budget = max(stretch(load, group: group), Self.prefillRound * waiting - round(load, group: group))
         let alone = decodes > 0 ? pace(rows: decodes) : 0
         if load.prefillRowsLeft <= room, pace(rows: decodes + load.prefillRowsLeft) - alone <= Self.prefillEnd * budget
         {

@@ -19,6 +19,10 @@ extension EngineCore {
         case .cancelled:
             // Also what a failed microbatch in front of it has spoiled.
             isWorthRepeating = true
+        case .failed where step.sliced != nil:
+            // Prompts go as rows of others' steps then, and nobody suffers for it twice.
+            settings.pausableLayers = 0
+            isWorthRepeating = true
         case .loadFailed, .invalidRow, .failed:
             break
         }
@@ -42,6 +46,7 @@ extension EngineCore {
         active = []
         steps = []
         stageZeroStep = nil
+        slicedLane = nil
         operations = []
         lanes.clear()
         shelf = PrefixShelf(laneCount: settings.slotCount)

@@ -1,6 +1,20 @@
 import Vocabulary
 
 extension EngineCore {
+    /// What goes into the next microbatch.
+    private struct Load {
+        var boardings: [Boarding] = []
+        var slice: SliceBoarding?
+    }
+
+    /// Rows of a lane that begin their way through the layers, or are on it.
+    private struct SliceBoarding {
+        let lane: Lane
+        /// Rows that begin; 0 for those that are on their way.
+        let rows: Int
+        let duration: Duration
+    }
+
     /// A lane that may go into the next microbatch.
     private struct Candidate {
         let lane: Lane
@@ -16,18 +30,21 @@ extension EngineCore {
         var passengers: [StepInFlight.Passenger] = []
         // A restore that fails must not take rows along.
         let restores = archive.awaitsRestore
-        for boarding in restores ? [] : chooseLanes() {
+        let load = restores ? Load() : chooseLanes()
+        for boarding in load.boardings {
             guard let owner = lanes[boarding.lane].owner else { continue }
             board(owner, boarding, step: id, rows: &rows, passengers: &passengers)
         }
-        guard !rows.isEmpty || hasUrgentOperations else { return }
+        let slice = load.slice.flatMap { board($0, step: id, passengers: &passengers) }
+        guard !rows.isEmpty || slice != nil || hasUrgentOperations else { return }
         stepCount += 1
         stageZeroStep = id
         if restores { archive.fetch?.step = id }
         steps.append(
             StepInFlight(
-                id: id, passengers: passengers, rowCount: rows.count, startedAt: now, wasAlone: steps.isEmpty))
-        effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows)))
+                id: id, passengers: passengers, sliced: slice?.rows.first?.lane,
+                rowCount: rows.count + (slice?.rows.count ?? 0), startedAt: now, wasAlone: steps.isEmpty))
+        effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: slice)))
         operations.removeAll(keepingCapacity: true)
     }
 
@@ -35,7 +52,7 @@ extension EngineCore {
     ///
     /// Cells are assured from the oldest request to the youngest: room is made by preempting the youngest, so what was
     /// assured before stays.
-    private mutating func chooseLanes() -> [Boarding] {
+    private mutating func chooseLanes() -> Load {
         var decodes: [Candidate] = []
         var prefills: [Candidate] = []
         var load = BatchLoad(
@@ -47,23 +64,33 @@ extension EngineCore {
             for choice in active[request].choices.indices {
                 guard let lane = active[request].choices[choice].lane else { continue }
                 load.seatedLanes += 1
-                let isDecoding = active[request].unsentCount(choice) <= 1 && !settings.runsWholePrompts
+                let isDecoding = active[request].isDecoding(choice) && !settings.runsWholePrompts
                 if isDecoding { load.decodingLanes += 1 }
                 let sendable = active[request].sendableCount(choice)
-                if !isDecoding { load.prefillRowsLeft += sendable }
+                // Rows on their way cannot be sent, and are prefill all the same.
+                let isSliced = active[request].choices[choice].slice != nil
+                if !isDecoding { load.prefillRowsLeft += isSliced ? 1 : sendable }
                 // A prompt's chunks follow each other down the chain; a decoding lane has nothing to send until its
                 // token is back.
                 guard sendable > 0, active[request].choices[choice].awaitedDraft == nil else { continue }
                 let candidate = Candidate(lane: lane, lastStep: active[request].choices[choice].lastStep)
-                if isDecoding { decodes.append(candidate) } else { prefills.append(candidate) }
+                guard !isDecoding else {
+                    decodes.append(candidate)
+                    continue
+                }
+                prefills.append(candidate)
+                load.shortestPromptRows = prefills.count == 1 ? sendable : min(load.shortestPromptRows, sendable)
             }
         }
-        guard !decodes.isEmpty || !prefills.isEmpty else { return [] }
+        load.isSlicing = slicedLane != nil
+        load.hasGivenWay = hasGivenWay
+        guard !decodes.isEmpty || !prefills.isEmpty || load.isSlicing else { return Load() }
         load.readyDecodes = decodes.count
         load.readyPrefills = prefills.count
         if let owner = prefills.first.flatMap({ lanes[$0.lane].owner }) {
             load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
             load.firstPromptDepth = active[owner.request].choices[owner.choice].sent
+            if mayPause(owner) { load.pausableLayers = settings.pausableLayers }
         }
         return fill(quota(for: load), load: load, decodes: decodes, prefills: prefills)
     }
@@ -73,12 +100,21 @@ extension EngineCore {
         var quota = settings.policy.quota(for: load)
         quota.decodeLanes = min(max(0, quota.decodeLanes), load.readyDecodes, load.rowLimit)
         quota.prefillLanes = min(max(0, quota.prefillLanes), load.readyPrefills)
-        quota.prefillRows = min(max(0, quota.prefillRows), load.rowLimit - quota.decodeLanes)
+        // A slice is decoded by itself.
+        quota.prefillRows = min(
+            max(0, quota.prefillRows), load.rowLimit - (quota.slice == nil ? quota.decodeLanes : 0))
         if settings.runsWholePrompts {
             return BatchQuota(decodeLanes: 0, prefillLanes: load.readyPrefills, prefillRows: load.rowLimit)
         }
+        if load.isSlicing {
+            if quota.slice != nil { quota.prefillRows = 0 }
+        } else if load.pausableLayers == 0 {
+            quota.slice = nil
+        }
         let isEmpty = quota.decodeLanes == 0 && min(quota.prefillLanes, quota.prefillRows) == 0
-        if isEmpty, load.inFlight == 0 {
+        if isEmpty, load.isSlicing {
+            quota.slice = quota.slice ?? .zero
+        } else if isEmpty, load.inFlight == 0 {
             if load.readyDecodes > 0 { quota.decodeLanes = 1 } else { (quota.prefillLanes, quota.prefillRows) = (1, 1) }
         }
         return quota
@@ -86,7 +122,7 @@ extension EngineCore {
 
     private mutating func fill(
         _ quota: BatchQuota, load: BatchLoad, decodes: [Candidate], prefills: [Candidate]
-    ) -> [Boarding] {
+    ) -> Load {
         var chosen = decodes
         if quota.decodeLanes < decodes.count {
             chosen.sort { ($0.lastStep, $0.lane) < ($1.lastStep, $1.lane) }
@@ -100,10 +136,12 @@ extension EngineCore {
             result.append(Boarding(lane: candidate.lane, rows: 1))
         }
         let decodeCount = result.count
-        decodedSincePrefill += decodeCount
-        var rowsLeft = quota.prefillRows
+        var slice: SliceBoarding?
+        if let duration = quota.slice { slice = chooseSlice(quota, duration, prefills, planned: &planned) }
+        var rowsLeft = quota.slice == nil ? quota.prefillRows : 0
         var lanesLeft = quota.prefillLanes
-        for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
+        // What goes before rows that are on their way are short prompts.
+        for candidate in load.isSlicing ? shortestFirst(prefills) : prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
             let sendable = active[owner.request].sendableCount(owner.choice)
             let count = min(rowsLeft, sendable)
@@ -112,10 +150,46 @@ extension EngineCore {
             result.append(Boarding(lane: candidate.lane, rows: count))
             rowsLeft -= count
             lanesLeft -= 1
-            decodedSincePrefill = 0
+            hasGivenWay = load.isSlicing
         }
+        // Those that go beside prefill are the first of the next round.
+        let hasPrefill = slice != nil || result.count > decodeCount
+        decodedSincePrefill = decodeCount + (hasPrefill ? 0 : decodedSincePrefill)
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
-        return result
+        return Load(boardings: result, slice: slice)
+    }
+
+    /// The rows that go on through the layers, or those of the oldest prompt that begin to, when there are cells for
+    /// them without anybody giving way.
+    private mutating func chooseSlice(
+        _ quota: BatchQuota, _ duration: Duration, _ prefills: [Candidate], planned: inout [Int]
+    ) -> SliceBoarding? {
+        if let slicedLane {
+            guard lanes[slicedLane].inFlight == 0 else { return nil }
+            hasGivenWay = false
+            return SliceBoarding(lane: slicedLane, rows: 0, duration: duration)
+        }
+        guard let lane = prefills.first?.lane, let owner = lanes[lane].owner, quota.prefillLanes > 0 else { return nil }
+        let cells = freeCells(for: owner.request) - planned[owner.request]
+        let rows = min(quota.prefillRows, active[owner.request].sendableCount(owner.choice), cells / 2)
+        guard rows > 0, assureCells(lane, rows: 2 * rows, planned: &planned) else { return nil }
+        return SliceBoarding(lane: lane, rows: rows, duration: duration)
+    }
+
+    /// The candidates by the rows they have left.
+    private func shortestFirst(_ prefills: [Candidate]) -> [Candidate] {
+        let rows = prefills.map { candidate in
+            lanes[candidate.lane].owner.map { active[$0.request].sendableCount($0.choice) } ?? .max
+        }
+        return prefills.indices.sorted { (rows[$0], $0) < (rows[$1], $1) }.map { prefills[$0] }
+    }
+
+    /// Whether a lane's rows may be left between layers: rows that sample nothing but a token of a text.
+    private func mayPause(_ owner: LaneTable.Owner) -> Bool {
+        let state = active[owner.request]
+        let rows = min(settings.rowLimit, state.sendableCount(owner.choice), Limits.attentionTile)
+        return settings.pausableLayers > 0 && settings.stageCount == 1 && state.images.isEmpty && state.pooling == nil
+            && freeCells(for: owner.request) >= 2 * rows
     }
 
     /// Operations that do not wait for rows. A trim does: nobody has a use for it before its lane goes again, except
@@ -166,19 +240,52 @@ extension EngineCore {
         mirror.follow(operation, sampling: sampling)
     }
 
+    /// Rows that begin to go through the layers bit by bit have been sent, whatever becomes of their parts.
+    private mutating func board(
+        _ boarding: SliceBoarding, step: StepID, passengers: inout [StepInFlight.Passenger]
+    ) -> PrefillSlice? {
+        guard let owner = lanes[boarding.lane].owner else { return nil }
+        let (request, choice) = (owner.request, owner.choice)
+        if boarding.rows > 0 {
+            let first = active[request].choices[choice].sent
+            active[request].choices[choice].slice = first..<first + boarding.rows
+            active[request].choices[choice].sent += boarding.rows
+            slicedLane = boarding.lane
+            cells.extend(boarding.lane, by: boarding.rows)
+        }
+        guard let positions = active[request].choices[choice].slice else { return nil }
+        let samples = active[request].unsentCount(choice) == 0
+        active[request].choices[choice].lastStep = step.value
+        lanes.board(boarding.lane)
+        let end = positions.upperBound
+        passengers.append(
+            StepInFlight.Passenger(
+                lane: boarding.lane, answers: Int32(end)..<Int32(end + (samples ? 1 : 0)), end: end))
+        let rows = positions.map { position in
+            StageRow(
+                lane: boarding.lane, position: Int32(position), token: active[request].token(choice, at: position),
+                samples: samples && position == end - 1)
+        }
+        return PrefillSlice(rows: rows, duration: boarding.duration)
+    }
+
     // MARK: Cells
+
+    /// Cells a request may fill beyond those it has without another one giving way.
+    private func freeCells(for request: Int) -> Int {
+        active[request].promisedCells - active[request].heldCells + max(0, cellLimit - promisedCells)
+    }
 
     /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
     /// the youngest requests when there are too few. False when the lane's own request had to give way.
     mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
         while let owner = lanes[lane].owner {
-            let needed = active[owner.request].heldCells + planned[owner.request] + rows
-            let promised = active[owner.request].promisedCells
-            let room = cellLimit - promisedCells
-            if needed - promised <= max(0, room) {
+            if planned[owner.request] + rows <= freeCells(for: owner.request) {
+                let needed = active[owner.request].heldCells + planned[owner.request] + rows
+                let promised = active[owner.request].promisedCells
                 if needed > promised {
                     active[owner.request].promisedCells = min(
-                        max(needed, promised + Limits.cellGrant), promised + room)
+                        max(needed, promised + Limits.cellGrant), promised + cellLimit - promisedCells)
                     makeRoom()
                 }
                 planned[owner.request] += rows
@@ -217,7 +324,9 @@ extension EngineCore {
     /// Ends a choice's hold on a lane; what becomes of the sequence there is the caller's.
     mutating func leaveLane(_ lane: Lane, _ index: Int, choice: Int) {
         lanes.release(lane)
+        if slicedLane == lane { slicedLane = nil }
         active[index].choices[choice].lane = nil
+        active[index].choices[choice].slice = nil
         active[index].choices[choice].drafts = []
         active[index].choices[choice].awaitedDraft = nil
         active[index].choices[choice].guesses = Guesses()

@@ -2,27 +2,33 @@ import Vocabulary
 
 extension EngineCore {
     /// A microbatch left the pipe: its lanes may go again, and its tokens join their answers.
-    mutating func land(_ id: StepID, _ tokens: [SampledToken], now: Instant) {
+    mutating func land(_ id: StepID, _ tokens: [SampledToken], pauses: Bool, now: Instant) {
         guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
         let step = steps.remove(at: index)
         // The direct return may overtake stage 0's own report.
         if stageZeroStep == id { stageZeroStep = nil }
         if archive.fetch?.step == id { restored() }
-        if step.wasAlone, step.rowCount > 0, let expected = settings.policy.expectedNanoseconds(rows: step.rowCount) {
+        if step.wasAlone, step.rowCount > 0, step.sliced == nil,
+            let expected = settings.policy.expectedNanoseconds(rows: step.rowCount)
+        {
             let took = now.since(step.startedAt).inSeconds * 1e9
             hops.record(took - expected)
             settings.policy.observe(rows: step.rowCount, nanoseconds: took)
         }
+        let paused = pauses ? step.sliced : nil
         for passenger in step.passengers {
             lanes.land(passenger.lane)
+            if passenger.lane == paused { continue }
+            if passenger.lane == slicedLane { slicedLane = nil }
             if let owner = lanes[passenger.lane].owner {
+                active[owner.request].choices[owner.choice].slice = nil
                 active[owner.request].choices[owner.choice].landed = passenger.end
             }
             shareIfPrefilled(passenger.lane)
         }
         let time = step.onlyDecodes ? now.since(step.startedAt).inSeconds * 1e9 : nil
         var next = 0
-        for passenger in step.passengers where !passenger.answers.isEmpty {
+        for passenger in step.passengers where !passenger.answers.isEmpty && passenger.lane != paused {
             let first = next
             for position in passenger.answers {
                 guard next < tokens.count, tokens[next].lane == passenger.lane, tokens[next].position == position else {

@@ -27,6 +27,8 @@ struct Choice {
     var sent = 0
     /// Positions `0 ..< landed` came back, so every stage has computed them.
     var landed = 0
+    /// The newest positions, on their way through the layers bit by bit. They have been sent and not landed.
+    var slice: Range<Int>?
     /// Waits until the request's first lane has prefilled what all choices share.
     var awaitsCopy = false
     /// The last microbatch it was part of; orders lanes by how long they wait.
@@ -94,13 +96,14 @@ struct RequestState {
     /// Positions all choices share: the last prompt token is computed by each, so that each samples its first token.
     var sharedLength: Int { prompt.count - 1 }
 
-    /// Cells in use: the shared part once, the rest per choice.
+    /// Cells in use: the shared part once, the rest per choice. Rows that go through the layers bit by bit take theirs
+    /// twice.
     var heldCells: Int {
         var longest = 0
         var own = 0
         for choice in choices where choice.lane != nil {
             longest = max(longest, choice.sent)
-            own += max(0, choice.sent - sharedLength)
+            own += max(0, choice.sent - sharedLength) + (choice.slice?.count ?? 0)
         }
         return min(longest, sharedLength) + own
     }
@@ -119,9 +122,12 @@ struct RequestState {
     /// Tokens of a choice that exist and have not been sent; below 0 while guesses are in flight.
     func unsentCount(_ choice: Int) -> Int { prompt.count + choices[choice].answer.count - choices[choice].sent }
 
+    /// Whether a choice has its prompt behind it, its newest token in flight included.
+    func isDecoding(_ choice: Int) -> Bool { unsentCount(choice) <= 1 && choices[choice].slice == nil }
+
     /// Rows a choice may send now: all that is unsent, but the first lane stops where the others copy from it.
     func sendableCount(_ choice: Int) -> Int {
-        if choices[choice].awaitsCopy { return 0 }
+        if choices[choice].awaitsCopy || choices[choice].slice != nil { return 0 }
         for other in choices where other.awaitsCopy { return max(0, sharedLength - choices[choice].sent) }
         return unsentCount(choice)
     }

@@ -75,7 +75,7 @@ extension EngineCore {
         for state in active {
             for choice in state.choices.indices where state.choices[choice].lane != nil {
                 load.seatedLanes += 1
-                if state.unsentCount(choice) <= 1 { load.decodingLanes += 1 }
+                if state.isDecoding(choice) { load.decodingLanes += 1 }
             }
         }
         load.readyDecodes = load.decodingLanes

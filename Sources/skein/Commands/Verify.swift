@@ -74,12 +74,19 @@ struct Verify: ParsableCommand {
                 "\(report.model): \(passed) of \(report.cuts.count) cuts bit for bit equal "
                     + "(\(report.architecture), \(report.layers) layers, wire \(report.wire))"
             )
+            if let layered = report.layered {
+                Output.line("prompts that go through the layers one by one: \(Self.outcome(layered))")
+            }
         }
     }
 
     private static func line(_ verdict: CutVerdict) -> String {
         let cut = verdict.cut.map(String.init).joined(separator: ",")
+        return "cut \(cut): \(outcome(verdict))"
+    }
+
+    private static func outcome(_ verdict: CutVerdict) -> String {
         let outcome = verdict.passed ? "equal" : verdict.reason ?? "differs by \(verdict.maxAbsDiff)"
-        return "cut \(cut): \(outcome), \(verdict.tokensEqual) of \(verdict.tokens) tokens"
+        return "\(outcome), \(verdict.tokensEqual) of \(verdict.tokens) tokens"
     }
 }

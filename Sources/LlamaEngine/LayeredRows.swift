@@ -1,0 +1,234 @@
+import CLlama
+import Serving
+import Vocabulary
+
+/// Rows of a prompt that go through the layers of a whole model a few layers at a time, so that other rows' steps have
+/// their turn in between.
+///
+/// The library runs a graph to its end or not at all, and gives rows new cells each time. So the rows are decoded anew
+/// for every part, and the evaluation callback makes a part of it: what comes before the part's first layer is turned
+/// into operations that do nothing, the residual of the part before is put in, and the graph is left behind the part's
+/// last layer. Keys and values go to the cells of the first part, whatever cells the rows were given; those are given
+/// back behind every part. docs/decisions/0022-layered-prefill.md has the whole story.
+///
+/// **Isolation:** the compute thread.
+@safe final class LayeredRows {
+    /// What became of the last part.
+    enum Progress {
+        /// Layers are left.
+        case paused
+        /// All rows are through all layers; the library has the logits.
+        case finished
+        /// The graph is not as it has to be.
+        case broken(reason: String)
+    }
+
+    /// The rows; all of one lane.
+    let rows: [StageRow]
+    /// Layers the rows are through.
+    private(set) var layersDone = 0
+    private let layerOutput: String
+    private let layerCount: Int
+    /// Rows of the residual behind the layers that are done. **Shape:** `[rows, width]`.
+    private var residual: [Float]
+    /// The rows' cells, from the first part on.
+    private var cells: [Int64] = []
+
+    // The part under way.
+    private var wished: Duration = .zero
+    private var started = ContinuousClock.now
+    private var layers = 0
+    private var isGoingOn = false
+    private var hasStopped = false
+    private var problem: String?
+    /// The cells the library gave the rows this time.
+    private var givenCells: [Int64] = []
+    /// Inputs of the graph that were looked at, by address.
+    private var handled: Set<UInt> = []
+    private var hasMask = false
+    /// Nodes that depend on the rows' tokens, by address.
+    private var derived: Set<UInt> = []
+    private var silenced: [Silenced] = []
+    private var boundary: CompiledPattern
+
+    /// A node and what it does.
+    @safe private struct Silenced {
+        let node: UnsafeMutablePointer<ggml_tensor>
+        let operation: ggml_op
+    }
+
+    private static let inputs = ["inp_tokens", "inp_embd"].map { CompiledPattern(.named($0)) }
+    private static let maskHidden: UInt16 = 0xFC00
+
+    /// Rows that are through no layer yet.
+    init(_ rows: [StageRow], width: Int, layerCount: Int, layerOutput: String) {
+        self.rows = rows
+        self.layerCount = layerCount
+        self.layerOutput = layerOutput
+        residual = [Float](repeating: 0, count: rows.count * width)
+        boundary = CompiledPattern(.named("\(layerOutput)-0"))
+    }
+
+    /// Prepares a part that takes about this long, and one layer at least.
+    func begin(for duration: Duration) {
+        wished = duration
+        started = .now
+        layers = 0
+        isGoingOn = layersDone > 0
+        hasStopped = false
+        problem = nil
+        givenCells = []
+        handled = []
+        hasMask = false
+        derived = []
+        aim(at: isGoingOn ? layersDone - 1 : 0)
+    }
+
+    /// Ends a part, when the library has come back: gives the graph's nodes back what they do.
+    func end() -> Progress {
+        for one in silenced { unsafe one.node.pointee.op = one.operation }
+        silenced.removeAll(keepingCapacity: true)
+        if let problem { return .broken(reason: problem) }
+        if isGoingOn { return .broken(reason: "it has no node \(layerOutput)-\(layersDone - 1)") }
+        if hasStopped { return .paused }
+        layersDone = layerCount
+        return .finished
+    }
+
+    // MARK: The callback
+
+    /// A node is going to be computed; answers whether its data is wanted.
+    func meet(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        guard !hasStopped, problem == nil else {
+            // What lies behind the end of the part must not run on what is left in the buffers.
+            unsafe silence(node)
+            return false
+        }
+        unsafe exchange(node)
+        let isDerived = unsafe isDerived(node)
+        if isDerived { derived.insert(UInt(bitPattern: node)) }
+        if isGoingOn, isDerived { unsafe silence(node) }
+        guard unsafe boundary.matches(node) else { return false }
+        if isGoingOn { return true }
+        return unsafe isDerived && canStop(at: node)
+    }
+
+    /// A node that was wanted has been computed; answers whether the graph goes on.
+    func computed(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        guard unsafe fits(node) else {
+            problem = "\(layerOutput)-\(layersDone) does not hold a row of floats for each row"
+            hasStopped = true
+            return false
+        }
+        if isGoingOn {
+            guard hasMask, givenCells.count == rows.count else {
+                problem = "its cells or its mask were not found"
+                hasStopped = true
+                return false
+            }
+            unsafe residual.withUnsafeBytes { unsafe ggml_backend_tensor_set(node, $0.baseAddress, 0, $0.count) }
+            isGoingOn = false
+            started = .now
+            aim(at: layersDone)
+            return true
+        }
+        layersDone += 1
+        layers += 1
+        let elapsed = ContinuousClock.now - started
+        // One more layer when that ends nearer to the time wished for.
+        if elapsed + elapsed / (2 * layers) < wished {
+            aim(at: layersDone)
+            return true
+        }
+        unsafe residual.withUnsafeMutableBytes { unsafe ggml_backend_tensor_get(node, $0.baseAddress, 0, $0.count) }
+        hasStopped = true
+        return false
+    }
+
+    private func aim(at layer: Int) { boundary = CompiledPattern(.named("\(layerOutput)-\(layer)")) }
+
+    /// Stopping is only worth a try where going on will work; the last layer keeps only the rows that sample.
+    private func canStop(at node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        guard layersDone < layerCount - 1, hasMask, cells.count == rows.count else { return false }
+        return unsafe fits(node)
+    }
+
+    private func fits(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        guard unsafe node.pointee.type == GGML_TYPE_F32 else { return false }
+        return unsafe ggml_is_contiguous(node) && ggml_nbytes(node) == residual.count * MemoryLayout<Float>.stride
+    }
+
+    private func silence(_ node: UnsafeMutablePointer<ggml_tensor>) {
+        unsafe silenced.append(Silenced(node: node, operation: node.pointee.op))
+        unsafe node.pointee.op = GGML_OP_NONE
+    }
+
+    /// Whether the node depends on the rows themselves, and not only on their positions and cells.
+    private func isDerived(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        for index in 0..<Int(GGML_MAX_SRC) {
+            let offset = Self.sourcesOffset + index * MemoryLayout<Int>.stride
+            let source = unsafe UnsafeRawPointer(node).load(
+                fromByteOffset: offset, as: UnsafePointer<ggml_tensor>?.self)
+            guard let source = unsafe source else { continue }
+            if derived.contains(UInt(bitPattern: source)) { return true }
+            guard unsafe source.pointee.op == GGML_OP_NONE else { continue }
+            for input in Self.inputs where unsafe input.matches(source) { return true }
+        }
+        return false
+    }
+
+    private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
+
+    // MARK: Cells
+
+    /// Puts the first part's cells where the graph reads where keys and values go, and which of them a row may see.
+    private func exchange(_ node: UnsafeMutablePointer<ggml_tensor>) {
+        switch unsafe node.pointee.op {
+        case GGML_OP_SET_ROWS:
+            if let places = unsafe node.pointee.src.1 { unsafe exchange(places: places) }
+        case GGML_OP_FLASH_ATTN_EXT:
+            if let mask = unsafe node.pointee.src.3 { unsafe exchange(mask: mask) }
+        default: break
+        }
+    }
+
+    private func exchange(places: UnsafeMutablePointer<ggml_tensor>) {
+        // Inputs of the graph only: what is computed is not there yet.
+        guard unsafe places.pointee.op == GGML_OP_NONE, handled.insert(UInt(bitPattern: places)).inserted,
+            unsafe places.pointee.type == GGML_TYPE_I64,
+            unsafe ggml_nelements(places) == rows.count
+        else { return }
+        var given = [Int64](repeating: 0, count: rows.count)
+        unsafe given.withUnsafeMutableBytes { unsafe ggml_backend_tensor_get(places, $0.baseAddress, 0, $0.count) }
+        givenCells = given
+        guard isGoingOn else {
+            cells = given
+            return
+        }
+        unsafe cells.withUnsafeBytes { unsafe ggml_backend_tensor_set(places, $0.baseAddress, 0, $0.count) }
+    }
+
+    /// **Shape:** `[rows, cells of the pool]`, f16: 0 where a row sees a cell.
+    private func exchange(mask: UnsafeMutablePointer<ggml_tensor>) {
+        guard unsafe mask.pointee.op == GGML_OP_NONE, handled.insert(UInt(bitPattern: mask)).inserted,
+            unsafe mask.pointee.type == GGML_TYPE_F16,
+            unsafe mask.pointee.ne.1 == rows.count, unsafe ggml_nelements(mask) == mask.pointee.ne.0 * Int64(rows.count)
+        else { return }
+        let width = unsafe Int(mask.pointee.ne.0)
+        hasMask = givenCells.count == rows.count
+        guard isGoingOn, hasMask else { return }
+        guard cells.allSatisfy({ $0 < width }) else {
+            problem = "its mask ends before the rows' cells"
+            return
+        }
+        var values = [UInt16](repeating: 0, count: width * rows.count)
+        unsafe values.withUnsafeMutableBytes { unsafe ggml_backend_tensor_get(mask, $0.baseAddress, 0, $0.count) }
+        for row in rows.indices {
+            for (given, own) in zip(givenCells, cells) where given != own {
+                values[row * width + Int(own)] = values[row * width + Int(given)]
+                values[row * width + Int(given)] = Self.maskHidden
+            }
+        }
+        unsafe values.withUnsafeBytes { unsafe ggml_backend_tensor_set(mask, $0.baseAddress, 0, $0.count) }
+    }
+}

@@ -1,0 +1,205 @@
+import ReferenceEngine
+import Serving
+import Testing
+import Vocabulary
+
+/// Prompts that go through the layers a few at a time, beside lanes that decode.
+@Suite struct `Layered prefill` {
+    private static let long = String(repeating: "the geese fly north ", count: 3)
+
+    private static func options(
+        rows: Int = 8, layers: Int = 1, cells: Int = 512, policy: any BatchPolicy = EvenBatchPolicy()
+    ) -> LocalPipeline.Options {
+        var options = LocalPipeline.Options(laneCount: 3, cellCount: cells, window: 128, rowLimit: 16)
+        options.policy = ForcedSlices(policy, rows: rows, layers: layers)
+        return options
+    }
+
+    /// Goes on to its limit.
+    private static func talkative(_ request: inout GenerationRequest) { Requests.restrict(&request, to: "gh") }
+
+    /// A request that answers, and a long prompt that comes meanwhile.
+    private static func pair(_ options: LocalPipeline.Options) throws -> LocalPipeline {
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(Requests.text(1, "Hi", limit: 40, change: talkative))
+        while pipeline.microbatches.count < 6 { _ = pipeline.step() }
+        try pipeline.submit(Requests.text(2, long, limit: 4))
+        return pipeline
+    }
+
+    private static func alone(_ id: UInt64, _ prompt: String, limit: Int) throws -> LocalPipeline.Answer? {
+        var pipeline = LocalPipeline(.init(cellCount: 512, window: 128, rowLimit: 16))
+        try pipeline.submit(Requests.text(id, prompt, limit: limit, change: id == 1 ? talkative : { _ in }))
+        pipeline.run()
+        return pipeline.answer(RequestID(id))
+    }
+
+    @Test(arguments: [1, 3, 4])
+    func `a prompt's chunk takes several microbatches, and a token of the others comes with each`(layers: Int) throws {
+        var pipeline = try Self.pair(Self.options(layers: layers))
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        let slices = pipeline.microbatches.filter { $0.slice?.rows.first?.lane == Lane(1) }
+        // 60 tokens in chunks of 8 go through four layers.
+        let parts = (4 + layers - 1) / layers
+        let chunks = (Self.long.utf8.count + 7) / 8
+        #expect(slices.count >= parts * (chunks - 1))
+        #expect(slices.prefix(parts * (chunks - 1)).allSatisfy { $0.rows.count == 1 })
+        for start in stride(from: 0, to: parts * (chunks - 1), by: parts) {
+            #expect(Set(slices[start..<start + parts].map { $0.slice?.rows }).count == 1, "one chunk at a time")
+        }
+        #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)))
+        #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
+    }
+
+    @Test func `choices share a prompt that went so`() throws {
+        var pipeline = LocalPipeline(Self.options())
+        try pipeline.submit(Requests.text(1, Self.long, limit: 6) { $0.choiceCount = 3 })
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil && pipeline.microbatches.contains { $0.slice != nil })
+        var plain = LocalPipeline(.init(laneCount: 3, window: 128, rowLimit: 16))
+        try plain.submit(Requests.text(1, Self.long, limit: 6) { $0.choiceCount = 3 })
+        plain.run()
+        #expect(pipeline.answer(RequestID(1)) == plain.answer(RequestID(1)))
+    }
+
+    @Test func `one whose client leaves between its layers leaves nothing behind`() throws {
+        var pipeline = try Self.pair(Self.options())
+        while pipeline.microbatches.last?.slice == nil { _ = pipeline.step() }
+        pipeline.cancel(RequestID(2))
+        try pipeline.submit(Requests.text(3, Self.long, limit: 4))
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)))
+        #expect(pipeline.answer(RequestID(3)) == (try Self.alone(3, Self.long, limit: 4)))
+    }
+
+    @Test func `where there are no cells to spare prompts go as ever`() throws {
+        // 63 cells for the long prompt and its answer, 41 for the other one: the last rows find no spare ones.
+        var pipeline = try Self.pair(Self.options(cells: 104))
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        let sliced = Set(pipeline.microbatches.flatMap { $0.slice?.rows ?? [] })
+        #expect(!sliced.isEmpty && sliced.count < Self.long.utf8.count)
+        #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
+    }
+
+    @Test func `a part that fails is computed again`() throws {
+        var pipeline = try Self.pair(Self.options())
+        pipeline.fault = { _, microbatch in microbatch.slice != nil && microbatch.id.value % 7 == 0 ? .cancelled : nil }
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        #expect(
+            pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40))
+                || pipeline.failure(RequestID(1)) != nil)
+    }
+
+    @Test func `where pausing fails nobody's answer does, and prompts go as ever`() throws {
+        var pipeline = try Self.pair(Self.options())
+        let slices = pipeline.microbatches.count { $0.slice != nil }
+        pipeline.fault = { _, microbatch in
+            microbatch.slice == nil ? nil : .failed(operation: "pausing", code: 1, reason: "planned")
+        }
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil && pipeline.microbatches.count { $0.slice != nil } == slices + 1)
+        #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)))
+        #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
+    }
+
+    // MARK: The policy
+
+    private static func policy() throws -> CostBatchPolicy {
+        let costs = try #require(
+            StepCosts(
+                [(1, 24), (2, 35), (3, 40), (4, 48), (64, 350), (512, 2800)].map {
+                    .init(rows: $0, nanoseconds: $1 * 1e6)
+                }))
+        return CostBatchPolicy([costs])
+    }
+
+    private static func load(_ change: (inout BatchLoad) -> Void) -> BatchLoad {
+        var load = BatchLoad(
+            stageCount: 1, rowLimit: 512, seatedLanes: 4, decodingLanes: 3, readyDecodes: 3, readyPrefills: 1,
+            inFlight: 0)
+        (load.prefillRowsLeft, load.firstPromptRows, load.shortestPromptRows) = (4000, 4000, 4000)
+        (load.decodedSincePrefill, load.pausableLayers) = (3, 28)
+        change(&load)
+        return load
+    }
+
+    @Test func `a long prompt takes a round and a half of the others' time, layer by layer`() throws {
+        let policy = try Self.policy()
+        let begun = policy.quota(for: Self.load { _ in })
+        #expect(begun.slice == .milliseconds(60) && begun.decodeLanes == 3)
+        // A layer of 64 rows takes 12.5 ms, one of 128 would take 25: too large a part of 60.
+        #expect(begun.prefillRows == 64)
+        let going = policy.quota(
+            for: Self.load { ($0.isSlicing, $0.readyPrefills, $0.shortestPromptRows) = (true, 0, 0) })
+        #expect(going.slice == .milliseconds(60) && going.prefillRows == 0)
+        let early = policy.quota(
+            for: Self.load { ($0.isSlicing, $0.decodedSincePrefill, $0.shortestPromptRows) = (true, 0, 0) })
+        #expect(early.slice == nil, "once per round")
+        let alone = policy.quota(
+            for: Self.load {
+                ($0.isSlicing, $0.decodingLanes, $0.readyDecodes, $0.shortestPromptRows) = (true, 0, 0, 0)
+            })
+        #expect(alone.slice == Limits.longestSlice)
+    }
+
+    @Test(arguments: [
+        ("a short prompt", 300, 28, 3), ("a model that cannot pause", 4000, 0, 3), ("nobody decodes", 4000, 28, 0),
+    ])
+    func `other prompts go at once`(why: String, rows: Int, layers: Int, decoding: Int) throws {
+        let quota = try Self.policy().quota(
+            for: Self.load {
+                ($0.prefillRowsLeft, $0.firstPromptRows, $0.pausableLayers) = (rows, rows, layers)
+                ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (decoding, decoding, decoding + 1)
+            })
+        #expect(quota.slice == nil && quota.prefillRows > 0, "\(why)")
+    }
+
+    @Test func `where a tile of rows is quick it goes beside the others`() throws {
+        let costs = try #require(StepCosts([.init(rows: 1, nanoseconds: 20e6), .init(rows: 512, nanoseconds: 60e6)]))
+        #expect(CostBatchPolicy([costs]).quota(for: Self.load { _ in }).slice == nil)
+    }
+
+    @Test func `a short prompt goes before a long one's layers, every other time`() throws {
+        let policy = try Self.policy()
+        func quota(_ shortest: Int, _ hasGivenWay: Bool) -> BatchQuota {
+            policy.quota(
+                for: Self.load {
+                    ($0.isSlicing, $0.shortestPromptRows, $0.hasGivenWay) = (true, shortest, hasGivenWay)
+                    ($0.readyPrefills, $0.seatedLanes) = (1, 5)
+                })
+        }
+        #expect(quota(20, false).prefillRows == 20 && quota(20, false).slice == nil)
+        #expect(quota(20, true).prefillRows == 0 && quota(20, true).slice != nil)
+        #expect(quota(300, false).slice != nil, "300 tokens are not short")
+    }
+
+    @Test func `a word is answered while a book is read`() throws {
+        let costs = try #require(
+            StepCosts([(1, 10), (4, 12), (8, 14), (16, 100)].map { .init(rows: $0, nanoseconds: $1) }))
+        var options = LocalPipeline.Options(laneCount: 3, cellCount: 2048, window: 1024, rowLimit: 128)
+        options.policy = CostBatchPolicy([costs])
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(Requests.text(1, "Hi", limit: 400))
+        while pipeline.microbatches.count < 6 { _ = pipeline.step() }
+        try pipeline.submit(Requests.text(2, String(repeating: Self.long, count: 12), limit: 4))
+        while pipeline.microbatches.last?.slice == nil { _ = pipeline.step() }
+        try pipeline.submit(Requests.text(3, "Hello", limit: 2))
+        let before = pipeline.microbatches.count
+        while pipeline.answer(RequestID(3)) == nil, pipeline.step() {}
+        #expect(pipeline.microbatches.count - before < 12)
+        #expect(pipeline.answer(RequestID(2)) == nil)
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil && pipeline.answer(RequestID(2)) != nil)
+    }
+}
