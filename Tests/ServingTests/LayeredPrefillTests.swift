@@ -22,7 +22,7 @@ import Vocabulary
     private static func pair(_ options: LocalPipeline.Options) throws -> LocalPipeline {
         var pipeline = LocalPipeline(options)
         try pipeline.submit(Requests.text(1, "Hi", limit: 40, change: talkative))
-        while pipeline.microbatches.count < 6 { _ = pipeline.step() }
+        while pipeline.microbatches.count < 6, pipeline.step() {}
         try pipeline.submit(Requests.text(2, long, limit: 4))
         return pipeline
     }
@@ -67,7 +67,7 @@ import Vocabulary
 
     @Test func `one whose client leaves between its layers leaves nothing behind`() throws {
         var pipeline = try Self.pair(Self.options())
-        while pipeline.microbatches.last?.slice == nil { _ = pipeline.step() }
+        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
         pipeline.cancel(RequestID(2))
         try pipeline.submit(Requests.text(3, Self.long, limit: 4))
         pipeline.run()
@@ -190,9 +190,9 @@ import Vocabulary
         options.policy = CostBatchPolicy([costs])
         var pipeline = LocalPipeline(options)
         try pipeline.submit(Requests.text(1, "Hi", limit: 400))
-        while pipeline.microbatches.count < 6 { _ = pipeline.step() }
+        while pipeline.microbatches.count < 6, pipeline.step() {}
         try pipeline.submit(Requests.text(2, String(repeating: Self.long, count: 12), limit: 4))
-        while pipeline.microbatches.last?.slice == nil { _ = pipeline.step() }
+        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
         try pipeline.submit(Requests.text(3, "Hello", limit: 2))
         let before = pipeline.microbatches.count
         while pipeline.answer(RequestID(3)) == nil, pipeline.step() {}
