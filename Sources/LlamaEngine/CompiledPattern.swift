@@ -7,6 +7,24 @@ import Vocabulary
     import Darwin
 #endif
 
+/// What a graph's nodes are asked beside their own members.
+enum GraphNode {
+    /// Whether the node reads a tensor of that kind.
+    static func hasSource(
+        _ node: UnsafePointer<ggml_tensor>, where isWanted: (UnsafePointer<ggml_tensor>) -> Bool
+    ) -> Bool {
+        for index in 0..<Int(GGML_MAX_SRC) {
+            let offset = sourcesOffset + index * MemoryLayout<Int>.stride
+            let source = unsafe UnsafeRawPointer(node).load(
+                fromByteOffset: offset, as: UnsafePointer<ggml_tensor>?.self)
+            if let source = unsafe source, unsafe isWanted(source) { return true }
+        }
+        return false
+    }
+
+    private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
+}
+
 /// A `NodePattern` made ready for a comparison per graph node.
 @safe struct CompiledPattern {
     private enum Kind {
@@ -32,14 +50,7 @@ import Vocabulary
         case .name(let name, let isPrefix): return unsafe Self.isNamed(node, name, isPrefix)
         case .operation(let operation, let name, let isPrefix):
             guard unsafe node.pointee.op == operation else { return false }
-            for index in 0..<Self.sourceCount {
-                let offset = unsafe Self.sourcesOffset + index * MemoryLayout<UnsafeRawPointer?>.stride
-                let source = unsafe UnsafeRawPointer(node).load(
-                    fromByteOffset: offset, as: UnsafePointer<ggml_tensor>?.self)
-                guard let source = unsafe source else { continue }
-                if unsafe Self.isNamed(source, name, isPrefix) { return true }
-            }
-            return false
+            return unsafe GraphNode.hasSource(node) { source in unsafe Self.isNamed(source, name, isPrefix) }
         }
     }
 
@@ -62,7 +73,5 @@ import Vocabulary
     }
 
     private static let nameOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.name) ?? 0
-    private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
-    private static let sourceCount = Int(GGML_MAX_SRC)
     private static let nameCapacity = Int(GGML_MAX_NAME)
 }

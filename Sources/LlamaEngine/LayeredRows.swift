@@ -165,19 +165,12 @@ import Vocabulary
 
     /// Whether the node depends on the rows themselves, and not only on their positions and cells.
     private func isDerived(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
-        for index in 0..<Int(GGML_MAX_SRC) {
-            let offset = Self.sourcesOffset + index * MemoryLayout<Int>.stride
-            let source = unsafe UnsafeRawPointer(node).load(
-                fromByteOffset: offset, as: UnsafePointer<ggml_tensor>?.self)
-            guard let source = unsafe source else { continue }
+        unsafe GraphNode.hasSource(node) { source in
             if derived.contains(UInt(bitPattern: source)) { return true }
-            guard unsafe source.pointee.op == GGML_OP_NONE else { continue }
-            for input in Self.inputs where unsafe input.matches(source) { return true }
+            guard unsafe source.pointee.op == GGML_OP_NONE else { return false }
+            return Self.inputs.contains { unsafe $0.matches(source) }
         }
-        return false
     }
-
-    private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
 
     // MARK: Cells
 

@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// Composes microbatches by what steps cost: as many decoding lanes together as make a token cheapest, and as much of a
 /// prompt beside them as leaves the others' tokens flowing.
 ///
@@ -151,9 +153,12 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         pace(rows: group) * Double(load.decodingLanes) / Double(group)
     }
 
-    /// By how much it may take longer for the prompts that wait. **Units:** nanoseconds.
+    /// Prompts that wait, one at least.
+    private func waiting(_ load: BatchLoad) -> Double { Double(max(1, load.seatedLanes - load.decodingLanes)) }
+
+    /// By how much a round may take longer for the prompts that wait. **Units:** nanoseconds.
     private func stretch(_ load: BatchLoad, group: Int) -> Double {
-        Self.prefillStretch * Double(max(1, load.seatedLanes - load.decodingLanes)) * round(load, group: group)
+        Self.prefillStretch * waiting(load) * round(load, group: group)
     }
 
     /// Prefill goes once per round of all decoding lanes, in what the round may take longer; or when stages would stand
@@ -197,7 +202,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     private func sliceDuration(for load: BatchLoad, beside decodes: Int, group: Int) -> Duration? {
         guard load.decodingLanes > 0 else { return Limits.longestSlice }
         guard isTurnOfPrefill(load) || decodes == 0 else { return nil }
-        return min(.nanoseconds(Int64(stretch(load, group: group))), Limits.longestSlice)
+        // Clamped before it becomes an integer, which costs out of all measure would not fit.
+        let longest = Double(Limits.longestSlice.inNanoseconds)
+        return .nanoseconds(Int64(min(stretch(load, group: group), longest)))
     }
 
     private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
@@ -205,8 +212,7 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         guard load.prefillRowsLeft > 0, room > 0 else { return 0 }
         guard load.decodingLanes > 0 else { return min(room, chunk(of: load.prefillRowsLeft, limit: room)) }
         guard isTurnOfPrefill(load) else { return 0 }
-        let waiting = Double(max(1, load.seatedLanes - load.decodingLanes))
-        let budget = max(stretch(load, group: group), Self.prefillRound * waiting - round(load, group: group))
+        let budget = max(stretch(load, group: group), Self.prefillRound * waiting(load) - round(load, group: group))
         let alone = decodes > 0 ? pace(rows: decodes) : 0
         if load.prefillRowsLeft <= room, pace(rows: decodes + load.prefillRowsLeft) - alone <= Self.prefillEnd * budget
         {
