@@ -67,6 +67,8 @@ package struct EngineCore {
     var slicedLane: Lane?
     /// Another prompt's rows went since that lane's last did.
     var hasGivenWay = false
+    /// The last prompt whose rows were sent, or began to go bit by bit, was not the oldest.
+    var hasOvertaken = false
     var hops = HopEstimator()
     /// What the draft model's lanes hold.
     var mirror: DraftMirror

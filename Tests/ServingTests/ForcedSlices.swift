@@ -21,7 +21,7 @@ struct ForcedSlices: BatchPolicy {
 
     func quota(for load: BatchLoad) -> BatchQuota {
         var quota = base.quota(for: load)
-        guard load.isSlicing || load.pausableLayers > 0 else { return quota }
+        guard load.isSlicing ? !load.overtakes : load.pausableLayers > 0 else { return quota }
         let waits = layers == 0 && load.readyDecodes > 0 && load.decodedSincePrefill < load.decodingLanes
         quota.slice = waits ? nil : ReferenceStage.layerDuration * max(1, layers)
         quota.prefillLanes = 1

@@ -127,7 +127,7 @@ import Vocabulary
         var load = BatchLoad(
             stageCount: 1, rowLimit: 512, seatedLanes: 4, decodingLanes: 3, readyDecodes: 3, readyPrefills: 1,
             inFlight: 0)
-        (load.prefillRowsLeft, load.firstPromptRows, load.shortestPromptRows) = (4000, 4000, 4000)
+        (load.prefillRowsLeft, load.firstPromptRows) = (4000, 4000)
         (load.decodedSincePrefill, load.pausableLayers) = (3, 28)
         change(&load)
         return load
@@ -139,21 +139,31 @@ import Vocabulary
         #expect(begun.slice == .milliseconds(60) && begun.decodeLanes == 3)
         // A layer of 64 rows takes 12.5 ms, one of 128 would take 25: too large a part of 60.
         #expect(begun.prefillRows == 64)
-        let going = policy.quota(
-            for: Self.load { ($0.isSlicing, $0.readyPrefills, $0.shortestPromptRows) = (true, 0, 0) })
+        let going = policy.quota(for: Self.load { ($0.isSlicing, $0.readyPrefills) = (true, 0) })
         #expect(going.slice == .milliseconds(60) && going.prefillRows == 0)
-        let early = policy.quota(
-            for: Self.load { ($0.isSlicing, $0.decodedSincePrefill, $0.shortestPromptRows) = (true, 0, 0) })
+        let early = policy.quota(for: Self.load { ($0.isSlicing, $0.decodedSincePrefill) = (true, 0) })
         #expect(early.slice == nil, "once per round")
-        let alone = policy.quota(
-            for: Self.load {
-                ($0.isSlicing, $0.decodingLanes, $0.readyDecodes, $0.shortestPromptRows) = (true, 0, 0, 0)
-            })
-        #expect(alone.slice == Limits.longestSlice)
+    }
+
+    @Test func `alone it takes whole chunks, and is left between layers for who comes meanwhile`() throws {
+        let policy = try Self.policy()
+        func quota(_ change: (inout BatchLoad) -> Void) -> BatchQuota {
+            policy.quota(
+                for: Self.load {
+                    ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (0, 0, 1)
+                    change(&$0)
+                })
+        }
+        let begun = quota { _ in }
+        #expect(begun.slice == Limits.longestSlice && begun.prefillRows == 512)
+        #expect(quota { ($0.isSlicing, $0.readyPrefills) = (true, 0) }.slice == Limits.longestSlice)
+        let last = quota { ($0.prefillRowsLeft, $0.firstPromptRows, $0.firstPromptDepth) = (80, 80, 3920) }
+        #expect(last.slice == nil && last.prefillRows == 80, "80 rows take less than two slices")
     }
 
     @Test(arguments: [
-        ("a short prompt", 300, 28, 3), ("a model that cannot pause", 4000, 0, 3), ("nobody decodes", 4000, 28, 0),
+        ("a short prompt", 300, 28, 3), ("a model that cannot pause", 4000, 0, 3),
+        ("a short prompt alone", 300, 28, 0), ("a model that cannot pause, alone", 4000, 0, 0),
     ])
     func `other prompts go at once`(why: String, rows: Int, layers: Int, decoding: Int) throws {
         let quota = try Self.policy().quota(
@@ -169,37 +179,92 @@ import Vocabulary
         #expect(CostBatchPolicy([costs]).quota(for: Self.load { _ in }).slice == nil)
     }
 
-    @Test func `a short prompt goes before a long one's layers, every other time`() throws {
+    @Test func `a shorter prompt goes before a long one's layers, by chunks`() throws {
         let policy = try Self.policy()
-        func quota(_ shortest: Int, _ hasGivenWay: Bool) -> BatchQuota {
+        func quota(_ rows: Int, overtakes: Bool) -> BatchQuota {
             policy.quota(
                 for: Self.load {
-                    ($0.isSlicing, $0.shortestPromptRows, $0.hasGivenWay) = (true, shortest, hasGivenWay)
-                    ($0.readyPrefills, $0.seatedLanes) = (1, 5)
+                    ($0.isSlicing, $0.overtakes, $0.firstPromptRows) = (true, overtakes, rows)
+                    $0.seatedLanes = 5
                 })
         }
-        #expect(quota(20, false).prefillRows == 20 && quota(20, false).slice == nil)
-        #expect(quota(20, true).prefillRows == 0 && quota(20, true).slice != nil)
-        #expect(quota(300, false).slice != nil, "300 tokens are not short")
+        #expect(quota(20, overtakes: true).prefillRows == 20 && quota(20, overtakes: true).slice == nil)
+        #expect(quota(20, overtakes: false).prefillRows == 0 && quota(20, overtakes: false).slice != nil)
+        let chunk = quota(300, overtakes: true)
+        #expect(chunk.slice == nil && (20...61) ~= chunk.prefillRows)
     }
 
-    @Test func `a word is answered while a book is read`() throws {
+    // MARK: Whose turn it is
+
+    /// Ends for those who wait while a long prompt is computed.
+    private struct Reader: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let stages: Int
+        /// Whether somebody decodes all the while.
+        let isBusy: Bool
+        /// Characters of the prompt that comes meanwhile.
+        let prompt: Int
+        /// Milliseconds by rows of a step.
+        let costs: [(rows: Int, milliseconds: Double)]
+
+        static let slow: [(rows: Int, milliseconds: Double)] = [(1, 10), (4, 12), (8, 14), (16, 100), (128, 800)]
+        static let quick: [(rows: Int, milliseconds: Double)] = [(1, 1), (128, 2)]
+        static let all = [
+            Reader(testDescription: "a word", stages: 1, isBusy: true, prompt: 5, costs: slow),
+            Reader(testDescription: "a page", stages: 1, isBusy: true, prompt: 120, costs: slow),
+            Reader(testDescription: "a word, nobody decoding", stages: 1, isBusy: false, prompt: 5, costs: slow),
+            Reader(testDescription: "a page, nobody decoding", stages: 1, isBusy: false, prompt: 120, costs: slow),
+            Reader(testDescription: "a page on a quick machine", stages: 1, isBusy: true, prompt: 120, costs: quick),
+            Reader(testDescription: "a page in two stages", stages: 2, isBusy: true, prompt: 120, costs: slow),
+        ]
+    }
+
+    @Test(arguments: Reader.all)
+    private func `a shorter prompt is answered while a book is read`(reader: Reader) throws {
         let costs = try #require(
-            StepCosts([(1, 10), (4, 12), (8, 14), (16, 100)].map { .init(rows: $0, nanoseconds: $1) }))
-        var options = LocalPipeline.Options(laneCount: 3, cellCount: 2048, window: 1024, rowLimit: 128)
-        options.policy = CostBatchPolicy([costs])
+            StepCosts(reader.costs.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
+        var options = LocalPipeline.Options(
+            stageCount: reader.stages, laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
+        options.policy = CostBatchPolicy(Array(repeating: costs, count: reader.stages))
         var pipeline = LocalPipeline(options)
-        try pipeline.submit(Requests.text(1, "Hi", limit: 400))
-        while pipeline.microbatches.count < 6, pipeline.step() {}
-        try pipeline.submit(Requests.text(2, String(repeating: Self.long, count: 12), limit: 4))
-        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
-        try pipeline.submit(Requests.text(3, "Hello", limit: 2))
-        let before = pipeline.microbatches.count
+        if reader.isBusy { try pipeline.submit(Requests.text(1, "Hi", limit: 1000, change: Self.talkative)) }
+        while reader.isBusy, pipeline.microbatches.count < 6, pipeline.step() {}
+        let book = String(repeating: Self.long, count: 20)
+        try pipeline.submit(Requests.text(2, book, limit: 4))
+        var before = pipeline.microbatches.count
+        while pipeline.microbatches.count < before + 4, pipeline.step() {}
+        let prompt = String(book.prefix(reader.prompt))
+        try pipeline.submit(Requests.text(3, prompt, limit: 2))
+        before = pipeline.microbatches.count
         while pipeline.answer(RequestID(3)) == nil, pipeline.step() {}
-        #expect(pipeline.microbatches.count - before < 12)
+        #expect(pipeline.microbatches.count - before < 16)
         #expect(pipeline.answer(RequestID(2)) == nil)
         pipeline.run()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil && pipeline.answer(RequestID(2)) != nil)
+        #expect(pipeline.answer(RequestID(3)) == (try Self.alone(3, prompt, limit: 2)))
+    }
+
+    @Test(arguments: [Reader.slow, Reader.quick])
+    private func `a book is read while one word comes after the other`(
+        costs: [(rows: Int, milliseconds: Double)]
+    ) throws {
+        let costs = try #require(StepCosts(costs.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
+        var options = LocalPipeline.Options(laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
+        options.policy = CostBatchPolicy([costs])
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(Requests.text(1, String(repeating: Self.long, count: 20), limit: 4))
+        var newest: UInt64 = 1
+        while pipeline.answer(RequestID(1)) == nil, newest < 300 {
+            while newest < 3 || pipeline.answer(RequestID(newest - 1)) != nil {
+                newest += 1
+                try pipeline.submit(Requests.text(newest, "Hello", limit: 1))
+            }
+            guard pipeline.step() else { break }
+        }
+        #expect(pipeline.answer(RequestID(1)) != nil, "\(newest) words were before it")
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
     }
 }

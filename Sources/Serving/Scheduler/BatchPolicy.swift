@@ -16,20 +16,18 @@ package struct BatchLoad: Hashable, Sendable {
     package var inFlight: Int
     /// Rows of all prefilling lanes that have not been sent.
     package var prefillRowsLeft = 0
-    /// Rows of the oldest prefilling lane that have not been sent.
+    /// Rows that have not been sent of the prefilling lane whose turn it is.
     package var firstPromptRows = 0
     /// Rows of that lane that have been sent.
     package var firstPromptDepth = 0
     /// Decode rows sent with the last prefill rows and since.
     package var decodedSincePrefill = 0
-    /// Layers between which the oldest prefilling lane's rows may be left; 0 when they may not.
+    /// Layers between which that lane's rows may be left; 0 when they may not.
     package var pausableLayers = 0
     /// Rows of a prompt are on their way through the layers, bit by bit.
     package var isSlicing = false
-    /// ... and another prompt's went before them last time.
-    package var hasGivenWay = false
-    /// Rows of the prompt with the fewest that have not been sent, of those that could go now.
-    package var shortestPromptRows = 0
+    /// It is that lane's turn before a longer prompt that came first, or is on its way.
+    package var overtakes = false
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
     package var hopNanoseconds = 0.0
 
@@ -49,7 +47,7 @@ package struct BatchLoad: Hashable, Sendable {
 }
 
 /// What the next microbatch may carry. The scheduler fills it: decoding lanes first, those that waited longest before
-/// others, then prefill chunks of the oldest requests.
+/// others, then prefill chunks of the oldest requests, a much shorter one's every other time before theirs.
 package struct BatchQuota: Hashable, Sendable {
     /// Decoding lanes.
     package var decodeLanes: Int
@@ -58,7 +56,7 @@ package struct BatchQuota: Hashable, Sendable {
     /// Rows of all prefilling lanes together.
     package var prefillRows: Int
     /// About how long a prompt's rows go through the layers in this microbatch, when they do so bit by bit: those that
-    /// are on their way, else `prefillRows` of the oldest prefilling lane, and those of no other.
+    /// are on their way, else `prefillRows` of the prefilling lane whose turn it is, and those of no other.
     package var slice: Duration?
 
     /// Makes a quota.

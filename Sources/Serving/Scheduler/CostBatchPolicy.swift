@@ -16,6 +16,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let deepPrefill = 3.0
     /// Of the time a prompt's layers may take beside a round of decoding, a layer of its rows takes this part at most.
     package static let layersPerSlice = 4
+    /// While nobody decodes, a chunk of a long prompt is left between layers when it takes this many times as long as
+    /// its layers may be run for at a time.
+    package static let pausedChunk = 2.0
     /// Guesses have to make a microbatch bring this many times its tokens per time: what is expected of them is a
     /// guess itself.
     package static let draftGain = 1.05
@@ -77,11 +80,13 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
         var quota = BatchQuota(decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: 0)
         if load.isSlicing {
-            quota.prefillRows = shortPromptRows(for: load, beside: decodes, group: group)
+            quota.prefillRows = load.overtakes ? overtakingRows(for: load, beside: decodes, group: group) : 0
             if quota.prefillRows == 0 { quota.slice = sliceDuration(for: load, beside: decodes, group: group) }
         } else if let rows = slicedRows(for: load, beside: decodes, group: group) {
             quota.slice = sliceDuration(for: load, beside: decodes, group: group)
             quota.prefillRows = quota.slice == nil ? 0 : rows
+        } else if load.overtakes, load.decodingLanes == 0 {
+            quota.prefillRows = overtakingRows(for: load, beside: decodes, group: group)
         } else {
             quota.prefillRows = prefillRows(for: load, beside: decodes, group: group)
         }
@@ -168,15 +173,19 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return isIdle || load.decodedSincePrefill >= load.decodingLanes
     }
 
-    /// Rows of the oldest prompt that go through the layers bit by bit, beside lanes that decode; nil when they had
-    /// better go as rows of the others' steps. A whole tile of attention does so where it fits into what a round may
-    /// take longer, and short prompts do, as rows that share a step share its weights.
+    /// Rows of a prompt that go through the layers bit by bit; nil when they had better go all at once, as rows of the
+    /// others' steps. A whole tile of attention does so where it fits into what a round may take longer, and short
+    /// prompts do, as rows that share a step share its weights.
     private func slicedRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int? {
         let tile = Limits.attentionTile
         let room = min(load.rowLimit, load.firstPromptRows)
-        guard load.pausableLayers > 1, load.decodingLanes > 0, room >= tile,
+        guard load.pausableLayers > 1, room >= tile,
             load.firstPromptDepth + load.firstPromptRows >= Limits.deepPrompt
         else { return nil }
+        guard load.decodingLanes > 0 else {
+            // Nobody waits yet; who comes meanwhile should not wait for all of a large chunk.
+            return pace(rows: room) > Self.pausedChunk * Double(Limits.longestSlice.inNanoseconds) ? room : nil
+        }
         let (stretch, alone) = (stretch(load, group: group), decodes > 0 ? pace(rows: decodes) : 0)
         guard pace(rows: decodes + tile) - alone > stretch else { return nil }
         // Many rows at once compute well, but a layer of them has to be a small part of its turn.
@@ -187,14 +196,10 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
     }
 
-    /// Rows of short prompts that go before those on their way through the layers, every other time at most: nobody
-    /// wants to wait for somebody else's book.
-    private func shortPromptRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
-        guard !load.hasGivenWay, load.shortestPromptRows > 0, load.shortestPromptRows <= Limits.attentionTile else {
-            return 0
-        }
+    /// Rows of a short prompt before those of a long one: nobody wants to wait for somebody else's book.
+    private func overtakingRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
         var short = load
-        (short.prefillRowsLeft, short.firstPromptRows) = (load.shortestPromptRows, load.shortestPromptRows)
+        short.prefillRowsLeft = load.firstPromptRows
         return prefillRows(for: short, beside: decodes, group: group)
     }
 

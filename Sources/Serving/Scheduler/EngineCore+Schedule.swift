@@ -79,11 +79,10 @@ extension EngineCore {
                     continue
                 }
                 prefills.append(candidate)
-                load.shortestPromptRows = prefills.count == 1 ? sendable : min(load.shortestPromptRows, sendable)
             }
         }
         load.isSlicing = slicedLane != nil
-        load.hasGivenWay = hasGivenWay
+        load.overtakes = letShorterOvertake(&prefills)
         guard !decodes.isEmpty || !prefills.isEmpty || load.isSlicing else { return Load() }
         load.readyDecodes = decodes.count
         load.readyPrefills = prefills.count
@@ -137,11 +136,12 @@ extension EngineCore {
         }
         let decodeCount = result.count
         var slice: SliceBoarding?
-        if let duration = quota.slice { slice = chooseSlice(quota, duration, prefills, planned: &planned) }
+        if let duration = quota.slice {
+            slice = chooseSlice(quota, duration, prefills, overtakes: load.overtakes, planned: &planned)
+        }
         var rowsLeft = quota.slice == nil ? quota.prefillRows : 0
         var lanesLeft = quota.prefillLanes
-        // What goes before rows that are on their way are short prompts.
-        for candidate in load.isSlicing ? shortestFirst(prefills) : prefills where rowsLeft > 0 && lanesLeft > 0 {
+        for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
             let sendable = active[owner.request].sendableCount(owner.choice)
             let count = min(rowsLeft, sendable)
@@ -150,7 +150,7 @@ extension EngineCore {
             result.append(Boarding(lane: candidate.lane, rows: count))
             rowsLeft -= count
             lanesLeft -= 1
-            hasGivenWay = load.isSlicing
+            if load.isSlicing { hasGivenWay = true } else { hasOvertaken = load.overtakes }
         }
         // Those that go beside prefill are the first of the next round.
         let hasPrefill = slice != nil || result.count > decodeCount
@@ -162,7 +162,7 @@ extension EngineCore {
     /// The rows that go on through the layers, or those of the oldest prompt that begin to, when there are cells for
     /// them without anybody giving way.
     private mutating func chooseSlice(
-        _ quota: BatchQuota, _ duration: Duration, _ prefills: [Candidate], planned: inout [Int]
+        _ quota: BatchQuota, _ duration: Duration, _ prefills: [Candidate], overtakes: Bool, planned: inout [Int]
     ) -> SliceBoarding? {
         if let slicedLane {
             guard lanes[slicedLane].inFlight == 0 else { return nil }
@@ -173,15 +173,28 @@ extension EngineCore {
         let cells = freeCells(for: owner.request) - planned[owner.request]
         let rows = min(quota.prefillRows, active[owner.request].sendableCount(owner.choice), cells / 2)
         guard rows > 0, assureCells(lane, rows: 2 * rows, planned: &planned) else { return nil }
+        hasOvertaken = overtakes
         return SliceBoarding(lane: lane, rows: rows, duration: duration)
     }
 
-    /// The candidates by the rows they have left.
-    private func shortestFirst(_ prefills: [Candidate]) -> [Candidate] {
-        let rows = prefills.map { candidate in
-            lanes[candidate.lane].owner.map { active[$0.request].sendableCount($0.choice) } ?? .max
+    /// Puts the prompt with the fewest rows left in front when it is its turn before a longer one: when it has no more
+    /// than half of that one's, and every other time, so that a row of short ones holds none up for ever. Before rows
+    /// that are on their way through the layers only prompts go that would not do so themselves.
+    private func letShorterOvertake(_ prefills: inout [Candidate]) -> Bool {
+        let rows = prefills.map { lanes[$0.lane].owner.map { active[$0.request].unsentCount($0.choice) } ?? .max }
+        guard let shortest = rows.indices.min(by: { rows[$0] < rows[$1] }) else { return false }
+        let longer: Int
+        if let owner = slicedLane.flatMap({ lanes[$0].owner }) {
+            let onTheirWay = active[owner.request].choices[owner.choice].slice?.count ?? 0
+            longer = active[owner.request].unsentCount(owner.choice) + onTheirWay
+            guard !hasGivenWay, rows[shortest] < Limits.deepPrompt else { return false }
+        } else {
+            longer = rows[0]
+            guard !hasOvertaken, longer >= Limits.deepPrompt else { return false }
         }
-        return prefills.indices.sorted { (rows[$0], $0) < (rows[$1], $1) }.map { prefills[$0] }
+        guard rows[shortest] <= longer / 2 else { return false }
+        prefills.insert(prefills.remove(at: shortest), at: 0)
+        return true
     }
 
     /// Whether a lane's rows may be left between layers: rows that sample nothing but a token of a text.
