@@ -2,7 +2,8 @@ import CLlama
 import Vocabulary
 
 /// Runs a stage's recipe inside llama.cpp's evaluation callback: puts the incoming rows in, sets constants right, takes
-/// the residual out, and stops the graph there so that the output norm and the head are never computed.
+/// the residual out, and stops the graph there so that the output norm and the head are never computed. What attention
+/// sees and what goes through the layers bit by bit is changed there, too.
 ///
 /// The library asks for every node before it computes it, then calls again with the data of the nodes it was told of.
 /// **Isolation:** the compute thread.
@@ -18,6 +19,8 @@ import Vocabulary
     private var destination: UnsafeMutableRawPointer?
     private var capacity = 0
     private var hasStopped = false
+    /// What attention sees of the cells.
+    let window = CellWindow()
     /// Rows that this decode computes for some layers only; nil for all others.
     var layered: LayeredRows?
     /// Bytes taken out since `begin`.
@@ -62,10 +65,17 @@ import Vocabulary
 
     /// The evaluation callback. Asked, it answers whether it wants the node's data; told, whether the graph goes on.
     func visit(_ node: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
-        if let layered { return unsafe asks ? layered.meet(node) : layered.computed(node) }
+        if let layered {
+            guard asks else { return unsafe layered.computed(node) }
+            let isWanted = unsafe layered.meet(node)
+            // The rows' mask has been exchanged by now.
+            unsafe window.meet(node)
+            return isWanted
+        }
         // Later splits of a graph that was stopped are still offered.
         guard !hasStopped else { return false }
         guard asks else { return unsafe take(node) }
+        unsafe window.meet(node)
         for patch in patches where unsafe patch.pattern.matches(node) {
             // An input is computed after this: nothing between it and the node has been asked for.
             guard let target = unsafe patch.isInput ? node.pointee.src.0 : node else { continue }

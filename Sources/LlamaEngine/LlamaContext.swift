@@ -141,7 +141,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         self.model = model
         self.abort = abort
         self.hooks = hooks
-        sharesCells = options.keyType == options.valueType && [.f16, .f32].contains(options.keyType)
+        sharesCells = [options.keyType, options.valueType].allSatisfy { [.f16, .f32].contains($0) }
         // Without a pool of our own ggml starts and joins threads for every graph.
         threadPool = options.threads > 1 ? ThreadPool(threads: options.threads) : nil
         if let threadPool { unsafe llama_attach_threadpool(made, threadPool.handle, nil) }
@@ -155,10 +155,12 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     /// **Source:** `LLAMA_MAX_SEQ` of llama.cpp.
     private static let mostSequences = 256
 
-    /// Says how many rows the next step has.
-    func prepare(rows: Int) {
-        guard sharesCells else { return }
-        unsafe extras_compute_row_by_row(handle, rows == 1)
+    /// Runs the graph over a batch; answers the library's status.
+    func decode(_ batch: llama_batch) -> Int32 {
+        if sharesCells { unsafe extras_compute_row_by_row(handle, batch.n_tokens == 1) }
+        unsafe hooks?.window.begin(rows: Int(batch.n_tokens))
+        defer { hooks?.window.end() }
+        return unsafe llama_decode(handle, batch)
     }
 
     var memory: llama_memory_t? { unsafe llama_get_memory(handle) }

@@ -50,10 +50,9 @@ extension LlamaStageEngine {
         }
         defer { if !isFirst { _ = unsafe llama_memory_seq_rm(context.memory, spare, -1, -1) } }
         batch.fill(rows, rows.indices, flagsAll: false, hidesTokens: false, sequence: isFirst ? nil : spare)
-        context.prepare(rows: rows.count)
         part.begin(for: duration)
         context.hooks?.layered = part
-        let status = unsafe llama_decode(context.handle, batch.tokens)
+        let status = unsafe context.decode(batch.tokens)
         context.hooks?.layered = nil
         let progress = part.end()
         try require(status, rows: rows.count)

@@ -246,13 +246,13 @@ extension LlamaStageEngine {
                 let isEmbedded = feed == .rows || isSeen
                 guard !takesVectors else {
                     return unsafe vectors.withUnsafeMutableBytes { outgoing in
-                        unsafe run(range.count, rows: rows, isEmbedded, residual: outgoing, takesVectors: true)
+                        unsafe run(rows, isEmbedded, residual: outgoing, takesVectors: true)
                     }
                 }
                 return unsafe output.activations.withUnsafeMutableBytes { outgoing in
                     let residual =
                         unsafe shape.isLast ? outgoing : UnsafeMutableRawBufferPointer(rebasing: outgoing[bytes])
-                    return unsafe run(range.count, rows: rows, isEmbedded, residual: residual, takesVectors: false)
+                    return unsafe run(rows, isEmbedded, residual: residual, takesVectors: false)
                 }
             }
         }
@@ -271,15 +271,13 @@ extension LlamaStageEngine {
     }
 
     private func run(
-        _ rowCount: Int, rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer,
-        takesVectors: Bool
+        _ rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
     ) -> Int32 {
-        context.prepare(rows: rowCount)
         unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)
         defer { context.hooks?.end() }
-        guard isEmbedded else { return unsafe llama_decode(context.handle, batch.tokens) }
+        guard isEmbedded else { return unsafe context.decode(batch.tokens) }
         guard let floats = unsafe rows.assumingMemoryBound(to: Float.self).baseAddress else { return -1 }
-        return unsafe llama_decode(context.handle, batch.embeddings(floats))
+        return unsafe context.decode(batch.embeddings(floats))
     }
 
     /// A pattern that met no node would silently compute something else: that is an error, not an answer.

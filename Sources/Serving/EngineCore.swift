@@ -67,7 +67,7 @@ package struct EngineCore {
     var slicedLane: Lane?
     /// Another prompt's rows went since that lane's last did.
     var hasGivenWay = false
-    /// The last prompt whose rows were sent, or began to go bit by bit, was not the oldest.
+    /// The last prompt whose rows were sent while none were on their way, or began to be, went before an older one.
     var hasOvertaken = false
     var hops = HopEstimator()
     /// What the draft model's lanes hold.

@@ -166,6 +166,12 @@ import Vocabulary
         settings.streams = [1, 65]
         let error = #expect(throws: DeploymentError.self) { try settings.check() }
         #expect(error.map { "\($0)" } == "--streams is 65; 1 … 64 are allowed.")
+        (settings.streams, settings.keptTokens) = ([1], 9000)
+        let both = #expect(throws: DeploymentError.self) { try settings.check() }
+        #expect(both.map { "\($0)" } == "--kept-tokens is 9000; not together with --long-prompt.")
+        settings.longPrompt = nil
+        #expect(throws: Never.self) { try settings.check() }
+        #expect(settings.keptConversations == [4096, 4096, 808])
     }
 
     @Test func `no two streams and runs share the beginning of a prompt`() {

@@ -88,6 +88,25 @@ import Vocabulary
         #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
     }
 
+    @Test func `kept sequences do not give way for the cells of large chunks`() throws {
+        var options = LocalPipeline.Options(laneCount: 2, cellCount: 760, window: 700, rowLimit: 256)
+        options.policy = ForcedSlices(rows: 256, layers: 1)
+        (options.shelfCount, options.prefixReuse) = (2, .beginnings)
+        var pipeline = LocalPipeline(options)
+        let kept = "You are a goose. Fly south when it gets cold, and tell the others."
+        try pipeline.submit(Requests.text(1, kept, limit: 4))
+        pipeline.run()
+        // 603 cells are promised; the last 200 rows would want as many beside their own.
+        try pipeline.submit(Requests.text(2, String(repeating: Self.long, count: 10), limit: 4))
+        pipeline.run()
+        #expect(pipeline.microbatches.contains { ($0.slice?.rows.count ?? 0) > 64 })
+        try pipeline.submit(Requests.text(3, kept, limit: 4))
+        pipeline.run()
+        #expect(pipeline.completion(RequestID(3))?.usage.cachedTokens == kept.utf8.count - 2)
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
     @Test func `a part that fails is computed again`() throws {
         var pipeline = try Self.pair(Self.options())
         pipeline.fault = { _, microbatch in microbatch.slice != nil && microbatch.id.value % 7 == 0 ? .cancelled : nil }
@@ -137,8 +156,10 @@ import Vocabulary
         let policy = try Self.policy()
         let begun = policy.quota(for: Self.load { _ in })
         #expect(begun.slice == .milliseconds(60) && begun.decodeLanes == 3)
-        // A layer of 64 rows takes 12.5 ms, one of 128 would take 25: too large a part of 60.
-        #expect(begun.prefillRows == 64)
+        // A layer of 256 rows takes 50 ms, one of 512 would take 100.
+        #expect(begun.prefillRows == 256)
+        let deep = policy.quota(for: Self.load { $0.firstPromptDepth = 3500 })
+        #expect(deep.prefillRows == 128, "there a row takes twice as long")
         let going = policy.quota(for: Self.load { ($0.isSlicing, $0.readyPrefills) = (true, 0) })
         #expect(going.slice == .milliseconds(60) && going.prefillRows == 0)
         let early = policy.quota(for: Self.load { ($0.isSlicing, $0.decodedSincePrefill) = (true, 0) })
@@ -192,6 +213,10 @@ import Vocabulary
         #expect(quota(20, overtakes: false).prefillRows == 0 && quota(20, overtakes: false).slice != nil)
         let chunk = quota(300, overtakes: true)
         #expect(chunk.slice == nil && (20...61) ~= chunk.prefillRows)
+        // Between two chunks of the long one, none of its rows come along.
+        let between = policy.quota(
+            for: Self.load { ($0.overtakes, $0.firstPromptRows, $0.seatedLanes) = (true, 20, 5) })
+        #expect(between.slice == nil && between.prefillRows == 20)
     }
 
     // MARK: Whose turn it is
@@ -266,5 +291,28 @@ import Vocabulary
         pipeline.run()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
+    }
+
+    @Test func `of two books neither goes as rows of the others' steps`() throws {
+        let costs = try #require(
+            StepCosts(Reader.slow.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
+        var options = LocalPipeline.Options(laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
+        options.policy = CostBatchPolicy([costs])
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(Requests.text(1, "Hi", limit: 1000, change: Self.talkative))
+        while pipeline.microbatches.count < 6, pipeline.step() {}
+        let book = String(repeating: Self.long, count: 24)
+        try pipeline.submit(Requests.text(2, book, limit: 4))
+        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
+        try pipeline.submit(Requests.text(3, String(book.prefix(590)), limit: 4))
+        while pipeline.answer(RequestID(3)) == nil, pipeline.step() {}
+        #expect(pipeline.answer(RequestID(2)) == nil, "the shorter one is through first")
+        pipeline.run()
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+        for (lane, rows) in [(Lane(1), book.utf8.count), (Lane(2), 590)] {
+            let ordinary = pipeline.microbatches.flatMap(\.rows).filter { $0.lane == lane }
+            #expect(ordinary.allSatisfy { Int($0.position) >= rows - Limits.attentionTile }, "\(lane)")
+        }
     }
 }

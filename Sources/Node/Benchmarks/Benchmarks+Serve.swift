@@ -14,16 +14,18 @@ extension Benchmarks {
     package static func serve(
         model: String, _ settings: ServeSettings, _ environment: BenchEnvironment
     ) async throws -> BenchReport {
-        try settings.check()
+        try settings.check(besidePeer: environment.peerFolder != nil)
         try StoreFiles.makeFolders("\(environment.cacheFolder)/bench/home")
         let pair = ServePair(model: model, settings: settings, environment: environment)
         var report = BenchReport(
-            settings.longPrompt == nil ? "serve" : "serve-long-prompt", model: model,
+            settings.keptTokens != nil ? "serve-kept" : settings.longPrompt != nil ? "serve-long-prompt" : "serve",
+            model: model,
             settings: [
                 "threads": "\(pair.threads)", "prompt": "\(settings.promptTokens)",
                 "decode": "\(settings.decodeTokens)", "kv": settings.cacheType.rawValue,
                 "slot": "\(settings.slotTokens)", "runs": "\(environment.runs)",
                 "long_prompt": settings.longPrompt.map { "\($0)" } ?? "none",
+                "kept": settings.keptTokens.map { "\($0)" } ?? "none",
             ], engine: LlamaLibrary.version)
         for streams in settings.streams {
             if let long = settings.longPrompt {
@@ -36,10 +38,11 @@ extension Benchmarks {
     }
 
     private static func throughput(_ pair: ServePair, streams: Int) async throws -> [BenchReport.Result] {
-        var figures = ServeFigures()
+        var figures = pair.settings.keptTokens == nil ? ServeFigures() : ServeFigures("kept", over: "empty")
         // Servers of its own for each run, as `BenchPlacement.withPair` says.
         for run in 1...pair.environment.runs {
             let (own, other) = try await pair.with(lanes: streams) { skein, peer in
+                try await pair.leaveConversations(on: skein)
                 for target in [skein] + (peer.map { [$0] } ?? []) {
                     _ = try await pair.round(target, streams: streams, run: 0, tokens: warmTokens)
                 }
@@ -50,7 +53,7 @@ extension Benchmarks {
                 return (own, other)
             }
             figures.add(own, other)
-            let beside = other.map { ", llama-server \($0)" } ?? ""
+            let beside = other.map { ", \(pair.peerName) \($0)" } ?? ""
             pair.environment.progress("\(streams) streams, run \(run): skein \(own)\(beside)")
         }
         return figures.results(streams: streams)

@@ -1,7 +1,15 @@
 /// Collects what rounds of one stream count show.
 struct ServeFigures: Sendable {
+    private let own: String
+    private let other: String
     private var skein: [LoadFigures] = []
     private var peer: [LoadFigures] = []
+
+    /// Names of the two sides in the results.
+    init(_ own: String = "skein", over other: String = "peer") {
+        self.own = own
+        self.other = other
+    }
 
     /// Takes one run: a round of each server.
     mutating func add(_ own: LoadFigures, _ other: LoadFigures?) {
@@ -11,19 +19,19 @@ struct ServeFigures: Sendable {
 
     /// Results whose names begin with the number of streams.
     func results(streams: Int) -> [BenchReport.Result] {
-        var results = Self.own("s\(streams)_skein", skein)
+        var results = Self.side("s\(streams)_\(own)", skein)
         guard !peer.isEmpty else { return results }
-        results += Self.own("s\(streams)_peer", peer)
+        results += Self.side("s\(streams)_\(other)", peer)
         func ratio(_ name: String, _ figure: (LoadFigures) -> Double) -> BenchReport.Result {
             .init("s\(streams)_\(name)", unit: "ratio", zip(skein, peer).map { figure($0) / figure($1) })
         }
-        results.append(ratio("skein_over_peer", \.tokensPerSecond))
-        results.append(ratio("decode_over_peer", \.decodeTokensPerSecond))
-        results.append(ratio("ttft_p95_over_peer") { Percentile.of(0.95, sorted: $0.firsts) })
+        results.append(ratio("\(own)_over_\(other)", \.tokensPerSecond))
+        results.append(ratio("decode_over_\(other)", \.decodeTokensPerSecond))
+        results.append(ratio("ttft_p95_over_\(other)") { Percentile.of(0.95, sorted: $0.firsts) })
         return results
     }
 
-    private static func own(_ name: String, _ runs: [LoadFigures]) -> [BenchReport.Result] {
+    private static func side(_ name: String, _ runs: [LoadFigures]) -> [BenchReport.Result] {
         [
             .init("\(name)_tok_s", unit: "tokens/s", runs.map(\.tokensPerSecond)),
             .init("\(name)_decode_tok_s", unit: "tokens/s", runs.map(\.decodeTokensPerSecond)),

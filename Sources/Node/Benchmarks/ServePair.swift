@@ -8,7 +8,8 @@ import Vocabulary
     import Darwin
 #endif
 
-/// The servers of `skein bench serve`: Skein, and llama-server of the same engine build when its folder is known.
+/// The servers of `skein bench serve`: Skein, and llama-server of the same engine build when its folder is known, or
+/// another Skein that has kept nothing.
 struct ServePair: Sendable {
     let model: String
     let settings: ServeSettings
@@ -17,31 +18,38 @@ struct ServePair: Sendable {
     /// Compute threads of either server.
     var threads: Int { settings.threads ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
+    /// Who is measured beside Skein.
+    var peerName: String { settings.keptTokens == nil ? "llama-server" : "with nothing kept" }
+
     /// Calls `body` with both servers up, both idle. Each answers `lanes` requests at once, with the same room for
     /// each.
     func with<Value: Sendable>(
         lanes: Int, _ body: @escaping @Sendable (_ skein: LoadTarget, _ peer: LoadTarget?) async throws -> Value
     ) async throws -> Value {
         try await LoadTarget.withEventLoop { eventLoop in
-            try await skein(lanes: lanes).with(on: eventLoop) { skein in
+            try await skein(lanes: lanes, keeps: settings.keptTokens != nil).with(on: eventLoop) { skein in
                 guard let peer = peer(lanes: lanes) else { return try await body(skein, nil) }
                 return try await peer.with(on: eventLoop) { try await body(skein, $0) }
             }
         }
     }
 
-    /// One stage. Nothing is kept of ended requests and nothing is guessed, as llama-server does neither: what is
-    /// measured is computing.
-    func skein(lanes: Int) -> ServerProcess {
+    /// One stage. Nothing is guessed, and nothing is kept of ended requests unless that is the question, as
+    /// llama-server does neither: what is measured is computing.
+    func skein(lanes: Int, keeps: Bool = false) -> ServerProcess {
         let (threads, cache, model) = (threads, settings.cacheType.rawValue, model)
-        let window = settings.slotTokens * lanes
+        let conversations = keeps ? settings.keptConversations : []
+        // Beside the conversations what a round to warm up and the measured one leave.
+        let kept = keeps ? conversations.count + 2 * lanes : 0
+        let window = settings.slotTokens * (keeps ? 3 * lanes : lanes) + conversations.reduce(0) { $0 + $1 + 256 }
         return ServerProcess(
             name: "skein", executable: environment.executable,
             arguments: { port in
                 [
                     "serve", model, "--name", "bench", "--listen", "127.0.0.1:\(port)", "--stages", "1",
-                    "--lanes", "\(lanes)", "--ctx", "\(window)", "--threads", "\(threads)", "--kept-prefixes", "0",
-                    "--draft", "off", "--cache-type-k", cache, "--cache-type-v", cache, "--log-level", "error",
+                    "--lanes", "\(lanes)", "--ctx", "\(window)", "--threads", "\(threads)",
+                    "--kept-prefixes", "\(kept)", "--draft", "off", "--cache-type-k", cache, "--cache-type-v", cache,
+                    "--log-level", "error",
                 ]
             },
             // Keys and stored responses of whoever measures are not touched.
@@ -50,6 +58,7 @@ struct ServePair: Sendable {
 
     /// With its caches of ended requests off, too; else it copies every one of them.
     private func peer(lanes: Int) -> ServerProcess? {
+        if settings.keptTokens != nil { return skein(lanes: lanes) }
         guard let folder = environment.peerFolder else { return nil }
         let (threads, cache, model) = (threads, settings.cacheType.rawValue, model)
         let window = settings.slotTokens * lanes
@@ -70,6 +79,19 @@ struct ServePair: Sendable {
         var random = SeededRandom(seed: UInt64(run) << 32 | UInt64(stream))
         return (0..<tokens).map { _ in 32 + Int(random.below(200)) }
     }
+
+    /// Has conversations answered, one after the other, that the server keeps.
+    func leaveConversations(on target: LoadTarget) async throws {
+        for (index, tokens) in settings.keptConversations.enumerated() {
+            let prompt = Self.prompt(tokens, run: Self.conversationRun, stream: index)
+            let records = try await target.answers(
+                to: [.completion(model: target.model, prompt: prompt, tokens: BenchLimits.decodeTokens.lowerBound)])
+            for record in records { _ = try record.checked(target.name, tokens: BenchLimits.decodeTokens.lowerBound) }
+        }
+    }
+
+    /// A run that no round is, for prompts of their own.
+    private static let conversationRun = 1 << 20
 
     /// One round: so many requests at once, each with a prompt of its own, on a machine that has come to rest.
     func round(_ target: LoadTarget, streams: Int, run: Int, tokens: Int? = nil) async throws -> LoadFigures {

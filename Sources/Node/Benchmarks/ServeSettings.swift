@@ -14,6 +14,8 @@ package struct ServeSettings: Sendable {
     package var cacheType = CacheType.f16
     /// Tokens of a prompt that arrives beside the streams; nil measures throughput instead.
     package var longPrompt: Int?
+    /// Tokens of ended conversations that stay in the cache; a server without any is measured beside it then.
+    package var keptTokens: Int?
 
     /// Settings of a plain run.
     package init() {}
@@ -27,10 +29,20 @@ package struct ServeSettings: Sendable {
         return (needed + 255) / 256 * 256
     }
 
-    /// Throws when a number is outside its limits.
+    /// Tokens of each conversation that stays, the last one excepted.
+    private static let conversation = 4096
+
+    /// How long the conversations are that stay.
+    var keptConversations: [Int] {
+        guard let keptTokens else { return [] }
+        let (whole, rest) = keptTokens.quotientAndRemainder(dividingBy: Self.conversation)
+        return Array(repeating: Self.conversation, count: whole) + (rest > 0 ? [rest] : [])
+    }
+
+    /// Throws when a number is outside its limits, or what is asked for does not go together.
     ///
     /// **Throws:** `DeploymentError.setting`.
-    package func check() throws(DeploymentError) {
+    package func check(besidePeer: Bool = false) throws(DeploymentError) {
         guard !streams.isEmpty else {
             throw .setting(name: "--streams", value: "empty", limit: "name one count or more")
         }
@@ -38,6 +50,12 @@ package struct ServeSettings: Sendable {
         try Self.check("--prompt-tokens", promptTokens, BenchLimits.promptTokens)
         try Self.check("--decode", decodeTokens, BenchLimits.decodeTokens)
         if let longPrompt { try Self.check("--long-prompt", longPrompt, BenchLimits.promptTokens) }
+        if let keptTokens {
+            try Self.check("--kept-tokens", keptTokens, BenchLimits.promptTokens)
+            for (isGiven, name) in [(longPrompt != nil, "--long-prompt"), (besidePeer, "--peer")] where isGiven {
+                throw .setting(name: "--kept-tokens", value: "\(keptTokens)", limit: "not together with \(name)")
+            }
+        }
         if let threads { try Self.check("--threads", threads, 1...1024) }
     }
 

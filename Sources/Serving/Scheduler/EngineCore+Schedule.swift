@@ -50,8 +50,8 @@ extension EngineCore {
 
     /// The lanes of the next microbatch with the rows each sends, their cells assured.
     ///
-    /// Cells are assured from the oldest request to the youngest: room is made by preempting the youngest, so what was
-    /// assured before stays.
+    /// Cells are assured from the oldest request to the youngest, but for one that overtakes: room is made by
+    /// preempting the youngest, so what was assured before stays, or has no lane any more when it would board.
     private mutating func chooseLanes() -> Load {
         var decodes: [Candidate] = []
         var prefills: [Candidate] = []
@@ -159,8 +159,8 @@ extension EngineCore {
         return Load(boardings: result, slice: slice)
     }
 
-    /// The rows that go on through the layers, or those of the oldest prompt that begin to, when there are cells for
-    /// them without anybody giving way.
+    /// The rows that go on through the layers, or those of the prompt whose turn it is that begin to, when there are
+    /// cells for them without anybody giving way. Kept sequences give way for a tile of them, not for more.
     private mutating func chooseSlice(
         _ quota: BatchQuota, _ duration: Duration, _ prefills: [Candidate], overtakes: Bool, planned: inout [Int]
     ) -> SliceBoarding? {
@@ -170,8 +170,12 @@ extension EngineCore {
             return SliceBoarding(lane: slicedLane, rows: 0, duration: duration)
         }
         guard let lane = prefills.first?.lane, let owner = lanes[lane].owner, quota.prefillLanes > 0 else { return nil }
-        let cells = freeCells(for: owner.request) - planned[owner.request]
-        let rows = min(quota.prefillRows, active[owner.request].sendableCount(owner.choice), cells / 2)
+        let free = freeCells(for: owner.request) - planned[owner.request]
+        let own = active[owner.request].promisedCells - active[owner.request].heldCells - planned[owner.request]
+        let common = cellLimit - promisedCells - cells.idleCount
+        let unused = max(own + (common < Limits.cellGrant ? 0 : common), 2 * Limits.attentionTile)
+        let rows = min(
+            quota.prefillRows, active[owner.request].sendableCount(owner.choice), min(free, unused) / 2)
         guard rows > 0, assureCells(lane, rows: 2 * rows, planned: &planned) else { return nil }
         hasOvertaken = overtakes
         return SliceBoarding(lane: lane, rows: rows, duration: duration)
@@ -179,22 +183,29 @@ extension EngineCore {
 
     /// Puts the prompt with the fewest rows left in front when it is its turn before a longer one: when it has no more
     /// than half of that one's, and every other time, so that a row of short ones holds none up for ever. Before rows
-    /// that are on their way through the layers only prompts go that would not do so themselves.
+    /// that are on their way through the layers only prompts go that would not do so themselves, or a prompt's last few
+    /// rows.
     private func letShorterOvertake(_ prefills: inout [Candidate]) -> Bool {
         let rows = prefills.map { lanes[$0.lane].owner.map { active[$0.request].unsentCount($0.choice) } ?? .max }
-        guard let shortest = rows.indices.min(by: { rows[$0] < rows[$1] }) else { return false }
-        let longer: Int
+        var (longer, those) = (rows.first ?? 0, Array(rows.indices))
         if let owner = slicedLane.flatMap({ lanes[$0].owner }) {
             let onTheirWay = active[owner.request].choices[owner.choice].slice?.count ?? 0
             longer = active[owner.request].unsentCount(owner.choice) + onTheirWay
-            guard !hasGivenWay, rows[shortest] < Limits.deepPrompt else { return false }
-        } else {
-            longer = rows[0]
-            guard !hasOvertaken, longer >= Limits.deepPrompt else { return false }
+            those.removeAll { rows[$0] >= Limits.attentionTile && !isShort(prefills[$0].lane) }
+            if hasGivenWay { return false }
+        } else if hasOvertaken || longer < Limits.deepPrompt {
+            return false
         }
-        guard rows[shortest] <= longer / 2 else { return false }
+        guard let shortest = those.min(by: { rows[$0] < rows[$1] }), rows[shortest] <= longer / 2 else { return false }
         prefills.insert(prefills.remove(at: shortest), at: 0)
         return true
+    }
+
+    /// Whether a lane's prompt would not go through the layers bit by bit.
+    private func isShort(_ lane: Lane) -> Bool {
+        guard let owner = lanes[lane].owner else { return false }
+        let state = active[owner.request]
+        return state.choices[owner.choice].sent + state.unsentCount(owner.choice) < Limits.deepPrompt
     }
 
     /// Whether a lane's rows may be left between layers: rows that sample nothing but a token of a text.

@@ -9,7 +9,8 @@ struct BenchServe: AsyncParsableCommand {
         abstract: "A served model under load, against llama-server with the same lanes, room and threads.",
         discussion: """
             Starts 'skein serve' and, with --peer, llama-server as child processes and streams completions from both, \
-            in turns. With --long-prompt it measures what running streams notice of a long prompt instead.
+            in turns. With --long-prompt it measures what running streams notice of a long prompt instead; with \
+            --kept-tokens, what they notice of other conversations in the cache, against a server that has none.
             """)
 
     @OptionGroup var options: BenchOptions
@@ -32,6 +33,9 @@ struct BenchServe: AsyncParsableCommand {
     @Option(help: "Tokens of a prompt that arrives while the streams answer.")
     var longPrompt: Int?
 
+    @Option(help: "Tokens of ended conversations that are kept beside the streams.")
+    var keptTokens: Int?
+
     func run() async throws {
         var settings = ServeSettings()
         settings.streams = streams.numbers
@@ -40,6 +44,7 @@ struct BenchServe: AsyncParsableCommand {
         settings.decodeTokens = decode
         settings.cacheType = kv
         settings.longPrompt = longPrompt
+        settings.keptTokens = keptTokens
         do { try settings.check() } catch { throw ValidationError("\(error)") }
         try await options.run { [settings] model, environment in
             try await Benchmarks.serve(model: model, settings, environment)
