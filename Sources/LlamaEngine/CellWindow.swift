@@ -39,8 +39,8 @@ import CLlama
     /// The library counts the cells of a graph in multiples of it; tiles of attention divide it.
     /// **Source:** `llama_kv_cache::get_n_kv` of llama.cpp.
     private static let granularity = 256
-    /// Four cells that are hidden: negative infinity in f16.
-    private static let hidden: UInt64 = 0xFC00_FC00_FC00_FC00
+    /// Four cells that are hidden.
+    private static let hidden = UInt64(GraphNode.hiddenCell) * 0x0001_0001_0001_0001
 
     deinit {
         for copy in copies { unsafe copy.tensor.deallocate() }
@@ -103,8 +103,7 @@ import CLlama
         _ mask: UnsafePointer<ggml_tensor>, _ keys: UnsafePointer<ggml_tensor>, _ values: UnsafePointer<ggml_tensor>
     ) -> Bool {
         let width = unsafe mask.pointee.ne.0
-        return unsafe mask.pointee.op == GGML_OP_NONE && mask.pointee.type == GGML_TYPE_F16
-            && mask.pointee.data != nil && ggml_is_contiguous(mask) && ggml_nrows(mask) == rowCount
+        return unsafe GraphNode.isMask(mask, rows: rowCount) && mask.pointee.data != nil && ggml_is_contiguous(mask)
             && width > 0 && width % Int64(Self.granularity) == 0
             && [mask, keys, values].allSatisfy { unsafe isInMemory($0) }
             && [keys, values].allSatisfy { unsafe $0.pointee.ne.1 == width && $0.pointee.ne.3 == 1 }

@@ -22,6 +22,16 @@ enum GraphNode {
         return false
     }
 
+    /// What a mask has for a cell that a row does not see: negative infinity in f16.
+    static let hiddenCell: UInt16 = 0xFC00
+
+    /// Whether a tensor tells of so many rows which cells each sees, and is an input of the graph: what is computed is
+    /// not there yet. **Shape:** `[rows, cells]`, f16: 0 where a row sees a cell.
+    static func isMask(_ tensor: UnsafePointer<ggml_tensor>, rows: Int) -> Bool {
+        unsafe tensor.pointee.op == GGML_OP_NONE && tensor.pointee.type == GGML_TYPE_F16
+            && tensor.pointee.ne.1 == rows && ggml_nrows(tensor) == rows
+    }
+
     private static let sourcesOffset = unsafe MemoryLayout<ggml_tensor>.offset(of: \.src) ?? 0
 }
 

@@ -58,7 +58,6 @@ import Vocabulary
     }
 
     private static let inputs = ["inp_tokens", "inp_embd"].map { CompiledPattern(.named($0)) }
-    private static let maskHidden: UInt16 = 0xFC00
 
     /// Rows that are through no layer yet.
     init(_ rows: [StageRow], width: Int, layerCount: Int, layerOutput: String) {
@@ -201,12 +200,10 @@ import Vocabulary
         unsafe cells.withUnsafeBytes { unsafe ggml_backend_tensor_set(places, $0.baseAddress, 0, $0.count) }
     }
 
-    /// **Shape:** `[rows, cells of the pool]`, f16: 0 where a row sees a cell.
     private func exchange(mask: UnsafeMutablePointer<ggml_tensor>) {
-        guard unsafe mask.pointee.op == GGML_OP_NONE, handled.insert(UInt(bitPattern: mask)).inserted,
-            unsafe mask.pointee.type == GGML_TYPE_F16,
-            unsafe mask.pointee.ne.1 == rows.count, unsafe ggml_nelements(mask) == mask.pointee.ne.0 * Int64(rows.count)
-        else { return }
+        guard unsafe GraphNode.isMask(mask, rows: rows.count), handled.insert(UInt(bitPattern: mask)).inserted else {
+            return
+        }
         let width = unsafe Int(mask.pointee.ne.0)
         hasMask = givenCells.count == rows.count
         guard isGoingOn, hasMask else { return }
@@ -219,7 +216,7 @@ import Vocabulary
         for row in rows.indices {
             for (given, own) in zip(givenCells, cells) where given != own {
                 values[row * width + Int(own)] = values[row * width + Int(given)]
-                values[row * width + Int(given)] = Self.maskHidden
+                values[row * width + Int(given)] = GraphNode.hiddenCell
             }
         }
         unsafe values.withUnsafeBytes { unsafe ggml_backend_tensor_set(mask, $0.baseAddress, 0, $0.count) }

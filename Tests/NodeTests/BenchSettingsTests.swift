@@ -3,6 +3,9 @@ import Testing
 @testable import Node
 
 @Suite struct `What benches compare` {
+    private static let environment = BenchEnvironment(
+        executable: "/skein", cacheFolder: "/cache", socketFolder: "/s", peerFolder: nil, runs: 5)
+
     @Test func `nothing is guessed where the other side guesses nothing`() {
         for stages in 1...2 {
             let spec = Benchmarks.spec("/m.gguf", name: "bench", stages: stages, threads: 1, lanes: 4)
@@ -11,11 +14,9 @@ import Testing
     }
 
     @Test func `conversations have room beside the streams, and nobody else keeps any`() throws {
-        let environment = BenchEnvironment(
-            executable: "/skein", cacheFolder: "/cache", socketFolder: "/s", peerFolder: nil, runs: 5)
         var settings = ServeSettings()
         settings.keptTokens = 9000
-        let pair = ServePair(model: "/m.gguf", settings: settings, environment: environment)
+        let pair = ServePair(model: "/m.gguf", settings: settings, environment: Self.environment)
         for (keeps, sequences, window) in [(true, "7", "11304"), (false, "0", "512")] {
             let arguments = pair.skein(lanes: 2, keeps: keeps).arguments(4000)
             for (option, value) in [("--kept-prefixes", sequences), ("--ctx", window)] {
@@ -33,9 +34,7 @@ import Testing
     }
 
     @Test func `a served model is asked without guesses and kept beginnings, as llama-server is`() throws {
-        let environment = BenchEnvironment(
-            executable: "/skein", cacheFolder: "/cache", socketFolder: "/s", peerFolder: nil, runs: 5)
-        let pair = ServePair(model: "/m.gguf", settings: ServeSettings(), environment: environment)
+        let pair = ServePair(model: "/m.gguf", settings: ServeSettings(), environment: Self.environment)
         let arguments = pair.skein(lanes: 2).arguments(4000)
         for (option, value) in [("--draft", "off"), ("--kept-prefixes", "0"), ("--stages", "1"), ("--lanes", "2")] {
             let place = try #require(arguments.firstIndex(of: option), "\(arguments)")

@@ -244,16 +244,24 @@ import Vocabulary
         ]
     }
 
+    /// Stages whose steps take so long, with somebody who decodes all the while when it is busy.
+    private static func library(
+        _ costs: [(rows: Int, milliseconds: Double)], stages: Int = 1, isBusy: Bool = false
+    ) throws -> LocalPipeline {
+        let costs = try #require(StepCosts(costs.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
+        var options = LocalPipeline.Options(
+            stageCount: stages, laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
+        options.policy = CostBatchPolicy(Array(repeating: costs, count: stages))
+        var pipeline = LocalPipeline(options)
+        guard isBusy else { return pipeline }
+        try pipeline.submit(Requests.text(1, "Hi", limit: 1000, change: talkative))
+        while pipeline.microbatches.count < 6, pipeline.step() {}
+        return pipeline
+    }
+
     @Test(arguments: Reader.all)
     private func `a shorter prompt is answered while a book is read`(reader: Reader) throws {
-        let costs = try #require(
-            StepCosts(reader.costs.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
-        var options = LocalPipeline.Options(
-            stageCount: reader.stages, laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
-        options.policy = CostBatchPolicy(Array(repeating: costs, count: reader.stages))
-        var pipeline = LocalPipeline(options)
-        if reader.isBusy { try pipeline.submit(Requests.text(1, "Hi", limit: 1000, change: Self.talkative)) }
-        while reader.isBusy, pipeline.microbatches.count < 6, pipeline.step() {}
+        var pipeline = try Self.library(reader.costs, stages: reader.stages, isBusy: reader.isBusy)
         let book = String(repeating: Self.long, count: 20)
         try pipeline.submit(Requests.text(2, book, limit: 4))
         var before = pipeline.microbatches.count
@@ -274,10 +282,7 @@ import Vocabulary
     private func `a book is read while one word comes after the other`(
         costs: [(rows: Int, milliseconds: Double)]
     ) throws {
-        let costs = try #require(StepCosts(costs.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
-        var options = LocalPipeline.Options(laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
-        options.policy = CostBatchPolicy([costs])
-        var pipeline = LocalPipeline(options)
+        var pipeline = try Self.library(costs)
         try pipeline.submit(Requests.text(1, String(repeating: Self.long, count: 20), limit: 4))
         var newest: UInt64 = 1
         while pipeline.answer(RequestID(1)) == nil, newest < 300 {
@@ -294,13 +299,7 @@ import Vocabulary
     }
 
     @Test func `of two books neither goes as rows of the others' steps`() throws {
-        let costs = try #require(
-            StepCosts(Reader.slow.map { .init(rows: $0.rows, nanoseconds: $0.milliseconds * 1e6) }))
-        var options = LocalPipeline.Options(laneCount: 3, cellCount: 4096, window: 2048, rowLimit: 128)
-        options.policy = CostBatchPolicy([costs])
-        var pipeline = LocalPipeline(options)
-        try pipeline.submit(Requests.text(1, "Hi", limit: 1000, change: Self.talkative))
-        while pipeline.microbatches.count < 6, pipeline.step() {}
+        var pipeline = try Self.library(Reader.slow, isBusy: true)
         let book = String(repeating: Self.long, count: 24)
         try pipeline.submit(Requests.text(2, book, limit: 4))
         while pipeline.microbatches.last?.slice == nil, pipeline.step() {}

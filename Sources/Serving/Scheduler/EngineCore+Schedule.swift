@@ -171,7 +171,7 @@ extension EngineCore {
         }
         guard let lane = prefills.first?.lane, let owner = lanes[lane].owner, quota.prefillLanes > 0 else { return nil }
         let free = freeCells(for: owner.request) - planned[owner.request]
-        let own = active[owner.request].promisedCells - active[owner.request].heldCells - planned[owner.request]
+        let own = ownCells(of: owner.request) - planned[owner.request]
         let common = cellLimit - promisedCells - cells.idleCount
         let unused = max(own + (common < Limits.cellGrant ? 0 : common), 2 * Limits.attentionTile)
         let rows = min(
@@ -186,14 +186,14 @@ extension EngineCore {
     /// that are on their way through the layers only prompts go that would not do so themselves, or a prompt's last few
     /// rows.
     private func letShorterOvertake(_ prefills: inout [Candidate]) -> Bool {
+        guard slicedLane == nil ? !hasOvertaken : !hasGivenWay else { return false }
         let rows = prefills.map { lanes[$0.lane].owner.map { active[$0.request].unsentCount($0.choice) } ?? .max }
         var (longer, those) = (rows.first ?? 0, Array(rows.indices))
         if let owner = slicedLane.flatMap({ lanes[$0].owner }) {
             let onTheirWay = active[owner.request].choices[owner.choice].slice?.count ?? 0
             longer = active[owner.request].unsentCount(owner.choice) + onTheirWay
             those.removeAll { rows[$0] >= Limits.attentionTile && !isShort(prefills[$0].lane) }
-            if hasGivenWay { return false }
-        } else if hasOvertaken || longer < Limits.deepPrompt {
+        } else if longer < Limits.deepPrompt {
             return false
         }
         guard let shortest = those.min(by: { rows[$0] < rows[$1] }), rows[shortest] <= longer / 2 else { return false }
@@ -297,8 +297,11 @@ extension EngineCore {
 
     /// Cells a request may fill beyond those it has without another one giving way.
     private func freeCells(for request: Int) -> Int {
-        active[request].promisedCells - active[request].heldCells + max(0, cellLimit - promisedCells)
+        ownCells(of: request) + max(0, cellLimit - promisedCells)
     }
+
+    /// ... those of its promise.
+    private func ownCells(of request: Int) -> Int { active[request].promisedCells - active[request].heldCells }
 
     /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
     /// the youngest requests when there are too few. False when the lane's own request had to give way.
