@@ -3,6 +3,12 @@ import CLlamaExtras
 import Serving
 import Vocabulary
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// The sampler of one lane: llama.cpp's samplers in llama.cpp's order, then a draw that depends on nothing but
 /// (seed, position in the answer).
 ///
@@ -138,15 +144,18 @@ import Vocabulary
         } else if let greedyBiases {
             token = unsafe Self.maximum(of: logits, greedyBiases)
         } else {
-            let draw = SeededRandom.uniform(
-                seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
-            token = try unsafe choose(UnsafeBufferPointer(logits), draw: draw, candidates: &candidates)
+            token = try unsafe choose(UnsafeBufferPointer(logits), draw: draw(at: position), candidates: &candidates)
         }
         if let end = meter?.correction(of: token, bytes: unsafe vocabulary.text(of: token)), end != token, allows(end) {
             token = end
         }
         accept(token, at: position)
         return token
+    }
+
+    /// What decides at a position: it depends on nothing but the seed and the position in the answer.
+    private func draw(at position: Int32) -> Double {
+        SeededRandom.uniform(seed: seed, position: UInt64(clamping: Int(position) - Int(sampling.promptLength)))
     }
 
     /// The first largest logit after the biases, which are taken back afterwards.
@@ -157,6 +166,29 @@ import Vocabulary
         for bias in biases { unsafe logits[Int(bias.token)] += bias.bias }
         defer { for (bias, value) in zip(biases, raw) { unsafe logits[Int(bias.token)] = value } }
         return UnsafeBufferPointer(logits).indexOfMaximum
+    }
+
+    /// What is likely to be chosen at `position` from logits that are not the model's own, and how likely it is to
+    /// them. Nothing is taken into the history; a grammar, which costs more to ask than a guess is worth, is not asked.
+    ///
+    /// **Shape:** `logits` has one entry per token, the same after the call.
+    func guess(
+        _ logits: UnsafeMutableBufferPointer<Float>, at position: Int32, candidates: inout CandidateBuffer
+    ) -> TokenGuess {
+        let token: Token
+        if let greedyBiases {
+            token = unsafe Self.maximum(of: logits, greedyBiases)
+        } else if sampling.parameters.mirostat != 0 {
+            // It learns from whatever it chooses from.
+            token = unsafe Self.maximum(of: logits, [])
+        } else {
+            unsafe candidates.fill(UnsafeBufferPointer(logits))
+            let draw = draw(at: position)
+            apply(draw: draw, &candidates)
+            token = candidates.draw(draw, greedy: sampling.parameters.isGreedy)
+        }
+        let logits = UnsafeBufferPointer(logits)
+        return unsafe TokenGuess(token: token, probability: min(1, exp(logits[Int(token)] - logits.logSumExp)))
     }
 
     /// Log-probabilities from the raw logits, when the lane asked for them.

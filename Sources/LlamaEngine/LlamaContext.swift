@@ -91,19 +91,32 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let hooks: GraphHooks?
     /// A sequence that no lane has, for rows that go through the layers bit by bit; nil where they cannot.
     let spareSequence: llama_seq_id?
-    private let threadPool: ThreadPool?
+    let threadPool: ThreadPool?
     /// Whether a single row's attention would be shared by where its cells are; the library does so with plain floats.
     private let sharesCells: Bool
 
+    /// What of a model a context runs.
+    enum Part {
+        /// Its layers, on threads of its own.
+        case layers
+        /// Its heads for several tokens, on the threads of the context that runs its layers.
+        case heads(ThreadPool?)
+    }
+
     /// Makes a context over `model` that runs `recipe`.
-    init(model: SharedModel, options: ContextOptions, recipe: StageRecipe, abort: AbortFlag) throws(EngineError) {
+    init(
+        model: SharedModel, options: ContextOptions, recipe: StageRecipe, part: Part = .layers, abort: AbortFlag
+    ) throws(EngineError) {
         LlamaLibrary.clearLog()
         let isEncoder = model.model.isEncoder
+        let runsHeads = if case .heads = part { true } else { false }
         let hooks = GraphHooks(recipe, takesVectors: recipe.capture == nil && !isEncoder)
         let canPause =
-            hooks != nil && recipe.layerOutput != nil && model.model.canPause && options.laneCount < Self.mostSequences
+            !runsHeads && hooks != nil && recipe.layerOutput != nil && model.model.canPause
+            && options.laneCount < Self.mostSequences
         spareSequence = canPause ? llama_seq_id(options.laneCount) : nil
         var parameters = unsafe llama_context_default_params()
+        if runsHeads { unsafe parameters.ctx_type = LLAMA_CONTEXT_TYPE_MTP }
         unsafe parameters.n_ctx = UInt32(options.cellCount)
         unsafe parameters.n_batch = UInt32(options.rowLimit)
         unsafe parameters.n_ubatch = UInt32(options.rowLimit)
@@ -143,7 +156,11 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         self.hooks = hooks
         sharesCells = [options.keyType, options.valueType].allSatisfy { [.f16, .f32].contains($0) }
         // Without a pool of our own ggml starts and joins threads for every graph.
-        threadPool = options.threads > 1 ? ThreadPool(threads: options.threads) : nil
+        threadPool =
+            switch part {
+            case .heads(let shared): shared
+            case .layers: options.threads > 1 ? ThreadPool(threads: options.threads) : nil
+            }
         if let threadPool { unsafe llama_attach_threadpool(made, threadPool.handle, nil) }
     }
 
@@ -205,7 +222,7 @@ package struct StageMemory: Hashable, Sendable, Codable {
 }
 
 /// Owner of a ggml thread pool.
-@safe private final class ThreadPool {
+@safe final class ThreadPool {
     let handle: OpaquePointer
 
     init?(threads: Int) {

@@ -27,6 +27,7 @@ package import Vocabulary
         unsafe parameters.load_mode = isMapped ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE
         unsafe parameters.vocab_only = options.vocabularyOnly
         unsafe parameters.no_alloc = options.withoutAllocation
+        unsafe parameters.load_mtp = options.loadsHeads
         if options.withoutAllocation { unsafe parameters.load_mode = LLAMA_LOAD_MODE_NONE }
         var wasAborted = false
         let loaded = try unsafe EngineDevices.withHandles(options.devices, path: path) {
@@ -130,6 +131,8 @@ package struct ModelOptions: Sendable {
     package var usesMmap = true
     /// Pack the weights anew where that makes this processor quicker and the file allows it.
     package var packsWeights = true
+    /// Load the layers of the model's own heads for several tokens, which the file MUST have then.
+    package var loadsHeads = false
     /// Load the tokenizer only.
     package var vocabularyOnly = false
     /// Read metadata only and simulate the allocations, for memory planning.

@@ -1,4 +1,5 @@
 import CLlama
+import CLlamaExtras
 package import Serving
 package import Vocabulary
 
@@ -14,7 +15,7 @@ package struct LlamaStageConfiguration: Sendable {
     package var recipe: StageRecipe
     /// Context and threads.
     package var context: ContextOptions
-    /// Loading.
+    /// Loading. With `loadsHeads` the last stage guesses with the model's own heads for several tokens.
     package var model: ModelOptions
 
     /// Makes a configuration.
@@ -53,6 +54,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     /// Rows that are through some layers only.
     var layered: LayeredRows?
     let layerOutput: String?
+    /// The model's own heads for several tokens; nil where they are not used.
+    private let heads: DraftHeads?
     private let isEncoder: Bool
 
     /// Loads a stage.
@@ -71,8 +74,11 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     /// **Throws:** `failed` when there is no memory for the context.
     package init(_ configuration: LlamaStageConfiguration, model: SharedModel, abort: AbortFlag) throws(EngineError) {
         let isLast = configuration.layers.end == configuration.layerCount
-        context = try LlamaContext(
+        let context = try LlamaContext(
             model: model, options: configuration.context, recipe: configuration.recipe, abort: abort)
+        heads =
+            isLast && configuration.model.loadsHeads
+            ? try DraftHeads(beside: context, options: configuration.context) : nil
         feed = configuration.recipe.feed
         layerOutput = configuration.recipe.layerOutput
         self.model = model
@@ -89,10 +95,34 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         isEncoder = model.model.isEncoder
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid
+        self.context = context
     }
 
     /// Bytes the stage takes, as the library's allocator planned them.
-    package var memory: StageMemory { context.memoryBreakdown }
+    package var memory: StageMemory {
+        var memory = context.memoryBreakdown
+        if let heads {
+            let own = heads.memory
+            memory.cache = ByteCount(memory.cache.bytes + own.cache.bytes)
+            memory.compute = ByteCount(memory.compute.bytes + own.compute.bytes)
+        }
+        return memory
+    }
+
+    /// Whether the stage guesses with the model's own heads for several tokens.
+    package var hasHeads: Bool { heads != nil }
+
+    /// Makes one guess for each of so many lanes, which MUST be empty and stay so, for measuring what it takes.
+    ///
+    /// **Throws:** `failed` without heads and when the library refuses.
+    package mutating func rehearseGuesses(lanes count: Int) throws(EngineError) {
+        var parameters = SamplingParameters()
+        parameters.temperature = 0
+        let sampler = try LaneSampler(LaneSampling(parameters: parameters, promptLength: 1), model: model.model)
+        guard heads?.rehearse(count, sampler, &candidates) == true else {
+            throw .failed(operation: "guessing", code: -1, reason: LlamaLibrary.reason(or: "no reason was logged"))
+        }
+    }
 
     /// Logits of row `row` of the last `execute`, for comparison by `skein verify`.
     ///
@@ -107,6 +137,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     ///
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
     package mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
+        for lane in operation.lanes { _ = try slot(lane) }
+        heads?.apply(operation)
         switch operation {
         case .open(let lane, let sampling):
             let slot = try slot(lane)
@@ -144,6 +176,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
             images[slot] = []
+        case .guess: break
         case .archive:
             throw .archiveIsTheRunners
         }
@@ -309,10 +342,17 @@ extension LlamaStageEngine {
     mutating func sample(
         _ rows: [StageRow], _ range: Range<Int>, _ output: inout StageOutput
     ) throws(EngineError) {
+        heads?.begin()
+        let hidden = heads == nil ? nil : unsafe extras_hidden_rows(context.handle)
         for index in range {
             let row = rows[index]
             let slot = Int(row.lane.index)
             guard windows.admits(row) else { continue }
+            if let hidden = unsafe hidden {
+                let width = model.model.vectorWidth
+                unsafe heads?.read(
+                    row, hidden: UnsafeBufferPointer(start: hidden + (index - range.lowerBound) * width, count: width))
+            }
             if let sampler = samplers[slot], sampler.contradicts(row.token, at: row.position) {
                 samplers[slot] = try? sampler.trimmed(to: row.position, model: model.model)
             }
@@ -328,6 +368,7 @@ extension LlamaStageEngine {
                 sample.token = try unsafe sampler.sample(logits, at: sample.position, candidates: &candidates)
                 sample.logprob = unsafe sampler.logprob(of: sample.token, UnsafeBufferPointer(logits))
                 windows.follow(sample, promptLength: sampler.promptLength)
+                heads?.sampled(sample, at: output.samples.count)
             } catch {
                 // To throw here would end the answers of all lanes in the microbatch.
                 sample.token = error.rawValue
@@ -335,5 +376,6 @@ extension LlamaStageEngine {
             }
             output.samples.append(sample)
         }
+        heads?.guess(&output.samples, samplers, &candidates)
     }
 }

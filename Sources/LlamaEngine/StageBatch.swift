@@ -71,6 +71,12 @@ import Vocabulary
         unsafe batch(tokens: nil, embeddings: UnsafeMutablePointer(mutating: floats))
     }
 
+    /// The rows as tokens, each with what a head for several tokens reads beside it. **Shape:** `[rows, width]`; read,
+    /// never written, by the library.
+    func tokens(beside floats: UnsafePointer<Float>) -> llama_batch {
+        unsafe batch(tokens: tokenIDs, embeddings: UnsafeMutablePointer(mutating: floats))
+    }
+
     private func batch(
         tokens: UnsafeMutablePointer<llama_token>?, embeddings: UnsafeMutablePointer<Float>?
     ) -> llama_batch {

@@ -289,7 +289,12 @@ final class NodeBackend: Generating {
             "drafted_total", "Guessed tokens that were computed.", reports.reduce(0) { $0 + $1.draftedTokens })
         for source in GuessSource.allCases {
             let counts = reports.reduce(SpeculationCounts()) { $0 + ($1.speculated[source] ?? SpeculationCounts()) }
-            let origin = source == .draft ? "by a draft model" : "by the text so far"
+            let origin =
+                switch source {
+                case .ngram: "by the text so far"
+                case .draft: "by a draft model"
+                case .mtp: "by the model's own heads"
+                }
             count("\(source.rawValue)_accepted_total", "Tokens guessed \(origin) that were right.", counts.accepted)
             count("\(source.rawValue)_drafted_total", "Tokens guessed \(origin) that were computed.", counts.drafted)
             guard let gain = counts.gain else { continue }

@@ -12,6 +12,8 @@ package struct ReferenceStage: StageEngine, Sendable {
     var pool: CellPool
     /// Sampling state of open lanes.
     var open: [LaneSampling?]
+    /// What shall be guessed behind the lanes' tokens.
+    private var wishes: [GuessWish?]
     /// Rows gathered so far of lanes that become a vector.
     private var poolers: [LanePooler?]
     /// Tokens of each lane, by position: penalties look back on them.
@@ -39,6 +41,7 @@ package struct ReferenceStage: StageEngine, Sendable {
         self.model = model
         pool = CellPool(cellCount: cellCount, laneCount: laneCount)
         open = Array(repeating: nil, count: laneCount)
+        wishes = Array(repeating: nil, count: laneCount)
         poolers = Array(repeating: nil, count: laneCount)
         tokens = Array(repeating: [], count: laneCount)
         keys = Array(repeating: 0, count: model.range.count * cellCount * model.sizes.width)
@@ -70,6 +73,7 @@ package struct ReferenceStage: StageEngine, Sendable {
             }
             guard sampling.grammar == nil else { throw refused("open", "the reference engine has no grammars") }
             open[index] = sampling
+            wishes[index] = nil
             poolers[index] = sampling.pooling.map(LanePooler.init)
         case .trim(let lane, let position):
             let index = try index(of: lane)
@@ -91,7 +95,9 @@ package struct ReferenceStage: StageEngine, Sendable {
             pool.trim(index, from: 0)
             tokens[index] = []
             open[index] = nil
+            wishes[index] = nil
             poolers[index] = nil
+        case .guess(let lane, let wish): wishes[try index(of: lane)] = wish
         case .archive:
             throw .archiveIsTheRunners
         }
@@ -176,10 +182,34 @@ package struct ReferenceStage: StageEngine, Sendable {
             guard windows.admits(row), row.samples, let sampling = open[lane] else { continue }
             normalise(stream)
             head.multiply(work.normed, into: &work.logits)
-            let sample = ReferenceSampler.sample(work.logits, row: row, history: tokens[lane], sampling: sampling)
+            var sample = ReferenceSampler.sample(work.logits, row: row, history: tokens[lane], sampling: sampling)
             windows.follow(sample, promptLength: sampling.promptLength)
+            if let wish = wishes[lane] { sample.guesses = guesses(behind: sample, wish) }
             output.samples.append(sample)
         }
+    }
+
+    /// What heads for several tokens would expect behind a token: what the whole model goes on with, but wrong now and
+    /// then; of a stage that is not the whole model, the token itself.
+    private func guesses(behind sample: SampledToken, _ wish: GuessWish) -> [TokenGuess] {
+        var guesses: [TokenGuess] = []
+        var ahead = self
+        ahead.wishes[Int(sample.lane.index)] = nil
+        var output = StageOutput()
+        var newest = sample
+        while guesses.count < wish.width {
+            if shape.isFirst {
+                let row = StageRow(lane: newest.lane, position: newest.position, token: newest.token, samples: true)
+                guard (try? ahead.execute([row], activations: [Float]().span, into: &output)) != nil,
+                    let next = output.samples.first
+                else { break }
+                newest = next
+            }
+            let isWrong = (Int(newest.position) &* 31 &+ Int(newest.token)) % 5 == 0
+            let token = isWrong ? (newest.token + 1) % Token(ReferenceTokenizer.size) : newest.token
+            guesses.append(TokenGuess(token: token, probability: 0.8))
+        }
+        return guesses
     }
 
     // MARK: Checks

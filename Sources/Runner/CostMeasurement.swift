@@ -1,3 +1,4 @@
+import LlamaEngine
 import Serving
 import Vocabulary
 
@@ -32,6 +33,27 @@ enum CostMeasurement {
                     let took = try time(count, on: &engine, into: &output, elapsed)
                     points.append(StepCosts.Point(rows: count, nanoseconds: max(1, Double(took.inNanoseconds))))
                     if took > onceLimit { break }
+                }
+            }
+        } catch {
+            return nil
+        }
+        return StepCosts(points)
+    }
+
+    /// What a guess of the model's own heads takes by the number of lanes it is made for; nil when the engine refuses.
+    static func guessCosts(
+        of engine: inout LlamaStageEngine, elapsed: () -> Duration = Stopwatch.started()
+    ) -> StepCosts? {
+        var points: [StepCosts.Point] = []
+        do throws(EngineError) {
+            try engine.rehearseGuesses(lanes: 1)
+            for count in StepCosts.rowCounts where count <= engine.shape.laneCount && elapsed() < budget {
+                for _ in 0..<repetitions {
+                    let start = elapsed()
+                    try engine.rehearseGuesses(lanes: count)
+                    let took = Double((elapsed() - start).inNanoseconds)
+                    points.append(StepCosts.Point(rows: count, nanoseconds: max(1, took)))
                 }
             }
         } catch {

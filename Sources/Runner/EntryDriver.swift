@@ -98,6 +98,9 @@ actor EntryDriver {
     /// Composes microbatches by another policy from now on.
     func adopt(_ policy: any BatchPolicy) { brain.adopt(policy) }
 
+    /// The last stage guesses with the model's own heads from now on.
+    func adopt(_ heads: HeadFacts) { brain.adopt(heads) }
+
     /// Keeps sequences on disk from now on; every other stage has a disk, too.
     func open(_ files: SequenceFiles, known: [ArchivedSequence]) {
         self.files = files

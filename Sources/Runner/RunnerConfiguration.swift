@@ -33,6 +33,8 @@ package struct RunnerConfiguration: Sendable, Codable {
     package var speculation: Speculation
     /// The draft model's file, on the entry stage; nil without one.
     package var draftPath: String?
+    /// Whether the last stage guesses with the model's own heads for several tokens.
+    package var usesHeads: Bool
     /// The projector's file, on the entry stage of a model that reads images; nil without one.
     package var projectorPath: String?
     /// SHA-256 of the projector, hexadecimal: rows of images are told apart by it.
@@ -97,6 +99,7 @@ package struct RunnerConfiguration: Sendable, Codable {
         shelfCount = 0
         prefixReuse = .off
         speculation = .off
+        usesHeads = false
         rowLimit = 512
         threads = 1
         keyType = .f16
@@ -133,8 +136,8 @@ package enum RunnerCommand: Sendable, Codable {
     /// entry stage.
     ///
     /// `costs` are those of every stage, entry stage first; nil when one could not be timed. `archives` tells whether
-    /// every stage keeps sequences on disk; nil is no.
-    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool?)
+    /// every stage keeps sequences on disk; nil is no. `heads` are the last stage's own for several tokens.
+    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool?, heads: HeadFacts?)
     /// Prove whose runner it is with this from now on, and believe whom it says; links of others are closed.
     case trust(LinkPass)
     /// Say where the time went.
@@ -218,4 +221,6 @@ package struct LoadedStage: Sendable, Codable {
     package var archives: Bool?
     /// Bytes of the draft model beside it; nil without one.
     package var draftMemory: StageMemory?
+    /// What its own heads for several tokens take; nil where they are not used.
+    package var heads: HeadFacts?
 }

@@ -32,9 +32,9 @@ package enum RunnerMain {
             let stage = try await load(configuration)
             while let line = await iterator.next() {
                 switch try decode(line) {
-                case .connect(let next, let entry, let costs, let archives):
+                case .connect(let next, let entry, let costs, let archives, let heads):
                     do {
-                        try await stage.connect(next, entry, costs, archives ?? false)
+                        try await stage.connect(next, entry, costs, archives ?? false, heads)
                     } catch {
                         report(.detached(reason: "\(error)"))
                         return 1
@@ -97,7 +97,7 @@ package enum RunnerMain {
 /// A started stage, whatever its engine.
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
-    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?, Bool) async throws -> Void
+    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?, Bool, HeadFacts?) async throws -> Void
     /// Goes by another certificate and trust.
     let trust: @Sendable (LinkPass) throws -> Void
     /// Where the time went so far.
@@ -117,6 +117,7 @@ extension RunnerMain {
         var options = ModelOptions()
         options.gpuLayers = configuration.gpuLayers
         options.devices = configuration.devices
+        options.loadsHeads = configuration.usesHeads
         let lastTenth = Mutex(-1)
         var engine = try LlamaStageEngine(
             LlamaStageConfiguration(
@@ -136,6 +137,7 @@ extension RunnerMain {
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
         let pausableLayers = PauseTrial.passes(&engine) ? shape.layerCount : 0
+        let heads = engine.hasHeads ? HeadFacts(costs: CostMeasurement.guessCosts(of: &engine)) : nil
         let model = engine.model
         let files = configuration.archive.flatMap { settings in
             let identity = ArchiveIdentity(configuration, width: shape.width, engine: LlamaLibrary.version)
@@ -149,7 +151,7 @@ extension RunnerMain {
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
                     loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder, archives: files != nil,
-                    draftMemory: draft?.memory)))
+                    draftMemory: draft?.memory, heads: heads)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(
@@ -224,7 +226,8 @@ extension RunnerMain {
             if configuration.stages.count == 1 { try await driver.computeInTurns() }
             try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
-                connect: { next, _, costs, archives in
+                connect: { next, _, costs, archives, heads in
+                    if let heads { await driver.adopt(heads) }
                     if let costs { await driver.adopt(CostBatchPolicy(costs)) }
                     if let next { try await driver.dialled(dial(next, driver)) }
                     try await opened { report in await driver.whenOpened(report) }
@@ -238,7 +241,7 @@ extension RunnerMain {
         }
         try await listen(eventLoop, configuration, door) { driver }
         return RunningStage(
-            connect: { next, entry, _, _ in
+            connect: { next, entry, _, _, _ in
                 guard let target = configuration.isLast ? entry : next else {
                     throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
                 }

@@ -29,6 +29,8 @@ package struct EngineCore {
         let startedAt: Instant
         /// Nothing else was in flight when it started.
         let wasAlone: Bool
+        /// The last stage guesses behind its tokens.
+        let makesGuesses: Bool
 
         /// Every row samples an answer's token.
         var onlyDecodes: Bool { sliced == nil && passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
@@ -131,6 +133,9 @@ package struct EngineCore {
     /// Composes microbatches by another policy from now on: the costs of steps are known only when all stages have been
     /// loaded and timed.
     package mutating func adopt(_ policy: any BatchPolicy) { settings.policy = policy }
+
+    /// The last stage guesses with the model's own heads from now on.
+    package mutating func adopt(_ heads: HeadFacts) { settings.heads = heads }
 
     /// What all stages together are expected to take for a step of so many rows; nil while nobody knows.
     package func expectedNanoseconds(rows: Int) -> Double? { settings.policy.expectedNanoseconds(rows: rows) }

@@ -27,6 +27,8 @@ package struct EngineSettings: Sendable {
     package var speculation = Speculation.auto
     /// The draft model; nil without one.
     package var draft: DraftFacts?
+    /// What the model's own heads for several tokens take on the last stage; nil where they are not used.
+    package var heads: HeadFacts?
     /// Whether the model's caches can forget the newest positions of a sequence: without that nothing is guessed.
     package var canTrim: Bool
     /// Whether every prompt goes in one microbatch: models that read a text in both directions keep nothing of it. The
@@ -79,6 +81,21 @@ package struct EngineSettings: Sendable {
         guard speculates, speculation.usesModel, let draft else { return false }
         return draft.costs != nil || !speculation.needsCosts
     }
+
+    /// What guesses of a model take, when that is known.
+    var guessCosts: StepCosts? { usesHeads ? heads?.costs : draft?.costs }
+
+    /// Whether the model's own heads are asked.
+    var usesHeads: Bool { speculates && speculation.usesHeads && heads != nil }
+}
+
+/// What the brain knows of a model's own heads for several tokens.
+package struct HeadFacts: Hashable, Sendable, Codable {
+    /// What one guess takes by the number of lanes it is made for; nil when that is not known.
+    package var costs: StepCosts?
+
+    /// Makes facts.
+    package init(costs: StepCosts?) { self.costs = costs }
 }
 
 /// What the brain knows of a draft model, whose lanes are those of the stages.

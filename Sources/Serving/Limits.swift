@@ -66,6 +66,8 @@ package enum Limits {
     static let draftPriorGuesses = 2
     /// The part of an answer's time that may go into seeing whether a draft model has become right.
     static let draftProbeShare = 1.0 / 32
+    /// Heads for several tokens that are believed to be right less often do not read along to be tried.
+    static let headProbeChance = 0.4
     /// Tokens a draft model guesses to show whether it has become right.
     static let draftProbe = 3
     /// Tokens a draft model may have missed when it is asked: it takes them in first, and the lane waits.

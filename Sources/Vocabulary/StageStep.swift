@@ -31,8 +31,50 @@ package enum SequenceOperation: Hashable, Sendable {
     case copy(from: Lane, to: Lane, length: Int32)
     /// Forget the whole sequence; the lane is empty afterwards.
     case free(lane: Lane)
+    /// What the model's own heads guess behind every token that is sampled for the lane from now on; nil lets them
+    /// forget the lane. The last stage's; a lane that is opened or freed has no wish.
+    case guess(lane: Lane, GuessWish?)
     /// Something about a sequence on disk; the runner's work, not the engine's.
     case archive(ArchiveOperation)
+}
+
+extension SequenceOperation {
+    /// The lanes it is about.
+    package var lanes: [Lane] {
+        switch self {
+        case .open(let lane, _), .trim(let lane, _), .free(let lane), .guess(let lane, _): [lane]
+        case .copy(let from, let to, _): [from, to]
+        case .archive(let archive): [archive.lane]
+        }
+    }
+}
+
+/// What shall be guessed behind a lane's newest token.
+package struct GuessWish: Hashable, Sendable {
+    /// Tokens, at most; with 0 the heads only read along.
+    package var width: Int
+    /// A guess after which the chance of all so far is less than this is the last one. 0 … 1.
+    package var floor: Float
+
+    /// Makes a wish.
+    package init(width: Int, floor: Float) {
+        self.width = width
+        self.floor = floor
+    }
+}
+
+/// A token that may follow.
+package struct TokenGuess: Hashable, Sendable {
+    /// The token.
+    package var token: Token
+    /// How likely it is to those who guessed it. 0 … 1.
+    package var probability: Float
+
+    /// Makes a guess.
+    package init(token: Token, probability: Float) {
+        self.token = token
+        self.probability = probability
+    }
 }
 
 /// What the last stage needs to sample for one lane.
@@ -105,6 +147,8 @@ package struct SampledToken: Hashable, Sendable {
     package var logprob: TokenLogprob?
     /// The vector of a lane that wants one, in place of a token, which is 0 then. **Shape:** `[width]`, else empty.
     package var vector: [Float] = []
+    /// What the model's own heads expect to follow it, in order.
+    package var guesses: [TokenGuess] = []
 
     /// Makes a sampled token.
     package init(lane: Lane, position: Int32, token: Token, logprob: TokenLogprob? = nil) {

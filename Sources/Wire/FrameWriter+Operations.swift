@@ -11,6 +11,7 @@ package enum OperationCode: UInt8, CaseIterable {
     case restore = 7
     case release = 8
     case forget = 9
+    case guess = 10
 }
 
 extension FrameWriter {
@@ -50,12 +51,25 @@ extension FrameWriter {
             try putPosition(length, "operations.copy.length")
         case .free(let lane):
             try putHead(.free, lane)
+        case .guess(let lane, let wish):
+            try putHead(.guess, lane)
+            try put(wish == nil ? 0 : 1 as UInt16)
+            try put16(wish?.width ?? 0, "operations.guess.width", limit: Limits.guesses)
+            try putProbability(wish?.floor ?? 0, "operations.guess.floor")
         case .archive(let archive):
             try put(archive.action.rawValue)
             try put(UInt8(0))
             try put(archive.lane.index)
             try put(archive.key)
         }
+    }
+
+    /// A number from 0 to 1.
+    mutating func putProbability(_ number: Float, _ field: String) throws(WireError) {
+        guard (0...1).contains(number) else {
+            throw .cannotEncode(field: field, value: Int(number.bitPattern), allowed: "0 … 1, as bits")
+        }
+        try put(number)
     }
 
     /// The 32 bytes of a digest.
@@ -89,7 +103,7 @@ extension ByteReader {
     private mutating func operation(_ bytes: RawSpan) throws(WireError) -> SequenceOperation {
         let rawCode = try u8(bytes, "operation.code")
         guard let code = OperationCode(rawValue: rawCode) else {
-            throw .invalidValue(field: "operation.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 9")
+            throw .invalidValue(field: "operation.code", offset: offset - 1, value: Int(rawCode), allowed: "1 … 10")
         }
         try reserved8(bytes, "operation.reserved")
         let lane = Lane(try u16(bytes, "operation.lane"))
@@ -106,12 +120,34 @@ extension ByteReader {
             return .copy(from: lane, to: target, length: try position(bytes, "operation.copy.length"))
         case .free:
             return .free(lane: lane)
+        case .guess:
+            return .guess(lane: lane, try guessWish(bytes))
         case .save, .fetch, .restore, .release, .forget:
             guard let action = ArchiveOperation.Action(rawValue: rawCode) else {
                 throw .invalidValue(field: "operation.code", offset: offset - 4, value: Int(rawCode), allowed: "5 … 9")
             }
             return .archive(ArchiveOperation(action, lane: lane, key: try sequenceKey(bytes, "operation.key")))
         }
+    }
+
+    /// u16 whether there is a wish, u16 width, f32 floor.
+    private mutating func guessWish(_ bytes: RawSpan) throws(WireError) -> GuessWish? {
+        let isThere = try u16(bytes, "operation.guess")
+        guard isThere <= 1 else {
+            throw .invalidValue(field: "operation.guess", offset: offset - 2, value: Int(isThere), allowed: "0 … 1")
+        }
+        let width = try shortCount(bytes, "operation.guess.width", limit: Limits.guesses)
+        let floor = try probability(bytes, "operation.guess.floor")
+        return isThere == 0 ? nil : GuessWish(width: width, floor: floor)
+    }
+
+    /// A number from 0 to 1.
+    mutating func probability(_ bytes: RawSpan, _ field: String) throws(WireError) -> Float {
+        let number = try f32(bytes, field)
+        guard (0...1).contains(number) else {
+            throw .invalidValue(field: field, offset: offset - 4, value: Int(number.bitPattern), allowed: "0 … 1")
+        }
+        return number
     }
 
     /// The 32 bytes of a digest.

@@ -8,6 +8,10 @@ enum ResultLayout {
     static let logprobFlag: UInt16 = 1
     /// Flag: a vector follows the record (and the log-probability).
     static let vectorFlag: UInt16 = 2
+    /// Flag: guesses of what follows are at the record's end.
+    static let guessFlag: UInt16 = 4
+    /// Bytes of a guess.
+    static let guessByteCount = 8
     /// Bytes of a candidate without its text.
     static let candidateByteCount = 10
 }
@@ -25,11 +29,13 @@ extension FrameWriter {
                 try writer.put(token.lane.index)
                 try writer.put(
                     (token.logprob == nil ? 0 : ResultLayout.logprobFlag)
-                        | (token.vector.isEmpty ? 0 : ResultLayout.vectorFlag))
+                        | (token.vector.isEmpty ? 0 : ResultLayout.vectorFlag)
+                        | (token.guesses.isEmpty ? 0 : ResultLayout.guessFlag))
                 try writer.putPosition(token.position, "result.position")
                 try writer.put(token.token)
                 if let logprob = token.logprob { try writer.put(logprob) }
                 if !token.vector.isEmpty { try writer.putVector(token.vector, "result.vector") }
+                if !token.guesses.isEmpty { try writer.put(token.guesses) }
             }
         }
     }
@@ -38,6 +44,16 @@ extension FrameWriter {
     mutating func putVector(_ vector: [Float], _ field: String) throws(WireError) {
         try put32(vector.count, field, limit: Limits.width)
         for number in vector { try put(number) }
+    }
+
+    /// u16 number of guesses, u16 reserved, then each as i32 token and f32 probability.
+    private mutating func put(_ guesses: [TokenGuess]) throws(WireError) {
+        try put16(guesses.count, "result.guesses", limit: Limits.guesses)
+        try put(UInt16(0))
+        for guess in guesses {
+            try put(guess.token)
+            try putProbability(guess.probability, "result.guess.probability")
+        }
     }
 
     /// A log-probability entry: u16 number of alternatives, the chosen candidate, the alternatives.
@@ -68,18 +84,37 @@ extension ByteReader {
         for _ in 0..<count {
             let lane = Lane(try u16(bytes, "result.lane"))
             let flags = try u16(bytes, "result.flags")
-            guard flags & ~(ResultLayout.logprobFlag | ResultLayout.vectorFlag) == 0 else {
-                throw .invalidValue(field: "result.flags", offset: offset - 2, value: Int(flags), allowed: "0 … 3")
+            guard flags & ~(ResultLayout.logprobFlag | ResultLayout.vectorFlag | ResultLayout.guessFlag) == 0 else {
+                throw .invalidValue(field: "result.flags", offset: offset - 2, value: Int(flags), allowed: "0 … 7")
             }
             let position = try position(bytes, "result.position")
             let token = try i32(bytes, "result.token")
             let logprob = flags & ResultLayout.logprobFlag == 0 ? nil : try logprob(bytes)
             var sampled = SampledToken(lane: lane, position: position, token: token, logprob: logprob)
             if flags & ResultLayout.vectorFlag != 0 { sampled.vector = try vector(bytes, "result.vector") }
+            if flags & ResultLayout.guessFlag != 0 { sampled.guesses = try guesses(bytes) }
             tokens.append(sampled)
         }
         try finish("result")
         return tokens
+    }
+
+    /// Guesses of what follows a token, at least one.
+    private mutating func guesses(_ bytes: RawSpan) throws(WireError) -> [TokenGuess] {
+        let count = try shortCount(bytes, "result.guesses", limit: Limits.guesses)
+        guard count > 0 else {
+            throw .invalidValue(
+                field: "result.guesses", offset: offset - 2, value: 0, allowed: "1 … \(Limits.guesses)")
+        }
+        try reserved16(bytes, "result.guesses.reserved")
+        try require(ResultLayout.guessByteCount * count, "result.guesses")
+        var guesses: [TokenGuess] = []
+        guesses.reserveCapacity(count)
+        for _ in 0..<count {
+            let token = try i32(bytes, "result.guess.token")
+            guesses.append(TokenGuess(token: token, probability: try probability(bytes, "result.guess.probability")))
+        }
+        return guesses
     }
 
     /// u32 number of floats, at least 1, and the floats.

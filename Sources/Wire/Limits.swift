@@ -16,6 +16,8 @@ package enum Limits {
     package static let operations = 4096
     /// Most alternatives reported for one token.
     package static let alternatives = 256
+    /// Most guesses behind one token.
+    package static let guesses = 64
     /// Longest token text. **Units:** bytes.
     package static let tokenBytes = 4096
     /// Longest GBNF grammar. **Units:** UTF-8 bytes.

@@ -11,6 +11,8 @@ from node import BINARY, MODEL_NAME
 ROUND = "one two three four one two three four " * 8
 MODELS = Path(__file__).resolve().parents[2] / "Models"
 DRAFT = MODELS / "skein-tiny-draft-q8_0.gguf"
+#: Computes what the built-in model computes, and has a head for several tokens behind its layers.
+HEADS = MODELS / "skein-tiny-mtp-q8_0.gguf"
 QUESTIONS = [
     "Count from 3 to 12.", "Say hello in three languages.", "Write a function that adds two numbers.",
     "Give me a list of five animals.", "Tell me something about yourself, please.",
@@ -46,16 +48,20 @@ def test_guessing_can_be_switched_off_and_on_for_all(own_node):
     assert everybody.metric("skein_speculation_draft_drafted_total") == 0
 
 
-def test_a_draft_model_guesses_for_a_model_cut_in_two(own_node, served):
-    plain = client_of(served(2))
-    node = own_node("--threads", 1, "--stages", 2, "--kept-prefixes", 0, "--draft", DRAFT)
-    client = client_of(node)
+def assert_same_answers(node, plain):
+    """Greedy, and drawn with a seed."""
+    client, other = client_of(node), client_of(plain)
     for question in QUESTIONS:
         for fields in [{"temperature": 0}, {"temperature": 0.8, "seed": 11}]:
-            expected = ask(plain, question, max_tokens=60, **fields)
+            expected = ask(other, question, max_tokens=60, **fields)
             found = ask(client, question, max_tokens=60, **fields)
             assert found.choices[0].message.content == expected.choices[0].message.content
             assert found.usage.completion_tokens == expected.usage.completion_tokens
+
+
+def test_a_draft_model_guesses_for_a_model_cut_in_two(own_node, served):
+    node = own_node("--threads", 1, "--stages", 2, "--kept-prefixes", 0, "--draft", DRAFT)
+    assert_same_answers(node, served(2))
     drafted, accepted = (node.metric(f"skein_speculation_draft_{what}_total") for what in ["drafted", "accepted"])
     # The model is one that its draft was trained beside: about two of three guesses are right.
     assert drafted > 20
@@ -71,6 +77,35 @@ def test_several_choices_are_guessed_at_once(own_node, served):
         choice.message.content for choice in expected.choices]
 
 
+def with_heads(own_node, stages):
+    return own_node(
+        HEADS, "--name", MODEL_NAME, "--threads", 1, "--stages", stages, "--kept-prefixes", 0, "--draft", "mtp")
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_a_models_own_heads_change_no_answer(own_node, served, stages):
+    node = with_heads(own_node, stages)
+    assert_same_answers(node, served(stages))
+    # Whether guesses are worth their time is up to what this machine measured, so there need not be any.
+    drafted, accepted = (node.metric(f"skein_speculation_mtp_{what}_total") for what in ["drafted", "accepted"])
+    assert 0 <= accepted <= drafted <= node.metric("skein_speculation_drafted_total")
+    assert node.metric("skein_speculation_draft_drafted_total") == 0
+
+
+def test_several_choices_with_a_models_own_heads_are_those_without(own_node, served):
+    fields = {"n": 3, "temperature": 0.7, "seed": 5, "max_tokens": 40}
+    expected = ask(client_of(served(2)), QUESTIONS[1], **fields)
+    found = ask(client_of(with_heads(own_node, 2)), QUESTIONS[1], **fields)
+    assert [choice.message.content for choice in found.choices] == [
+        choice.message.content for choice in expected.choices]
+
+
+def test_a_model_with_heads_answers_the_same_when_they_are_not_asked(own_node, served):
+    node = own_node(HEADS, "--name", MODEL_NAME, "--threads", 1, "--kept-prefixes", 0, "--draft", "off")
+    assert_same_answers(node, served(1))
+    assert node.metric("skein_speculation_drafted_total") == 0
+
+
 def refusal(*arguments):
     ended = subprocess.run(
         [BINARY, "serve", "--alone", "--listen", "127.0.0.1:0", *map(str, arguments)], capture_output=True, text=True,
@@ -80,8 +115,15 @@ def refusal(*arguments):
 
 
 @pytest.mark.parametrize("value, reason", [
-    ("mtp", "public interface"), ("nothing-of-that-name", "takes auto, ngram, off"),
+    ("mtp", "no heads"), ("nothing-of-that-name", "takes auto, ngram, mtp, off"),
     (MODELS / "README.md", "cannot be used"),
 ])
 def test_what_cannot_guess_is_refused_with_the_reason(value, reason):
     assert reason in refusal("--draft", value)
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_model_without_heads_is_refused_with_the_next_step(stages):
+    sentence = refusal("--draft", "mtp", "--stages", stages)
+    assert "--draft mtp is not possible" in sentence
+    assert "Use auto, ngram, off or a draft model." in sentence

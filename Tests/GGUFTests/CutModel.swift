@@ -47,7 +47,9 @@ struct CutModel {
 
     func cutter() throws -> ModelCutter { try ModelCutter(try header()) }
 
-    func stage(_ first: Int, _ end: Int) throws -> CutStage { try CutStage(try cutter(), first, end) }
+    func stage(_ first: Int, _ end: Int, heads: Bool = false) throws -> CutStage {
+        try CutStage(try cutter(), first, end, heads: heads)
+    }
 }
 
 /// A planned stage file, read again.
@@ -56,9 +58,9 @@ struct CutStage {
     let file: GGUFFile
     let plan: StageFilePlan
 
-    init(_ cutter: ModelCutter, _ first: Int, _ end: Int) throws {
+    init(_ cutter: ModelCutter, _ first: Int, _ end: Int, heads: Bool = false) throws {
         source = cutter.file
-        plan = try cutter.plan(LayerRange(first: first, end: end))
+        plan = try cutter.plan(LayerRange(first: first, end: end), heads: heads)
         file = try GGUFFile.parse(ByteArraySource(plan.header), expectingData: false)
     }
 

@@ -31,10 +31,10 @@ enum Configurations {
         configuration.costs = costs
         let commands: [RunnerCommand] = [
             .configure(configuration),
-            .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil, archives: nil),
+            .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil, archives: nil, heads: nil),
             .connect(
                 next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs],
-                archives: true),
+                archives: true, heads: HeadFacts(costs: costs)),
             .report, .archive, .trust(try Self.pass),
         ]
         for command in commands {

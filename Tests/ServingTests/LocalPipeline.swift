@@ -30,6 +30,8 @@ struct LocalPipeline {
         var speculation = Speculation.off
         /// Who guesses beside the text.
         var draft: SimulatedDraft?
+        /// The model's own heads for several tokens; nil without any.
+        var heads: HeadFacts?
         /// A mistake on purpose: stages do not forget what they are told to.
         var ignoresTrims = false
         /// Stages have disks.
@@ -100,6 +102,7 @@ struct LocalPipeline {
             draftModel = DraftModel(draft.stage(options))
             settings.draft = DraftFacts(costs: draft.costs)
         }
+        settings.heads = options.heads
         if let limit = options.queueLimit { settings.queueLimit = limit }
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
         if let reservation = options.reservation { settings.outputReservation = reservation }
@@ -345,7 +348,7 @@ struct LocalPipeline {
             case .open(let lane, _): heldLanes.insert(lane)
             case .archive(let archive) where archive.action == .restore: heldLanes.insert(archive.lane)
             case .free(let lane): heldLanes.remove(lane)
-            case .copy, .trim, .archive: break
+            case .copy, .trim, .archive, .guess: break
             }
         }
         let (owned, kept) = (core.ownedLaneCount, core.keptSequences)

@@ -47,7 +47,7 @@ import Wire
         }
     }
 
-    /// Golden frames, and frames of every encoding, event and error.
+    /// Golden frames, and frames of every encoding, event and error, and with guesses.
     private static func samples() throws -> [[UInt8]] {
         var samples = GoldenFrames.all.map(\.bytes)
         let floats: [Float] = [0.1, -2, 3.7, 100, 0, 5, -6, 7]
@@ -67,6 +67,14 @@ import Wire
         for refusal in `The handshake`.refusals {
             samples.append(try FrameBytes.write { writer throws(WireError) in try writer.refuse(refusal) })
         }
+        let wishes = [nil, GuessWish(width: 15, floor: 0.5)].map { SequenceOperation.guess(lane: Lane(1), $0) }
+        samples.append(try FrameBytes.write { writer throws(WireError) in try writer.operations(wishes, before: 1) })
+        var guessed = GoldenFrames.tokens
+        for index in guessed.indices {
+            guessed[index].guesses = (0...index).map { TokenGuess(token: Token($0), probability: 0.75) }
+        }
+        let tokens = guessed
+        samples.append(try FrameBytes.write { writer throws(WireError) in try writer.result(of: 1, tokens) })
         return samples
     }
 

@@ -156,10 +156,10 @@ import Wire
         var frame = try FrameBytes.write { writer throws(WireError) in
             try writer.operations([.free(lane: Lane(0))], before: 0)
         }
-        frame[20] = 10
+        frame[20] = 11
         FrameBytes.seal(&frame)
         let changed = frame
-        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 10, allowed: "1 … 9")) {
+        #expect(throws: WireError.invalidValue(field: "operation.code", offset: 4, value: 11, allowed: "1 … 10")) {
             try FrameBytes.stageFrame(changed)
         }
     }

@@ -101,7 +101,7 @@ private struct ProtocolDocument {
             ("frameBytes", Limits.frameBytes), ("frameBytesMax", Limits.frameBytesMax),
             ("handshakeBytes", Limits.handshakeBytes), ("signalBytes", Limits.signalBytes), ("rows", Limits.rows),
             ("width", Limits.width), ("operations", Limits.operations), ("alternatives", Limits.alternatives),
-            ("tokenBytes", Limits.tokenBytes), ("grammarBytes", Limits.grammarBytes),
+            ("guesses", Limits.guesses), ("tokenBytes", Limits.tokenBytes), ("grammarBytes", Limits.grammarBytes),
             ("patternBytes", Limits.patternBytes), ("triggers", Limits.triggers),
             ("logitBiases", Limits.logitBiases), ("dryBreakers", Limits.dryBreakers),
             ("dryBreakerBytes", Limits.dryBreakerBytes), ("identityBytes", Limits.identityBytes),

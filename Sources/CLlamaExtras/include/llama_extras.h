@@ -121,6 +121,14 @@ struct extras_memory {
 // Bytes per buffer type as llama.cpp's allocator planned them; returns how many entries were written.
 size_t extras_memory_breakdown(const struct llama_context * context, struct extras_memory * out, size_t capacity);
 
+// --- heads for several tokens ------------------------------------------------------------------------------------
+
+// Makes a context give out the rows in front of the output head, which a model's heads for several tokens read.
+void extras_give_hidden_rows(struct llama_context * context);
+
+// Those of all rows of the last step, in their order; NULL when there are none.
+const float * extras_hidden_rows(struct llama_context * context);
+
 // --- how steps are computed -------------------------------------------------------------------------------------
 
 // Whether processors compute the next steps as the library's reference does: attention by heads, each over the cells in

@@ -7,12 +7,13 @@ extension ModelCutter {
         return false
     }
 
-    /// How the file of the stage `layers` is made.
+    /// How the file of the stage `layers` is made; with `heads` the last stage has the first of the model's own heads
+    /// for several tokens, which it MUST have (`headObstacle`).
     ///
     /// **Throws:** `unwritable` when the layout breaks a limit of the format. The caller MUST have checked the cut.
-    package func plan(_ layers: LayerRange) throws(CutError) -> StageFilePlan {
+    package func plan(_ layers: LayerRange, heads: Bool = false) throws(CutError) -> StageFilePlan {
         precondition(layers.end <= layerCount, "stage \(layers) of \(layerCount) layers")
-        let builder = StageBuilder(cutter: self, layers: layers)
+        let builder = StageBuilder(cutter: self, layers: layers, heads: heads && layers.end == layerCount)
         let tensors = builder.tensors()
         let layout: GGUFLayout
         do {
@@ -37,6 +38,19 @@ extension ModelCutter {
         return StageFilePlan(
             layers: layers, layerCount: layerCount, header: layout.header, segments: segments,
             fileByteCount: layout.fileByteCount, recipe: recipe(layers))
+    }
+
+    /// Why the model's own head for several tokens cannot guess; nil when it can.
+    package var headObstacle: String? {
+        let count = facts.unsigned("nextn_predict_layers") ?? 0
+        guard count > 0 else { return "the file has no heads for several tokens" }
+        guard !rules.headTensors.isEmpty else {
+            return "heads for several tokens of the family \(architecture) are not known to work"
+        }
+        // The engine's graph ends the process at another number.
+        guard count == 1 else { return "the file has \(count) heads for several tokens, and the engine takes one" }
+        let missing = rules.headTensors.first { file.tensor(named: "blk.\(layerCount).\($0).weight") == nil }
+        return missing.map { "its head for several tokens lacks blk.\(layerCount).\($0).weight" }
     }
 
     /// How the engine runs the model in one stage, from its own file.

@@ -8,7 +8,8 @@ package struct ModelCutter: Sendable {
     package let rules: FamilyRules
     /// The family.
     package let architecture: String
-    /// Layers that can be placed. Draft heads behind them (`nextn_predict_layers`) are in no stage.
+    /// Layers that can be placed. Heads for several tokens behind them (`nextn_predict_layers`) are in no stage unless
+    /// they are asked for.
     package let layerCount: Int
     /// Floats per row between stages.
     package let width: Int

@@ -10,11 +10,14 @@ struct StageBuilder {
 
     private let facts: ModelFacts
     private let layers: LayerRange
+    /// Whether the model's first head for several tokens is the layer behind the stage's own.
+    private let hasHead: Bool
     private let prefix: String
 
-    init(cutter: ModelCutter, layers: LayerRange) {
+    init(cutter: ModelCutter, layers: LayerRange, heads: Bool = false) {
         facts = cutter.facts
         self.layers = layers
+        hasHead = heads
         prefix = cutter.architecture + "."
     }
 
@@ -29,8 +32,10 @@ struct StageBuilder {
 
     func metadata() -> [MetadataEntry] {
         var writer = GGUFWriter(metadata: file.metadata.compactMap(entry))
-        set(&writer, "block_count", layers.count)
-        if file[prefix + "nextn_predict_layers"] != nil { set(&writer, "nextn_predict_layers", 0) }
+        set(&writer, "block_count", layers.count + (hasHead ? 1 : 0))
+        if file[prefix + "nextn_predict_layers"] != nil {
+            set(&writer, "nextn_predict_layers", hasHead ? 1 : 0)
+        }
         if isMiddle {
             // No stage between the first and the last one turns text into tokens or tokens into text.
             writer.set("tokenizer.ggml.model", .text("no_vocab"))
@@ -51,7 +56,8 @@ struct StageBuilder {
         guard let array = entry.value.array, array.count >= layers.end,
             PerLayerKeys.contains(entry.key, of: facts.architecture)
         else { return entry }
-        return MetadataEntry(key: entry.key, value: .array(array.selecting(Array(layers.indices))))
+        let head = hasHead && array.count > facts.layerCount ? [facts.layerCount] : []
+        return MetadataEntry(key: entry.key, value: .array(array.selecting(Array(layers.indices) + head)))
     }
 
     private func set(_ writer: inout GGUFWriter, _ key: String, _ value: Int) {
@@ -137,7 +143,7 @@ struct StageBuilder {
     func tensors() -> [Tensor] {
         file.tensors.compactMap { tensor in
             guard let layer = tensor.layerIndex else { return shared(tensor) }
-            guard layers.indices.contains(layer) else { return nil }
+            guard layers.indices.contains(layer) || hasHead && layer == facts.layerCount else { return nil }
             let name = "blk.\(layer - layers.first).\(tensor.roleName)"
             return Tensor(plan: TensorPlan(tensor, name: name), source: tensor)
         }
@@ -165,7 +171,8 @@ struct StageBuilder {
         }
         let whole = Tensor(plan: TensorPlan(tensor), source: tensor)
         switch tensor.name {
-        case "token_embd.weight": return isFirst || (isLast && !hasOutput) ? whole : vocabularyHole(tensor)
+        case "token_embd.weight":
+            return isFirst || (isLast && !hasOutput) || headReadsTokens ? whole : vocabularyHole(tensor)
         case "output.weight":
             if readsOutput { return whole }
             return needsOutput ? vocabularyHole(tensor) : nil
@@ -174,6 +181,11 @@ struct StageBuilder {
         case "output.scale", "output.input_scale": return readsOutput ? whole : nil
         default: return whole
         }
+    }
+
+    /// Whether the stage's head for several tokens reads the model's own token table.
+    private var headReadsTokens: Bool {
+        hasHead && file.tensor(named: "blk.\(facts.layerCount).nextn.embed_tokens.weight") == nil
     }
 
     private var hasOutput: Bool { file.tensor(named: "output.weight") != nil }

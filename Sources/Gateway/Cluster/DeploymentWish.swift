@@ -31,7 +31,7 @@ enum DeploymentWish {
         try check(deployment)
         if let draft = try text("draft", body), draft != "auto" {
             guard draft != "mtp" else {
-                throw invalid("'draft' is 'mtp', which is not possible; use auto, ngram, off or a draft model.")
+                throw invalid("'draft' is 'mtp', which deployments do not know; use auto, ngram, off or a draft model.")
             }
             deployment.draft = draft
         }

@@ -47,7 +47,7 @@ package struct DeploymentPlan: Sendable {
                 ModelCatalogue.texts((spec.sources + file.sources).map(\.description)))
             var files: [StageFile] = []
             for layers in cut.stages where cut.stageCount > 1 {
-                let plan = try cutter.plan(layers)
+                let plan = try cutter.plan(layers, heads: spec.drafting == .mtp)
                 let pin = try caches.stages.materialise(plan, of: spec.path, digest: digest)
                 files.append(StageFile(path: pin.path, recipe: plan.recipe, pin: pin))
             }

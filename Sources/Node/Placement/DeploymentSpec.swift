@@ -26,6 +26,9 @@ package struct DeploymentSpec: Sendable {
         case ngram
         /// By the draft model in this file, and by the text so far where that promises more, for every request.
         case model(path: String)
+        /// By the model's own heads for several tokens, and by the text so far where that promises more, for every
+        /// request.
+        case mtp
     }
 
     /// The name clients use.
@@ -95,6 +98,8 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
     case setting(name: String, value: String, limit: String)
     /// A draft model cannot guess for the model.
     case draft(path: String, reason: String)
+    /// The model's own heads for several tokens cannot guess.
+    case heads(model: String, reason: String)
     /// A projector cannot make the model see.
     case projector(path: String, reason: String)
     /// A stage could not be started.
@@ -112,6 +117,8 @@ package enum DeploymentError: Error, Sendable, CustomStringConvertible {
         case .draft(let path, let reason):
             "The draft model \(path) cannot be used: \(Self.clause(reason)). Name another one, or use --draft auto, "
                 + "ngram or off."
+        case .heads(let model, let reason):
+            "--draft mtp is not possible for \(model): \(Self.clause(reason)). Use auto, ngram, off or a draft model."
         case .projector(let path, let reason):
             "The projector \(path) cannot be used: \(Self.clause(reason)). Name the one that was made for the model, "
                 + "or leave out --mmproj."

@@ -242,7 +242,8 @@ actor PlacementSupervisor {
                     continuation.yield(
                         .connect(
                             next: addresses[index + 1].map { LinkTarget($0) },
-                            entry: addresses[0].map { LinkTarget($0) }, costs: costs, archives: archives))
+                            entry: addresses[0].map { LinkTarget($0) }, costs: costs, archives: archives,
+                            heads: loaded[configurations.count - 1]?.heads))
                 }
             }
             if case .report(_, .ready) = notice, readyStages == configurations.count, let entry = addresses[0],

@@ -61,6 +61,10 @@ struct RunnerPlan: Sendable {
         self.stages = stages
         costs = caches.costs
         isRecurrent = cutter.layers(.recurrent).contains(true)
+        if spec.drafting == .mtp {
+            let obstacle = isRecurrent ? "its state cannot take back a wrong guess" : cutter.headObstacle
+            if let obstacle { throw .heads(model: spec.name, reason: obstacle) }
+        }
         draftPath = try Self.draftPath(spec, digest: digest, isRecurrent: isRecurrent, caches)
         var card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
         if let path = spec.projector {
@@ -79,7 +83,7 @@ struct RunnerPlan: Sendable {
         _ spec: DeploymentSpec, digest: String, isRecurrent: Bool, _ caches: NodeCaches
     ) throws(DeploymentError) -> String? {
         switch spec.drafting {
-        case .off, .ngram: return nil
+        case .off, .ngram, .mtp: return nil
         case .auto:
             // Guessing is never worth a refusal: without room for the file there are no guesses of a draft model.
             return try? BuiltinModel.draftPath(forDigest: digest, cacheFolder: caches.folder)
@@ -99,6 +103,7 @@ struct RunnerPlan: Sendable {
         case .off: .off
         case .ngram: .ngram
         case .model: .draft
+        case .mtp: .mtp
         }
     }
 
@@ -118,6 +123,7 @@ struct RunnerPlan: Sendable {
         configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
         configuration.speculation = speculation
         configuration.draftPath = index == 0 ? draftPath : nil
+        configuration.usesHeads = spec.drafting == .mtp && index == stages.count - 1
         configuration.projectorPath = index == 0 ? spec.projector : nil
         configuration.projectorDigest = index == 0 ? projectorDigest : nil
         configuration.rowLimit = min(spec.rowLimit, card.servedContext)

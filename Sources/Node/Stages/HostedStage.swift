@@ -271,7 +271,7 @@ actor HostedStage {
         guard !isReady else { return }
         // Whom the links lead to may have become a member since.
         renewTrust()
-        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives))
+        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives, heads: nil))
         while !isReady {
             guard !hasEnded else {
                 throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")

@@ -246,6 +246,7 @@ extension EngineCore {
             if isFirst, let match, match.lane != lane, cells.length(of: match.lane) >= match.length {
                 adopt(match, request: index, choice: choice, lane: lane)
             }
+            followWithHeads(index, choice)
             isFirst = false
         }
         active[index].promisedCells = promise

@@ -17,7 +17,7 @@ package struct SpoiledLanes: Sendable {
             lanes[lane] = nil
         case .trim(let lane, let position):
             if let gap = lanes[lane], position <= gap { lanes[lane] = nil }
-        case .open, .copy, .archive:
+        case .open, .copy, .archive, .guess:
             break
         }
     }

@@ -43,7 +43,8 @@ extension EngineCore {
         steps.append(
             StepInFlight(
                 id: id, passengers: passengers, sliced: slice?.rows.first?.lane,
-                rowCount: rows.count + (slice?.rows.count ?? 0), startedAt: now, wasAlone: steps.isEmpty))
+                rowCount: rows.count + (slice?.rows.count ?? 0), startedAt: now, wasAlone: steps.isEmpty,
+                makesGuesses: passengers.contains { makesGuesses($0.lane) }))
         effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: slice)))
         operations.removeAll(keepingCapacity: true)
     }
@@ -156,6 +157,7 @@ extension EngineCore {
         let hasPrefill = slice != nil || result.count > decodeCount
         decodedSincePrefill = decodeCount + (hasPrefill ? 0 : decodedSincePrefill)
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
+        wishGuesses(for: result.prefix(decodeCount))
         return Load(boardings: result, slice: slice)
     }
 
@@ -221,6 +223,12 @@ extension EngineCore {
     private var hasUrgentOperations: Bool {
         guard !operations.isEmpty, !steps.isEmpty else { return !operations.isEmpty }
         return operations.contains { if case .trim = $0 { false } else { true } }
+    }
+
+    /// Whether the model's own heads guess what follows in a lane, which takes the last stage time of its own.
+    private func makesGuesses(_ lane: Lane) -> Bool {
+        guard settings.usesHeads, let owner = lanes[lane].owner else { return false }
+        return active[owner.request].choices[owner.choice].makesGuesses
     }
 
     private func ownerIndex(_ lane: Lane) -> Int { lanes[lane].owner?.request ?? Int.max }
@@ -357,6 +365,7 @@ extension EngineCore {
         active[index].choices[choice].drafts = []
         active[index].choices[choice].awaitedDraft = nil
         active[index].choices[choice].guesses = Guesses()
+        active[index].choices[choice].headWish = nil
         active[index].choices[choice].draftTime = 0
         active[index].choices[choice].draftedFor = 0
         active[index].choices[choice].sent = 0

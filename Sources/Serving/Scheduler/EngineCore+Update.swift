@@ -8,7 +8,7 @@ extension EngineCore {
         // The direct return may overtake stage 0's own report.
         if stageZeroStep == id { stageZeroStep = nil }
         if archive.fetch?.step == id { restored() }
-        if step.wasAlone, step.rowCount > 0, step.sliced == nil,
+        if step.wasAlone, step.rowCount > 0, step.sliced == nil, !step.makesGuesses,
             let expected = settings.policy.expectedNanoseconds(rows: step.rowCount)
         {
             let took = now.since(step.startedAt).inSeconds * 1e9
@@ -62,10 +62,12 @@ extension EngineCore {
             active[request].choices[choice].assembler.foresee(
                 tokens.prefix(right + 1).map(\.token), tokenizer: tokenizer, renderer: renderer)
         }
+        take([], request, choice)
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
             if isGuessed { speculated[source, default: SpeculationCounts()].accepted += 1 }
             guard accept(sampled, for: owner, now: now) else { return }
+            take(sampled.guesses, request, choice)
             guard isGuessed else { break }
         }
         cutWindow(request, choice: choice)
@@ -77,10 +79,10 @@ extension EngineCore {
     ) {
         let guessing = active[request].choices[choice].draftTime
         active[request].choices[choice].draftTime = 0
-        let source = drafts > 0 ? active[request].choices[choice].draftSource : .draft
+        let source = drafts > 0 ? active[request].choices[choice].draftSource : modelSource
         if drafts > 0 { speculated[source, default: SpeculationCounts()].drafted += drafts }
         guard let time, active[request].isGuessed else { return }
-        let isWindow = drafts > 0 || guessing > 0
+        let isWindow = drafts > 0 || guessing > 0 || active[request].choices[choice].makesGuesses
         if isWindow, let rate = active[request].choices[choice].gain.plainRate {
             speculated[source, default: SpeculationCounts()].windowTokens += Double(tokens)
             speculated[source, default: SpeculationCounts()].plainTokens += rate * (time + guessing)
@@ -132,7 +134,7 @@ extension EngineCore {
         if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
         guard let finish = progress.finish else { return true }
         active[request].choices[choice].finish = finish
-        if settings.usesModel, active[request].asksModel {
+        if settings.usesModel || settings.usesHeads, active[request].asksModel {
             draftPrior.record(
                 active[request].choices[choice].drafter?.modelShare,
                 temperature: active[request].sampling.temperature)

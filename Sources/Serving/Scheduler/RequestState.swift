@@ -15,9 +15,13 @@ struct Choice {
     var drafter: Drafter?
     /// What it waits for from the draft model, and since when.
     var awaitedDraft: (width: Int, floor: Double, since: Instant)?
-    /// What the draft model answered for the newest token.
+    /// What the draft model, or the model's own heads, answered for the newest token.
     var guesses = Guesses()
-    /// What that took. **Units:** nanoseconds.
+    /// What the heads were told last to guess in its lane; nil while they do not follow it.
+    var headWish: GuessWish?
+    /// Whether the heads guess what follows its tokens.
+    var makesGuesses: Bool { headWish.map { $0.width > 0 } ?? false }
+    /// What the draft model took for its guesses. **Units:** nanoseconds.
     var draftTime = 0.0
     /// Tokens there were when it was last decided whether to ask the draft model.
     var draftedFor = 0

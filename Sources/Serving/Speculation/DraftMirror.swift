@@ -51,7 +51,7 @@ struct DraftMirror {
     /// never seen stay empty there.
     mutating func follow(_ operation: SequenceOperation, sampling: LaneSampling?) {
         switch operation {
-        case .open, .trim, .archive: break
+        case .open, .trim, .archive, .guess: break
         case .copy(let from, let to, let length):
             if let sampling { copy(from: from, to: to, length: Int(length), sampling: sampling) }
         case .free(let lane):

@@ -56,17 +56,8 @@ package struct DraftedLane: Hashable, Sendable {
         self.probabilities = probabilities
     }
 
-    /// Bounds of the probabilities that count as one evidence.
-    private static let bounds = [0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99]
-
-    /// What is believed of each evidence before anything was seen.
-    static let priors = [0.05, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.95]
-
     /// The guesses with their evidence.
     var guesses: Guesses {
-        let evidence = probabilities.prefix(tokens.count).map { probability in
-            Self.bounds.firstIndex { probability < $0 } ?? Self.bounds.count
-        }
-        return Guesses(tokens: Array(tokens.prefix(evidence.count)), evidence: evidence)
+        Guesses(zip(tokens, probabilities).map { TokenGuess(token: $0, probability: Float($1)) })
     }
 }

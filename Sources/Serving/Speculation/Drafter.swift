@@ -7,7 +7,7 @@ import Vocabulary
 struct Drafter: Sendable {
     private var source: (any DraftSource)?
     private var text: GuessRecord
-    private var model = GuessRecord(priors: DraftedLane.priors)
+    private var model = GuessRecord(priors: Guesses.modelPriors)
     /// How often any guess of the draft model is right.
     private var overall: AcceptanceEstimate.Share
     /// Guesses of it that were compared.
@@ -59,7 +59,7 @@ struct Drafter: Sendable {
     func chances(of guesses: Guesses, _ source: GuessSource) -> [Double] {
         switch source {
         case .ngram: text.chances(of: guesses)
-        case .draft: model.chances(of: guesses)
+        case .draft, .mtp: model.chances(of: guesses)
         }
     }
 
@@ -67,7 +67,7 @@ struct Drafter: Sendable {
     mutating func watch(_ guesses: Guesses, _ source: GuessSource, isSent: Bool) {
         switch source {
         case .ngram: text.watch(guesses, isSent: isSent)
-        case .draft: model.watch(guesses, isSent: isSent)
+        case .draft, .mtp: model.watch(guesses, isSent: isSent)
         }
     }
 

@@ -34,27 +34,34 @@ extension EngineCore {
         else { return }
         active[request].choices[choice].draftedFor = position
         makeDrafter(request, choice)
-        guard state.choices[choice].gain.allowsWindows, position - 1 - mirror[lane].known <= Limits.draftCatchUp,
-            let drafter = active[request].choices[choice].drafter
+        guard position - 1 - mirror[lane].known <= Limits.draftCatchUp,
+            let (width, floor) = worthGuessing(request, choice, load)
         else { return }
+        active[request].choices[choice].awaitedDraft = (width, floor, now)
+    }
+
+    /// How many tokens are worth being guessed by a model, and the chance of all so far at which to stop; nil when none
+    /// are, or the text alone promises as many. `load` tells what a guess takes.
+    mutating func worthGuessing(_ request: Int, _ choice: Int, _ load: DraftLoad) -> (width: Int, floor: Double)? {
+        let state = active[request]
+        guard state.choices[choice].gain.allowsWindows, let drafter = state.choices[choice].drafter else { return nil }
         let output = state.outputLimit - state.choices[choice].answer.count - 1
         var load = load
         load.chances = Array(repeating: drafter.modelChance, count: Limits.draftWidth)
         var width = settings.policy.draftWidth(for: load)
         var floor = settings.policy.draftFloor(for: load, width: width)
         if width > 0 {
-            if textPromises(drafter, load, atLeast: load.expectedTokens(width: width)) { return }
+            if textPromises(drafter, load, atLeast: load.expectedTokens(width: width)) { return nil }
             active[request].choices[choice].drafter?.modelPays()
             // Confident guesses go on for longer; the floor ends the others.
             width = min(2 * width + 1, Limits.draftWidth)
         } else {
-            guard drafter.isTimeToProbe, couldPay(load) else { return }
+            guard drafter.isTimeToProbe, couldPay(load) else { return nil }
             active[request].choices[choice].drafter?.probe()
             (width, floor) = (Limits.draftProbe, 0)
         }
         width = min(width, output)
-        guard width > 0 else { return }
-        active[request].choices[choice].awaitedDraft = (width, floor, now)
+        return width > 0 ? (width, floor) : nil
     }
 
     /// Whether guesses by the text, which cost nothing, promise as many tokens.
@@ -67,7 +74,7 @@ extension EngineCore {
     }
 
     /// What the policy sees of a lane whose guesses are still to be made: beside as many others as usual.
-    private var loneDraftLoad: DraftLoad {
+    var loneDraftLoad: DraftLoad {
         var load = BatchLoad(
             stageCount: settings.stageCount, rowLimit: settings.rowLimit, seatedLanes: 0, decodingLanes: 0,
             readyDecodes: 0, readyPrefills: 0, inFlight: 0)
@@ -83,7 +90,7 @@ extension EngineCore {
         return DraftLoad(
             stageCount: settings.stageCount, decodingLanes: load.decodingLanes, decodeLanes: together, rows: together,
             tokens: Double(together), chances: [], hopNanoseconds: hops.nanoseconds,
-            guessNanoseconds: settings.draft?.costs?.nanoseconds(rows: together) ?? 0)
+            guessNanoseconds: settings.guessCosts?.nanoseconds(rows: together) ?? 0)
     }
 
     /// Adds a lane that waits to the work.
@@ -148,7 +155,7 @@ extension EngineCore {
     }
 
     /// Whether guesses that are always right would be worth their time.
-    private func couldPay(_ load: DraftLoad) -> Bool {
+    func couldPay(_ load: DraftLoad) -> Bool {
         var load = load
         load.chances = Array(repeating: 1, count: Limits.draftWidth)
         return settings.policy.draftWidth(for: load) > 0
@@ -231,9 +238,7 @@ extension EngineCore {
             active[request].choices[order.choice].lane == order.lane, mirror.isCurrent(order) || now == nil
         else { return }
         active[request].choices[order.choice].awaitedDraft = nil
-        active[request].choices[order.choice].guesses = guesses.before { token in
-            !(0..<tokenizer.vocabularySize).contains(Int(token)) || tokenizer.endsGeneration(token)
-        }
+        active[request].choices[order.choice].guesses = sendable(guesses)
         if let now { active[request].choices[order.choice].draftTime = now.since(wish.since).inSeconds * 1e9 }
     }
 }

@@ -52,7 +52,7 @@ extension EngineCore {
         var best: (guesses: Guesses, source: GuessSource, width: Int)?
         var (chances, most) = ([Double](), -1.0)
         for (guesses, source) in [
-            (choice.guesses, GuessSource.draft), (drafter.guess(tokenizer: tokenizer), .ngram),
+            (choice.guesses, modelSource), (drafter.guess(tokenizer: tokenizer), .ngram),
         ] where !guesses.tokens.isEmpty {
             load.chances = drafter.chances(of: guesses, source)
             let width =
@@ -68,6 +68,9 @@ extension EngineCore {
         return best
     }
 
+    /// Where guesses come from that are not the text's.
+    var modelSource: GuessSource { settings.usesHeads ? .mtp : .draft }
+
     /// Makes what guesses a choice's tokens, when it is not there yet.
     mutating func makeDrafter(_ request: Int, _ choice: Int) {
         guard active[request].choices[choice].drafter == nil else { return }
@@ -76,6 +79,13 @@ extension EngineCore {
             modelChance: draftPrior.chance(temperature: active[request].sampling.temperature))
         for token in active[request].choices[choice].answer { drafter.push(token) }
         active[request].choices[choice].drafter = drafter
+    }
+
+    /// Guesses up to the first token that is none or would end the answer.
+    func sendable(_ guesses: Guesses) -> Guesses {
+        guesses.before { token in
+            !(0..<tokenizer.vocabularySize).contains(Int(token)) || tokenizer.endsGeneration(token)
+        }
     }
 
     /// Guesses a choice may send: so many that, all of them right, the answer is full; within the rows of the

@@ -6,6 +6,8 @@ package enum GuessSource: String, Hashable, Sendable, Codable, CaseIterable {
     case ngram
     /// A draft model.
     case draft
+    /// The model's own heads for several tokens.
+    case mtp
 }
 
 /// Guesses of what follows an answer's newest token.
@@ -18,6 +20,20 @@ struct Guesses: Hashable, Sendable {
     func before(_ isEnd: (Token) -> Bool) -> Guesses {
         guard let end = tokens.firstIndex(where: isEnd) else { return self }
         return Guesses(tokens: Array(tokens[..<end]), evidence: Array(evidence[..<end]))
+    }
+}
+
+extension Guesses {
+    /// Bounds of the probabilities that count as one evidence.
+    private static let bounds: [Float] = [0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99]
+
+    /// What is believed of each evidence before anything was seen.
+    static let modelPriors = [0.05, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.95]
+
+    /// Guesses of a model, by how likely they are to it.
+    init(_ guesses: [TokenGuess]) {
+        tokens = guesses.map(\.token)
+        evidence = guesses.map { guess in Self.bounds.firstIndex { guess.probability < $0 } ?? Self.bounds.count }
     }
 }
 

@@ -13,11 +13,14 @@ package enum Speculation: String, Hashable, Sendable, Codable, CaseIterable {
     /// By a draft model, and by what followed the same tokens earlier where that promises more, for every request, and
     /// also while the cost of a step is unknown.
     case draft
+    /// By the model's own heads for several tokens, and by what followed the same tokens earlier where that promises
+    /// more, for every request, and also while the cost of a step is unknown.
+    case mtp
 
     /// The source of guesses by the text of one answer; nil when nothing is guessed.
     func makeSource() -> (any DraftSource)? {
         switch self {
-        case .auto, .ngram, .draft: NgramDraft()
+        case .auto, .ngram, .draft, .mtp: NgramDraft()
         case .off: nil
         }
     }
@@ -25,13 +28,16 @@ package enum Speculation: String, Hashable, Sendable, Codable, CaseIterable {
     /// Whether a draft model is asked when there is one.
     package var usesModel: Bool { self == .auto || self == .draft }
 
+    /// Whether the model's own heads are asked when it has any.
+    package var usesHeads: Bool { self == .mtp }
+
     /// Whether a request's answers may be guessed. Kernels round a row by how many stand beside it, so guesses may
     /// change a token at a near tie: who sends a seed wants the same answer again.
     func covers(seeded: Bool) -> Bool {
         switch self {
         case .auto: !seeded
         case .off: false
-        case .ngram, .draft: true
+        case .ngram, .draft, .mtp: true
         }
     }
 

@@ -9,18 +9,19 @@ struct DraftOptions: ParsableArguments {
             """
             Guess tokens ahead: auto (by the draft model that is shipped with the model, and by what followed the same \
             tokens earlier; where it pays, requests with a seed left out), ngram (by what followed earlier, every \
-            request), the file of a draft model with the same vocabulary (every request), or off.
+            request), mtp (by the model's own head for several tokens, every request), the file of a draft model with \
+            the same vocabulary (every request), or off.
             """,
-            valueName: "auto|ngram|off|file"),
+            valueName: "auto|ngram|mtp|off|file"),
         transform: DraftOptions.read)
     var draft = DeploymentSpec.Drafting.auto
 
     /// What it takes beside a model.
     static let words = ["auto", "off", "ngram"]
-    /// Why heads for several tokens are not used.
-    static let mtpRefusal = """
-        --draft mtp is not possible: the engine library's public interface does not give out the hidden rows that a \
-        model's heads for several tokens start from; use auto, ngram, off or a draft model.
+    /// Why a deployment of a cluster does not guess with a model's own heads.
+    static let clusterRefusal = """
+        --draft mtp is possible with skein serve only: a cluster's plans do not count a model's own heads yet. Use \
+        auto, ngram, off or a draft model.
         """
 
     /// Reads a word or a file's path.
@@ -29,10 +30,11 @@ struct DraftOptions: ParsableArguments {
         case "auto": return .auto
         case "off": return .off
         case "ngram": return .ngram
-        case "mtp": throw ValidationError(mtpRefusal)
+        case "mtp": return .mtp
         default:
             guard FileManager.default.fileExists(atPath: text) else {
-                throw ValidationError("--draft is '\(text)'; it takes auto, ngram, off or the file of a draft model.")
+                throw ValidationError(
+                    "--draft is '\(text)'; it takes auto, ngram, mtp, off or the file of a draft model.")
             }
             return .model(path: text)
         }

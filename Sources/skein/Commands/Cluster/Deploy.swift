@@ -90,7 +90,7 @@ struct Deploy: AsyncParsableCommand {
             guard let value, value < 1 else { continue }
             throw ValidationError("\(option) is \(value); it takes 1 or more.")
         }
-        if draft == "mtp" { throw ValidationError(DraftOptions.mtpRefusal) }
+        if draft == "mtp" { throw ValidationError(DraftOptions.clusterRefusal) }
         if let wait, !(1...ClientLimits.waitSeconds).contains(wait) {
             throw ValidationError("--wait is \(wait); it takes 1 … \(ClientLimits.waitSeconds) seconds.")
         }
