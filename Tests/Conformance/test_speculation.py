@@ -115,7 +115,7 @@ def refusal(*arguments):
 
 
 @pytest.mark.parametrize("value, reason", [
-    ("mtp", "no heads"), ("nothing-of-that-name", "takes auto, ngram, mtp, off"),
+    ("mtp", "no head for several tokens"), ("nothing-of-that-name", "takes auto, ngram, mtp, off"),
     (MODELS / "README.md", "cannot be used"),
 ])
 def test_what_cannot_guess_is_refused_with_the_reason(value, reason):

@@ -125,7 +125,7 @@ import Vocabulary
         denied.shared.append(tensor)
         for model in [CutModel("glm4moe"), unannounced, denied] {
             let reason = try #require(try model.cutter().headObstacle)
-            #expect(reason.contains("no heads"))
+            #expect(reason.contains("no head "))
         }
     }
 
@@ -140,11 +140,35 @@ import Vocabulary
         }
     }
 
+    @Test func `rotations and attention that heads of the family do not know are refused by the setting`() throws {
+        let sections: MetadataValue = .array(.uint32([8, 12, 12, 0]))
+        let rotated = try #require(
+            try model([("rope.dimension_sections", sections)]).cutter().headObstacle)
+        #expect(rotated.contains("glm4moe.rope.dimension_sections"))
+        let unused: MetadataValue = .array(.uint32([0, 0, 0, 0]))
+        #expect(try model([("rope.dimension_sections", unused)]).cutter().headObstacle == nil)
+        var latent = model(of: "deepseek32")
+        #expect(try #require(try latent.cutter().headObstacle).contains("deepseek32.attention.key_length_mla"))
+        let mla: (String, MetadataValue) = ("attention.key_length_mla", .uint32(192))
+        latent = model(of: "deepseek32", [mla])
+        #expect(try latent.cutter().headObstacle == nil)
+        for (scale, isUsed) in [(Float(0), false), (0.1, true)] {
+            var scaled = model(of: "deepseek2", [mla, ("attention.temperature_scale", .float(scale))])
+            for part in [
+                "attn_q_a", "attn_q_a_norm", "attn_q_b", "attn_kv_a_mqa", "attn_kv_a_norm", "attn_k_b", "ffn_norm",
+                "ffn_down_exps", "ffn_gate_shexp", "ffn_down_shexp", "ffn_up_shexp",
+            ] {
+                scaled.shared.append(("blk.10.\(part).weight", [32]))
+            }
+            #expect(try scaled.cutter().headObstacle?.contains("temperature_scale") ?? false == isUsed)
+        }
+    }
+
     @Test(arguments: ["qwen3next", "llama"])
     func `heads of a family that nobody has tried are refused by its name`(architecture: String) throws {
         let model = model(of: architecture, [("full_attention_interval", .uint32(2))])
         let reason = try #require(try model.cutter().headObstacle)
         #expect(reason.contains(architecture))
-        #expect(!reason.contains("no heads"))
+        #expect(!reason.contains("no head "))
     }
 }

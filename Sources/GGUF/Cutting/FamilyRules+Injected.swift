@@ -43,10 +43,7 @@ extension FamilyRules {
         "cogvlm": FamilyRules { $0.feed = .tokenGather },
         // Rows abort the engine when the file has no sections of positions.
         "glm4": FamilyRules { $0.feed = .tokenGather },
-        "glm4moe": FamilyRules {
-            $0.feed = .tokenGather
-            $0.headTensors = ["nextn.eh_proj", "nextn.enorm", "nextn.hnorm", "ffn_gate_inp"]
-        },
+        "glm4moe": FamilyRules { $0.feed = .tokenGather },
         // A row would need four positions; a token has them by itself.
         "paddleocr": FamilyRules { $0.feed = .tokenGather },
         "hunyuan_vl": FamilyRules { $0.feed = .tokenGather },

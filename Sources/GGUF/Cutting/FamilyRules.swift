@@ -41,9 +41,6 @@ package struct FamilyRules: Hashable, Sendable {
     package var renamings: [Renaming] = []
     /// Whether draft heads count only when their tensors are in the file.
     package var probesDraftHeads = false
-    /// What the layer of the family's head for several tokens must have for the engine to guess with it, for families
-    /// that were seen to guess, in the whole model and on a last stage; empty for all others.
-    package var headTensors: [String] = []
 
     /// The trivial rules.
     package init() {}

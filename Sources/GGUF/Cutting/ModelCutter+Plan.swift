@@ -41,17 +41,7 @@ extension ModelCutter {
     }
 
     /// Why the model's own head for several tokens cannot guess; nil when it can.
-    package var headObstacle: String? {
-        let count = facts.unsigned("nextn_predict_layers") ?? 0
-        guard count > 0 else { return "the file has no heads for several tokens" }
-        guard !rules.headTensors.isEmpty else {
-            return "heads for several tokens of the family \(architecture) are not known to work"
-        }
-        // The engine's graph ends the process at another number.
-        guard count == 1 else { return "the file has \(count) heads for several tokens, and the engine takes one" }
-        let missing = rules.headTensors.first { file.tensor(named: "blk.\(layerCount).\($0).weight") == nil }
-        return missing.map { "its head for several tokens lacks blk.\(layerCount).\($0).weight" }
-    }
+    package var headObstacle: String? { HeadRules.obstacle(facts) }
 
     /// How the engine runs the model in one stage, from its own file.
     package var wholeRecipe: StageRecipe {
