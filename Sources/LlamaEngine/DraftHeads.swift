@@ -15,11 +15,12 @@ import Vocabulary
 ///
 /// **Isolation:** the compute thread.
 /// **Source:** docs/decisions/0024-heads-guess-on-the-last-stage.md.
-final class DraftHeads {
+@safe final class DraftHeads {
     private let context: LlamaContext
     private let batch: StageBatch
     private let batchLimit: Int
     private let width: Int
+    private let vocabulary: OpaquePointer
     private let vocabularySize: Int
     private var lanes: [HeadLane]
     /// Where in the step's samples the newest token of a lane is whose guesses are wanted, by lane.
@@ -29,12 +30,18 @@ final class DraftHeads {
     /// Rows a lane gathers before they are read without being guessed from.
     private static let gathered = 64
 
-    /// Makes the heads of a model that was loaded with them, beside the context that runs its last layers.
+    /// Makes the heads of a model that was loaded with them, beside the context that runs its last layers; with other
+    /// than as many cells as they could need, answers go on without guesses while they have none.
     ///
     /// **Throws:** `failed` when the family's heads are not supported by the library or there is no memory for them.
-    init(beside target: borrowing LlamaContext, options: ContextOptions) throws(EngineError) {
+    init(
+        beside target: borrowing LlamaContext, options: ContextOptions, cellCount: Int? = nil
+    ) throws(EngineError) {
         var own = options
-        own.cellCount += options.laneCount * (Limits.draftWidth + 2)
+        // Beside what the stage's lanes hold: rows read ahead, guesses, and what a copied lane has not read yet.
+        own.cellCount =
+            cellCount
+            ?? Int(unsafe llama_n_ctx(target.handle)) + options.laneCount * (Limits.draftWidth + 2 + Self.gathered)
         own.rowLimit = min(options.rowLimit, Limits.draftFeed)
         let model = target.model
         context = try LlamaContext(
@@ -45,6 +52,7 @@ final class DraftHeads {
         batch = StageBatch(rowLimit: own.rowLimit, positionsPerRow: 1)
         batchLimit = own.rowLimit
         width = model.model.vectorWidth
+        unsafe vocabulary = unsafe llama_model_get_vocab(model.model.handle)
         vocabularySize = model.model.vocabularySize
         lanes = (0..<options.laneCount).map { HeadLane(Lane(UInt16($0)), width: model.model.vectorWidth) }
     }
@@ -59,6 +67,7 @@ final class DraftHeads {
 
     /// Follows a change of the stage's lanes.
     func apply(_ operation: SequenceOperation) {
+        guard operation.lanes.allSatisfy({ Int($0.index) < lanes.count }) else { return }
         switch operation {
         case .open(let lane, _), .free(let lane): forget(Int(lane.index))
         case .trim(let lane, let position): cut(Int(lane.index)) { $0.trim(from: position) }
@@ -104,7 +113,7 @@ final class DraftHeads {
         let lane = Int(token.lane.index)
         guard let wish = lanes[lane].wish else { return }
         cut(lane) { $0.readAhead(token.token, at: token.position) }
-        if wish.width > 0 { wanted[lane] = index }
+        if wish.width > 0, !(unsafe llama_vocab_is_eog(vocabulary, token.token)) { wanted[lane] = index }
     }
 
     // MARK: Guessing
@@ -119,9 +128,11 @@ final class DraftHeads {
         }
         let idle = lanes.indices.filter { wanted[$0] == nil && lanes[$0].waiting.count >= Self.gathered }
         guard !heads.isEmpty || !idle.isEmpty else { return }
-        guard take(idle, &heads, &candidates) else { return fail() }
-        while heads.contains(where: \.goesOn) {
-            guard takeFurther(&heads, &candidates) else { return fail() }
+        do throws(Refusal) {
+            try take(idle, &heads, &candidates)
+            while heads.contains(where: \.goesOn) { try takeFurther(&heads, &candidates) }
+        } catch {
+            return fail(error)
         }
         for head in heads {
             samples[head.sample].guesses = head.guesses
@@ -131,6 +142,12 @@ final class DraftHeads {
             }
         }
         failures = 0
+    }
+
+    /// The library did not decode what the heads were to read.
+    private enum Refusal: Error {
+        case noCells
+        case failed
     }
 
     /// A lane that guesses.
@@ -149,7 +166,7 @@ final class DraftHeads {
         var goesOn: Bool { !guesses.isEmpty && guesses.count < wish.width && chance >= wish.floor }
     }
 
-    /// Makes one guess for each of the first lanes, from nothing. False when the library refuses.
+    /// Makes one guess for each of the first lanes, from nothing; false when the library refuses.
     func rehearse(_ count: Int, _ sampler: LaneSampler, _ candidates: inout CandidateBuffer) -> Bool {
         let lanes = 0..<min(count, lanes.count)
         var heads = lanes.map {
@@ -157,12 +174,14 @@ final class DraftHeads {
         }
         let rows = lanes.map { StageRow(lane: Lane(UInt16($0)), position: 0, token: 0, samples: true) }
         defer { for lane in lanes { forget(lane) } }
-        return decode(
-            rows, [Float](repeating: 0.1, count: rows.count * width), Array(lanes), &heads, &candidates)
+        let hidden = [Float](repeating: 0.1, count: rows.count * width)
+        return (try? decode(rows, hidden, Array(lanes), &heads, &candidates)) != nil
     }
 
     /// Reads what the lanes have gathered, and makes the first guess of those that guess from their last row.
-    private func take(_ idle: [Int], _ heads: inout [Head], _ candidates: inout CandidateBuffer) -> Bool {
+    private func take(
+        _ idle: [Int], _ heads: inout [Head], _ candidates: inout CandidateBuffer
+    ) throws(Refusal) {
         var rows: [StageRow] = []
         var hidden: [Float] = []
         var owners: [Int?] = []
@@ -173,11 +192,11 @@ final class DraftHeads {
             owners += waiting.indices.map { $0 == waiting.count - 1 ? head : nil }
             if head != nil, !waiting.isEmpty { rows[rows.count - 1].samples = true }
         }
-        return decode(rows, hidden, owners, &heads, &candidates)
+        try decode(rows, hidden, owners, &heads, &candidates)
     }
 
     /// Makes one more guess of every lane that goes on.
-    private func takeFurther(_ heads: inout [Head], _ candidates: inout CandidateBuffer) -> Bool {
+    private func takeFurther(_ heads: inout [Head], _ candidates: inout CandidateBuffer) throws(Refusal) {
         var rows: [StageRow] = []
         var hidden: [Float] = []
         var owners: [Int?] = []
@@ -190,16 +209,16 @@ final class DraftHeads {
             hidden += head.hidden
             owners.append(index)
         }
-        return decode(rows, hidden, owners, &heads, &candidates)
+        try decode(rows, hidden, owners, &heads, &candidates)
     }
 
-    /// Decodes rows in batches; from those with an owner a guess is made. False when the library refuses.
+    /// Decodes rows in batches; from those with an owner a guess is made.
     ///
     /// **Shape:** `hidden` is `[rows, width]`.
     private func decode(
         _ rows: [StageRow], _ hidden: [Float], _ owners: [Int?], _ heads: inout [Head],
         _ candidates: inout CandidateBuffer
-    ) -> Bool {
+    ) throws(Refusal) {
         for start in stride(from: 0, to: rows.count, by: batchLimit) {
             let part = start..<min(start + batchLimit, rows.count)
             batch.fill(rows, part, flagsAll: false, hidesTokens: false)
@@ -207,34 +226,32 @@ final class DraftHeads {
                 guard let base = floats.baseAddress else { return Int32(-1) }
                 return unsafe context.decode(batch.tokens(beside: base + start * width))
             }
-            guard status == 0 else { return false }
+            guard status == 0 else { throw status == 1 ? .noCells : .failed }
             // Some families make those of flagged rows only when asked to, others cannot: so of all rows.
-            guard let made = unsafe extras_hidden_rows(context.handle) else { return false }
+            guard let made = unsafe extras_hidden_rows(context.handle) else { throw .failed }
             for index in part {
                 guard let owner = owners[index] else { continue }
-                guard unsafe extend(&heads[owner], row: index - start, made, &candidates) else { return false }
+                try unsafe extend(&heads[owner], row: index - start, made, &candidates)
             }
         }
-        return true
     }
 
     /// Adds a guess from a row of the batch that was just decoded. **Shape:** `made` is `[rows, width]`.
     private func extend(
         _ head: inout Head, row: Int, _ made: UnsafePointer<Float>, _ candidates: inout CandidateBuffer
-    ) -> Bool {
-        guard let logits = unsafe llama_get_logits_ith(context.handle, Int32(row)) else { return false }
+    ) throws(Refusal) {
+        guard let logits = unsafe llama_get_logits_ith(context.handle, Int32(row)) else { throw .failed }
         let guess = unsafe head.sampler.guess(
             UnsafeMutableBufferPointer(start: logits, count: vocabularySize),
             at: head.position + Int32(head.guesses.count), candidates: &candidates)
         head.guesses.append(guess)
         head.chance *= guess.probability
         unsafe head.hidden = Array(UnsafeBufferPointer(start: made + row * width, count: width))
-        return true
     }
 
-    /// Nothing the heads hold can be relied on any more.
-    private func fail() {
-        failures += 1
+    /// Nothing the heads hold can be relied on any more. To be short of cells is no fault.
+    private func fail(_ refusal: Refusal) {
+        if refusal == .failed { failures += 1 }
         for lane in lanes.indices {
             let wish = lanes[lane].wish
             forget(lane)

@@ -103,8 +103,7 @@ struct HeadLane {
     mutating func takeWaiting() -> (rows: [StageRow], beside: [Float]) {
         defer {
             known = end
-            waiting.removeAll(keepingCapacity: true)
-            beside.removeAll(keepingCapacity: true)
+            (waiting, beside) = ([], [])
         }
         return (waiting, beside)
     }

@@ -117,10 +117,13 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         spareSequence = canPause ? llama_seq_id(options.laneCount) : nil
         var parameters = unsafe llama_context_default_params()
         if runsHeads { unsafe parameters.ctx_type = LLAMA_CONTEXT_TYPE_MTP }
-        unsafe parameters.n_ctx = UInt32(options.cellCount)
-        unsafe parameters.n_batch = UInt32(options.rowLimit)
+        let sequenceCount = options.laneCount + (canPause ? 1 : 0)
+        // The library keeps room for a row of each sequence, and ends the process when a batch, which is never larger
+        // than the cache, has less.
+        unsafe parameters.n_ctx = UInt32(max(options.cellCount, sequenceCount))
+        unsafe parameters.n_batch = UInt32(max(options.rowLimit, sequenceCount))
         unsafe parameters.n_ubatch = UInt32(options.rowLimit)
-        unsafe parameters.n_seq_max = UInt32(options.laneCount + (canPause ? 1 : 0))
+        unsafe parameters.n_seq_max = UInt32(sequenceCount)
         unsafe parameters.n_threads = Int32(options.threads)
         unsafe parameters.n_threads_batch = Int32(options.threads)
         unsafe parameters.type_k = options.keyType.ggmlType

@@ -137,7 +137,6 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     ///
     /// **Throws:** `invalidRow` for a lane outside the shape; `failed` when the library refuses.
     package mutating func apply(_ operation: SequenceOperation) throws(EngineError) {
-        for lane in operation.lanes { _ = try slot(lane) }
         heads?.apply(operation)
         switch operation {
         case .open(let lane, let sampling):

@@ -23,37 +23,36 @@ enum CostMeasurement {
     static func costs<Engine: StageEngine & ~Copyable>(
         of engine: inout Engine, elapsed: () -> Duration = Stopwatch.started()
     ) -> StepCosts? {
-        var points: [StepCosts.Point] = []
         var output = StageOutput()
-        do throws(EngineError) {
-            let first = try time(1, on: &engine, into: &output, elapsed)
-            let end = elapsed() + min(max(budget, first), patience)
-            for count in StepCosts.rowCounts where count <= min(engine.shape.rowLimit, engine.shape.cellCount) {
-                for _ in 0..<repetitions where points.isEmpty || elapsed() < end {
-                    let took = try time(count, on: &engine, into: &output, elapsed)
-                    points.append(StepCosts.Point(rows: count, nanoseconds: max(1, Double(took.inNanoseconds))))
-                    if took > onceLimit { break }
-                }
-            }
-        } catch {
-            return nil
+        return costs(upTo: min(engine.shape.rowLimit, engine.shape.cellCount), elapsed) { count throws(EngineError) in
+            try time(count, on: &engine, into: &output, elapsed)
         }
-        return StepCosts(points)
     }
 
     /// What a guess of the model's own heads takes by the number of lanes it is made for; nil when the engine refuses.
     static func guessCosts(
         of engine: inout LlamaStageEngine, elapsed: () -> Duration = Stopwatch.started()
     ) -> StepCosts? {
+        costs(upTo: engine.shape.laneCount, elapsed) { count throws(EngineError) in
+            let start = elapsed()
+            try engine.rehearseGuesses(lanes: count)
+            return elapsed() - start
+        }
+    }
+
+    /// What `time` says by the number of rows; nil when it throws.
+    private static func costs(
+        upTo limit: Int, _ elapsed: () -> Duration, time: (Int) throws(EngineError) -> Duration
+    ) -> StepCosts? {
         var points: [StepCosts.Point] = []
         do throws(EngineError) {
-            try engine.rehearseGuesses(lanes: 1)
-            for count in StepCosts.rowCounts where count <= engine.shape.laneCount && elapsed() < budget {
-                for _ in 0..<repetitions {
-                    let start = elapsed()
-                    try engine.rehearseGuesses(lanes: count)
-                    let took = Double((elapsed() - start).inNanoseconds)
-                    points.append(StepCosts.Point(rows: count, nanoseconds: max(1, took)))
+            let first = try time(1)
+            let end = elapsed() + min(max(budget, first), patience)
+            for count in StepCosts.rowCounts where count <= limit {
+                for _ in 0..<repetitions where points.isEmpty || elapsed() < end {
+                    let took = try time(count)
+                    points.append(StepCosts.Point(rows: count, nanoseconds: max(1, Double(took.inNanoseconds))))
+                    if took > onceLimit { break }
                 }
             }
         } catch {

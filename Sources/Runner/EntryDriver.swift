@@ -99,7 +99,19 @@ actor EntryDriver {
     func adopt(_ policy: any BatchPolicy) { brain.adopt(policy) }
 
     /// The last stage guesses with the model's own heads from now on.
-    func adopt(_ heads: HeadFacts) { brain.adopt(heads) }
+    func adopt(_ heads: HeadFacts) {
+        brain.adopt(heads)
+        asksHeads = brain.asksHeads
+    }
+
+    private var asksHeads = false
+
+    /// Says once that heads which were asked are not asked any more.
+    private func watchHeads() {
+        guard asksHeads, !brain.asksHeads else { return }
+        asksHeads = false
+        RunnerLog.warn("the model's own head for several tokens gives no guesses, and is not asked any more")
+    }
 
     /// Keeps sequences on disk from now on; every other stage has a disk, too.
     func open(_ files: SequenceFiles, known: [ArchivedSequence]) {
@@ -290,6 +302,7 @@ actor EntryDriver {
             case .wakeAt(let instant): wake(at: instant)
             }
         }
+        watchHeads()
         // Last, because this loop may compute it: whoever waits for an event has it by then.
         if let next { run(next) }
     }
@@ -316,7 +329,7 @@ actor EntryDriver {
         guard isAlone else { return forward?.isClear ?? false ? runHere(job) : submit(job) }
         // A stage that is alone starts the next step at the end of each: in between the loop looks at its links, and
         // not much later than another thread would let it.
-        let expected = brain.expectedNanoseconds(rows: microbatch.rows.count) ?? .infinity
+        let expected = brain.expectedNanoseconds(of: microbatch) ?? .infinity
         guard let turn, expected <= Self.turnNanoseconds else { return submit(job) }
         nextTurn = job
         turn.request()

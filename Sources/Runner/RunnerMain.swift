@@ -137,7 +137,8 @@ extension RunnerMain {
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
         let pausableLayers = PauseTrial.passes(&engine) ? shape.layerCount : 0
-        let heads = engine.hasHeads ? HeadFacts(costs: CostMeasurement.guessCosts(of: &engine)) : nil
+        // Heads that do not even guess now are not asked.
+        let heads = engine.hasHeads ? CostMeasurement.guessCosts(of: &engine).map { HeadFacts(costs: $0) } : nil
         let model = engine.model
         let files = configuration.archive.flatMap { settings in
             let identity = ArchiveIdentity(configuration, width: shape.width, engine: LlamaLibrary.version)

@@ -52,6 +52,8 @@ package struct EngineCore {
     var archive = SequenceArchive()
     /// Who fills which cells.
     var cells: CellLedger
+    /// Wishes in a row that the model's own heads left without a guess.
+    var silentHeads = 0
     /// Cells believed usable; shrinks when an engine runs out earlier than its shape said.
     var cellLimit: Int
     var steps: [StepInFlight] = []
@@ -139,6 +141,20 @@ package struct EngineCore {
 
     /// What all stages together are expected to take for a step of so many rows; nil while nobody knows.
     package func expectedNanoseconds(rows: Int) -> Double? { settings.policy.expectedNanoseconds(rows: rows) }
+
+    /// ... and for a microbatch that was just composed, the guesses behind its tokens included.
+    package func expectedNanoseconds(of microbatch: Microbatch) -> Double? {
+        guard let rows = expectedNanoseconds(rows: microbatch.rows.count) else { return nil }
+        guard settings.usesHeads, let costs = settings.heads?.costs else { return rows }
+        let lanes = Set(microbatch.rows.map(\.lane))
+        let widths = active.flatMap(\.choices).compactMap { choice in
+            choice.lane.flatMap { lanes.contains($0) ? choice.headWish?.width : nil }
+        }
+        return rows + Double(widths.max() ?? 0) * costs.nanoseconds(rows: widths.count)
+    }
+
+    /// Whether the model's own heads are asked.
+    package var asksHeads: Bool { settings.usesHeads }
 
     // MARK: What operators and tests see
 

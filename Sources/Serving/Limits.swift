@@ -68,6 +68,8 @@ package enum Limits {
     static let draftProbeShare = 1.0 / 32
     /// Heads for several tokens that are believed to be right less often do not read along to be tried.
     static let headProbeChance = 0.4
+    /// Wishes in a row without a guess after which heads for several tokens are not asked any more.
+    static let headSilence = 16
     /// Tokens a draft model guesses to show whether it has become right.
     static let draftProbe = 3
     /// Tokens a draft model may have missed when it is asked: it takes them in first, and the lane waits.

@@ -85,5 +85,13 @@ extension `The engine` {
                 }
             }
         }
+
+        @Test(arguments: [8, 300]) func `a stage may have more lanes than rows or cells`(cells: Int) throws {
+            // The library once ended the process here.
+            let stage = try EngineStage(lanes: 200, cells: cells, rows: 8)
+            let shape = stage.engine.shape
+            #expect(shape.laneCount == 200)
+            #expect(shape.cellCount >= 200)
+        }
     }
 }

@@ -3,7 +3,9 @@ import Gateway
 import NIOCore
 import NIOPosix
 import Runner
+import Serving
 import Testing
+import Transport
 import Vocabulary
 
 @testable import Node
@@ -39,6 +41,31 @@ import Vocabulary
         let all = await texts.values
         #expect(all.count == 2)
         #expect(Set(all).count == 1)
+    }
+
+    @Test(arguments: [1, 2]) func `a model's own head guesses over a slow link`(stageCount: Int) async throws {
+        let change: (inout DeploymentSpec) -> Void = {
+            $0.path = $0.path.replacingOccurrences(of: "skein-tiny-q8_0", with: "skein-tiny-mtp-q8_0")
+            $0.cutting = .stages(stageCount)
+            $0.conditions.delayMicroseconds = 20_000
+            $0.drafting = .mtp
+        }
+        try await RunningPlacement.with(change) { placement in
+            let question = "Count from 3 to 30."
+            let events = try await placement.events(RunningPlacement.request(1, question, tokens: 80))
+            guard case .finished = events.last else {
+                Issue.record("the stream is not whole: \(events)")
+                return
+            }
+            let loaded = await placement.supervisor.loadedStages
+            #expect((0..<stageCount).map { loaded[$0]?.heads != nil } == (0..<stageCount).map { $0 == stageCount - 1 })
+            let report = try #require(await placement.supervisor.ready().report())
+            guard stageCount > 1 else { return }
+            // A way of 40 ms is worth any guess; alone it is up to the machine.
+            let counts = try #require(report.speculated[.mtp])
+            #expect(counts.drafted > 20)
+            #expect(counts.accepted > counts.drafted / 3)
+        }
     }
 
     @Test func `answers at the same time are each what they are alone`() async throws {

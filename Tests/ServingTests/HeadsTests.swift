@@ -185,17 +185,54 @@ import Vocabulary
         #expect(try !asked(.off, HeadFacts(costs: nil)))
     }
 
-    @Test func `leave the measured costs of steps alone while they guess`() throws {
+    @Test func `that are silent are not asked any more`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = ObservingPolicy()
+        options.policy = ForcedWindows(width: 3)
         options.speculation = .mtp
         options.heads = HeadFacts(costs: nil)
-        let windows = try run([strange(1, limit: 40)], options)
-        let guessing = windows.microbatches.count { !$0.rows.isEmpty }
-        let policy = try #require(windows.core.settings.policy as? ObservingPolicy)
-        #expect(windows.core.speculated[.mtp]?.drafted ?? 0 > 0)
-        #expect(policy.observed > 0)
-        #expect(policy.observed < guessing / 2)
+        var pipeline = LocalPipeline(options)
+        pipeline.distort = { samples, _ in for index in samples.indices { samples[index].guesses = [] } }
+        try pipeline.submit(strange(1, limit: 100))
+        pipeline.run()
+        #expect(pipeline.violation == nil)
+        #expect(!pipeline.core.asksHeads)
+        #expect(pipeline.completion(RequestID(1)) != nil)
+    }
+
+    @Test func `that are mostly wrong forget the lane, and are tried again in later answers`() throws {
+        var options = LocalPipeline.Options(cellCount: 1200)
+        options.policy = FixedCosts([try Self.costs([1: 10, 16: 85])])
+        options.speculation = .mtp
+        options.heads = HeadFacts(costs: try Self.costs([1: 1, 16: 2]))
+        var pipeline = LocalPipeline(options)
+        pipeline.distort = { samples, _ in
+            for index in samples.indices {
+                samples[index].guesses = samples[index].guesses.map {
+                    TokenGuess(token: ($0.token + 7) % 250, probability: 0.8)
+                }
+            }
+        }
+        var followed = 0
+        for id in 1...24 as ClosedRange<UInt64> {
+            let before = wishes(pipeline)
+            try pipeline.submit(strange(id, limit: 40))
+            pipeline.run()
+            let told = wishes(pipeline).dropFirst(before.count)
+            if !told.isEmpty { followed += 1 }
+            if id == 1 { #expect(told.contains(nil), "\(told)") }
+        }
+        #expect(pipeline.violation == nil)
+        #expect((2...20).contains(followed), "\(followed)")
+    }
+
+    @Test func `take the last stage's time, a draft model the first one's`() throws {
+        let policy = FixedCosts([try Self.costs([1: 10, 16: 11]), try Self.costs([1: 30, 16: 33])])
+        var load = DraftLoad(
+            stageCount: 2, decodingLanes: 8, decodeLanes: 2, rows: 2, tokens: 2, chances: [0.5],
+            guessNanoseconds: 15e6)
+        #expect(policy.draftWidth(for: load) == 1)
+        load.guessesLast = true
+        #expect(policy.draftWidth(for: load) == 0)
     }
 
     @Test func `survive cancellation at any moment`() throws {
@@ -216,16 +253,4 @@ import Vocabulary
             #expect(pipeline.answer(RequestID(2)) == whole.answer(RequestID(2)))
         }
     }
-}
-
-/// Counts what it is told of steps, and sends windows of three.
-private struct ObservingPolicy: BatchPolicy {
-    private let base = ForcedWindows(width: 3)
-    private(set) var observed = 0
-
-    func depth(stageCount: Int) -> Int { base.depth(stageCount: stageCount) }
-    func quota(for load: BatchLoad) -> BatchQuota { base.quota(for: load) }
-    func expectedNanoseconds(rows: Int) -> Double? { 1 }
-    func draftWidth(for load: DraftLoad) -> Int { base.draftWidth(for: load) }
-    mutating func observe(rows: Int, nanoseconds: Double) { observed += 1 }
 }

@@ -50,12 +50,14 @@ package struct StepCostCache: Sendable {
     }
 
     private func path(of stage: RunnerConfiguration) -> String {
-        let conditions = [
-            MachineInventory.fingerprint, LlamaLibrary.build, stage.modelDigest, "\(stage.layers)", "\(stage.threads)",
-            "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
-            "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
-            stage.devices?.joined(separator: ",") ?? "",
-        ]
+        let conditions =
+            [
+                MachineInventory.fingerprint, LlamaLibrary.build, stage.modelDigest, "\(stage.layers)",
+                "\(stage.threads)",
+                "\(stage.laneCount + stage.shelfCount)", "\(stage.rowLimit)", "\(stage.cellCount)",
+                "\(stage.keyType)", "\(stage.valueType)", "\(stage.gpuLayers)",
+                stage.devices?.joined(separator: ",") ?? "",
+            ] + (stage.usesHeads ? ["heads"] : [])
         let digest = SHA256.hash(data: Data(conditions.joined(separator: "\n").utf8))
         return "\(folder)/\(Hexadecimal.text(digest.prefix(16))).json"
     }

@@ -137,13 +137,14 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return min(0.9, row * tokens / way(load, width: width))
     }
 
-    /// Tokens per time with so many guesses of one lane. The draft model has the entry stage's machine.
+    /// Tokens per time with so many guesses of one lane.
     private func rate(_ load: DraftLoad, _ tokens: Double, width: Int) -> Double {
         let groups = Double(max(1, load.decodingLanes)) / Double(max(1, load.decodeLanes))
         let guessing = load.guessNanoseconds * Double(width)
+        let guesser = load.guessesLast ? stages.count - 1 : 0
         var pace = 0.0
         for (index, stage) in stages.enumerated() {
-            pace = max(pace, stage.boundNanoseconds(rows: load.rows + width) + (index == 0 ? guessing : 0))
+            pace = max(pace, stage.boundNanoseconds(rows: load.rows + width) + (index == guesser ? guessing : 0))
         }
         return min(tokens / max(1, pace), max(1, groups) * tokens / way(load, width: width))
     }

@@ -8,11 +8,12 @@ extension EngineCore {
         // The direct return may overtake stage 0's own report.
         if stageZeroStep == id { stageZeroStep = nil }
         if archive.fetch?.step == id { restored() }
-        if step.wasAlone, step.rowCount > 0, step.sliced == nil, !step.makesGuesses,
+        if step.wasAlone, step.rowCount > 0, step.sliced == nil,
             let expected = settings.policy.expectedNanoseconds(rows: step.rowCount)
         {
             let took = now.since(step.startedAt).inSeconds * 1e9
-            hops.record(took - expected)
+            // What guesses take is no part of the way; as a cost of the rows it is too long to count.
+            if !step.makesGuesses { hops.record(took - expected) }
             settings.policy.observe(rows: step.rowCount, nanoseconds: took)
         }
         let paused = pauses ? step.sliced : nil
@@ -62,6 +63,7 @@ extension EngineCore {
             active[request].choices[choice].assembler.foresee(
                 tokens.prefix(right + 1).map(\.token), tokenizer: tokenizer, renderer: renderer)
         }
+        let wished = active[request].choices[choice].makesGuesses
         take([], request, choice)
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
@@ -70,6 +72,7 @@ extension EngineCore {
             take(sampled.guesses, request, choice)
             guard isGuessed else { break }
         }
+        if wished { hear(active[request].choices[choice].guesses) }
         cutWindow(request, choice: choice)
     }
 
@@ -135,9 +138,10 @@ extension EngineCore {
         guard let finish = progress.finish else { return true }
         active[request].choices[choice].finish = finish
         if settings.usesModel || settings.usesHeads, active[request].asksModel {
+            // Heads that were left early were not seen to be as bad as they are.
+            let state = active[request].choices[choice]
             draftPrior.record(
-                active[request].choices[choice].drafter?.modelShare,
-                temperature: active[request].sampling.temperature)
+                state.hasLeftHeads ? 0 : state.drafter?.modelShare, temperature: active[request].sampling.temperature)
         }
         active[request].choices[choice].drafter = nil
         cutWindow(request, choice: choice)

@@ -19,6 +19,8 @@ struct Choice {
     var guesses = Guesses()
     /// What the heads were told last to guess in its lane; nil while they do not follow it.
     var headWish: GuessWish?
+    /// Whether the heads were told to forget its lane, because they were wrong too often.
+    var hasLeftHeads = false
     /// Whether the heads guess what follows its tokens.
     var makesGuesses: Bool { headWish.map { $0.width > 0 } ?? false }
     /// What the draft model took for its guesses. **Units:** nanoseconds.

@@ -17,6 +17,9 @@ package struct DraftLoad: Hashable, Sendable {
     /// What it takes to make one more guess; 0 for guesses that are there. **Units:** nanoseconds.
     package var guessNanoseconds: Double
 
+    /// Whether the last stage makes the guesses, and not the entry stage's machine beside it.
+    package var guessesLast = false
+
     /// Makes a load.
     package init(
         stageCount: Int, decodingLanes: Int, decodeLanes: Int, rows: Int, tokens: Double, chances: [Double],

@@ -87,10 +87,12 @@ extension EngineCore {
         }
         load.readyDecodes = load.decodingLanes
         let together = max(1, settings.policy.quota(for: load).decodeLanes)
-        return DraftLoad(
+        var draft = DraftLoad(
             stageCount: settings.stageCount, decodingLanes: load.decodingLanes, decodeLanes: together, rows: together,
             tokens: Double(together), chances: [], hopNanoseconds: hops.nanoseconds,
             guessNanoseconds: settings.guessCosts?.nanoseconds(rows: together) ?? 0)
+        draft.guessesLast = settings.usesHeads
+        return draft
     }
 
     /// Adds a lane that waits to the work.

@@ -28,19 +28,33 @@ extension EngineCore {
             let (request, choice) = (owner.request, owner.choice)
             // Where the heads did not follow, they know nothing to guess from.
             guard active[request].choices[choice].headWish != nil else { continue }
-            let worth = worthGuessing(request, choice, load)
-            let floor = (min(max(0, worth?.floor ?? 0), 1) * Self.floorSteps).rounded(.down) / Self.floorSteps
-            wish(GuessWish(width: worth?.width ?? 0, floor: Float(floor)), request, choice)
+            wish(worthWishing(request, choice, load), request, choice)
         }
+    }
+
+    /// What is worth being guessed behind a lane's next token; nil when not even whether it will be is worth knowing.
+    private mutating func worthWishing(_ request: Int, _ choice: Int, _ load: DraftLoad) -> GuessWish? {
+        let worth = worthGuessing(request, choice, load)
+        let state = active[request].choices[choice]
+        if worth == nil, state.gain.allowsWindows, let chance = state.drafter?.modelChance,
+            chance < Limits.headProbeChance
+        {
+            return nil
+        }
+        // The token before the guesses is still to come.
+        let room = active[request].outputLimit - state.answer.count - 2
+        let floor = (min(max(0, worth?.floor ?? 0), 1) * Self.floorSteps).rounded(.down) / Self.floorSteps
+        return GuessWish(width: max(0, min(worth?.width ?? 0, room)), floor: Float(floor))
     }
 
     /// Floors are rounded down to one of so many, or every step would tell a new one.
     private static var floorSteps: Double { 16 }
 
-    private mutating func wish(_ wish: GuessWish, _ request: Int, _ choice: Int) {
+    private mutating func wish(_ wish: GuessWish?, _ request: Int, _ choice: Int) {
         guard active[request].choices[choice].headWish != wish, let lane = active[request].choices[choice].lane
         else { return }
         active[request].choices[choice].headWish = wish
+        if wish == nil { active[request].choices[choice].hasLeftHeads = true }
         operations.append(.guess(lane: lane, wish))
     }
 
@@ -48,5 +62,11 @@ extension EngineCore {
     mutating func take(_ guesses: [TokenGuess], _ request: Int, _ choice: Int) {
         guard settings.usesHeads else { return }
         active[request].choices[choice].guesses = sendable(Guesses(guesses))
+    }
+
+    /// Heads that are silent again and again although guesses are wished for have been given up on their stage.
+    mutating func hear(_ guesses: Guesses) {
+        silentHeads = guesses.tokens.isEmpty ? silentHeads + 1 : 0
+        if silentHeads >= Limits.headSilence { settings.heads = nil }
     }
 }
