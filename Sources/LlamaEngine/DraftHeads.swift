@@ -168,7 +168,7 @@ import Vocabulary
 
     /// Makes one guess for each of the first lanes, from nothing; false when the library refuses.
     func rehearse(_ count: Int, _ sampler: LaneSampler, _ candidates: inout CandidateBuffer) -> Bool {
-        let lanes = 0..<min(count, lanes.count)
+        let lanes = 0..<min(count, self.lanes.count)
         var heads = lanes.map {
             Head(lane: $0, sample: 0, wish: GuessWish(width: 1, floor: 0), sampler: sampler, position: 1)
         }

@@ -39,12 +39,7 @@ struct HeadLane {
         let wasAhead = ahead.map { $0.position == row.position && $0.token == row.token } ?? false
         ahead = nil
         if !wasAhead { append(row.token, at: row.position) }
-        if newest == nil {
-            unsafe newest = (row.position, Array(hidden))
-        } else {
-            newest?.position = row.position
-            for column in 0..<width { unsafe newest?.hidden[column] = hidden[column] }
-        }
+        unsafe newest = (row.position, Array(hidden))
     }
 
     /// Reads the token that was sampled from the row that was read last.

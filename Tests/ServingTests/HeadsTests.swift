@@ -5,17 +5,6 @@ import Vocabulary
 @testable import Serving
 
 @Suite struct `A model's own heads` {
-    private static let sizes = ReferenceModel.Sizes(layerCount: 4, width: 4, headCount: 1, hidden: 4)
-
-    private static func requests(_ random: inout SeededRandom) -> [GenerationRequest] {
-        (1...UInt64(2 + random.below(4))).map { id in
-            var request = Requests.random(id, &random, longestPrompt: 40)
-            request.maxOutputTokens = 4 + random.below(24)
-            request.sampling.ignoreEndOfGeneration = random.below(2) == 0
-            return request
-        }
-    }
-
     /// What a broken last stage might send along: too much, too little, tokens nobody knows, chances that are none.
     private static func lie(_ samples: inout [SampledToken], _ random: inout SeededRandom) {
         for index in samples.indices {
@@ -38,21 +27,11 @@ import Vocabulary
     /// One world: the same requests with and without heads, with mishaps.
     private static func problem(seed: UInt64) throws -> String? {
         var random = SeededRandom(seed: seed)
-        var options = LocalPipeline.Options(
-            stageCount: 1 + random.below(3), laneCount: 3 + random.below(3), cellCount: 90 + random.below(200),
-            window: 80, rowLimit: 2 + random.below(14))
-        options.prefixReuse = [.off, .beginnings][random.below(2)]
-        options.shelfCount = random.below(3)
-        options.interleaving = random.next()
-        if random.below(3) == 0 { options.policy = Requests.costPolicy(&random, stageCount: options.stageCount) }
-        if random.below(2) == 0 {
-            options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: 1 + random.below(6))
-        }
+        var options = GuessedWorld.options(&random)
         options.speculation = .mtp
         options.heads = HeadFacts(costs: random.below(2) == 0 ? nil : try costs([1: 1, 16: 2]))
-        let requests = requests(&random)
-        let (lies, faults) = (random.below(2) == 0, random.below(3) == 0)
-        let (liar, faultSeed) = (random.next(), random.next())
+        let requests = GuessedWorld.requests(&random)
+        let (lies, usesFaults, liar) = (random.below(2) == 0, random.below(3) == 0, random.next())
         var pipeline = LocalPipeline(options)
         if lies {
             pipeline.distort = { samples, microbatch in
@@ -60,40 +39,7 @@ import Vocabulary
                 lie(&samples, &random)
             }
         }
-        if faults {
-            pipeline.fault = { stage, microbatch in
-                let draw = SeededRandom.uniform(seed: faultSeed &+ UInt64(stage), position: microbatch.id.value)
-                return draw < 0.02 ? .cancelled : nil
-            }
-        }
-        for request in requests {
-            try pipeline.submit(request)
-            for _ in 0..<random.below(30) { _ = pipeline.step() }
-            if random.below(12) == 0 { pipeline.cancel(RequestID(1)) }
-            if faults, random.below(8) == 0 {
-                pipeline.lose(stage: random.below(options.stageCount))
-                for _ in 0..<random.below(4) { _ = pipeline.step() }
-                pipeline.stagesReady()
-            }
-        }
-        pipeline.run()
-        pipeline.checkQuiescence()
-        return try pipeline.violation ?? difference(pipeline, requests, options)
-    }
-
-    private static func difference(
-        _ pipeline: LocalPipeline, _ requests: [GenerationRequest], _ options: LocalPipeline.Options
-    ) throws -> String? {
-        var quiet = options
-        (quiet.speculation, quiet.heads, quiet.interleaving) = (.off, nil, nil)
-        (quiet.stageCount, quiet.prefixReuse, quiet.shelfCount, quiet.cellCount) = (1, .off, 0, 600)
-        for request in requests where pipeline.answer(request.id) != nil {
-            var alone = LocalPipeline(quiet)
-            try alone.submit(request)
-            alone.run()
-            if pipeline.answer(request.id) != alone.answer(request.id) { return "request \(request.id) differs" }
-        }
-        return nil
+        return try GuessedWorld.problem(&pipeline, requests, options, usesFaults: usesFaults, &random)
     }
 
     private static func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
@@ -240,17 +186,7 @@ import Vocabulary
         options.policy = ForcedWindows(width: 3)
         options.speculation = .mtp
         options.heads = HeadFacts(costs: nil)
-        let requests = (1...2 as ClosedRange<UInt64>).map { strange($0, limit: 12) }
-        let whole = try run(requests, options)
-        for moment in 0..<whole.actionCount {
-            var pipeline = LocalPipeline(options)
-            for request in requests { try pipeline.submit(request) }
-            for _ in 0..<moment { _ = pipeline.step() }
-            pipeline.cancel(RequestID(1))
-            pipeline.run()
-            pipeline.checkQuiescence()
-            #expect(pipeline.violation == nil, "moment \(moment)")
-            #expect(pipeline.answer(RequestID(2)) == whole.answer(RequestID(2)))
-        }
+        try GuessedWorld.survivesCancellation(
+            options, (1...2 as ClosedRange<UInt64>).map { strange($0, limit: 12) })
     }
 }

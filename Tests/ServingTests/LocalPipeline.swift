@@ -1,6 +1,7 @@
 import ReferenceEngine
-import Serving
 import Vocabulary
+
+@testable import Serving
 
 /// A brain and its stages in one process, on a virtual clock: what happens next is drawn from a seed.
 struct LocalPipeline {
@@ -339,17 +340,28 @@ struct LocalPipeline {
 
     /// Lanes that hold something on the stages once what was sent has arrived.
     private var heldLanes: Set<Lane> = []
+    /// What the last stage will have been told to guess by then.
+    private var wishes: [Lane: GuessWish] = [:]
 
     /// Every microbatch brings all lanes back that nobody owns and nothing is kept in: so a lane is free within one
     /// step of its request's end.
     private mutating func follow(_ microbatch: Microbatch) {
         for operation in microbatch.operations {
             switch operation {
-            case .open(let lane, _): heldLanes.insert(lane)
+            case .open(let lane, _):
+                heldLanes.insert(lane)
+                wishes[lane] = nil
             case .archive(let archive) where archive.action == .restore: heldLanes.insert(archive.lane)
-            case .free(let lane): heldLanes.remove(lane)
-            case .copy, .trim, .archive, .guess: break
+            case .free(let lane):
+                heldLanes.remove(lane)
+                wishes[lane] = nil
+            case .guess(let lane, let wish): wishes[lane] = wish
+            case .copy, .trim, .archive: break
             }
+        }
+        for choice in core.active.flatMap(\.choices) {
+            guard let lane = choice.lane, choice.headWish != wishes[lane] else { continue }
+            note("lane \(lane.index) was told \(String(describing: wishes[lane])), not what is wished for")
         }
         let (owned, kept) = (core.ownedLaneCount, core.keptSequences)
         if heldLanes.count != owned + kept {

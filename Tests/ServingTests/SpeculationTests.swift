@@ -219,17 +219,7 @@ import Vocabulary
         let requests = (1...2 as ClosedRange<UInt64>).map { id in
             Requests.text(id, "abab", limit: 12, seed: id) { Requests.restrict(&$0, to: "ab") }
         }
-        let whole = try pipeline(requests, options)
-        for moment in 0..<whole.actionCount {
-            var pipeline = LocalPipeline(options)
-            for request in requests { try pipeline.submit(request) }
-            for _ in 0..<moment { _ = pipeline.step() }
-            pipeline.cancel(RequestID(1))
-            pipeline.run()
-            pipeline.checkQuiescence()
-            #expect(pipeline.violation == nil, "moment \(moment)")
-            #expect(pipeline.answer(RequestID(2)) == whole.answer(RequestID(2)))
-        }
+        try GuessedWorld.survivesCancellation(options, requests)
     }
 
     @Test func `a stage that forgets to trim is found out`() throws {

@@ -64,15 +64,15 @@ extension EngineCore {
                 tokens.prefix(right + 1).map(\.token), tokenizer: tokenizer, renderer: renderer)
         }
         let wished = active[request].choices[choice].makesGuesses
-        take([], request, choice)
+        var guesses: [TokenGuess] = []
         for (index, sampled) in tokens.enumerated() {
             let isGuessed = index < drafts.count && drafts[index] == sampled.token
             if isGuessed { speculated[source, default: SpeculationCounts()].accepted += 1 }
             guard accept(sampled, for: owner, now: now) else { return }
-            take(sampled.guesses, request, choice)
+            guesses = sampled.guesses
             guard isGuessed else { break }
         }
-        if wished { hear(active[request].choices[choice].guesses) }
+        if settings.usesHeads { take(guesses, request, choice, wished: wished) }
         cutWindow(request, choice: choice)
     }
 

@@ -58,15 +58,12 @@ extension EngineCore {
         operations.append(.guess(lane: lane, wish))
     }
 
-    /// Takes what the heads expect behind an answer's newest token.
-    mutating func take(_ guesses: [TokenGuess], _ request: Int, _ choice: Int) {
-        guard settings.usesHeads else { return }
+    /// Takes what the heads expect behind an answer's newest token. Heads that are silent again and again although
+    /// guesses were wished for have failed on their stage, and are not asked any more.
+    mutating func take(_ guesses: [TokenGuess], _ request: Int, _ choice: Int, wished: Bool) {
         active[request].choices[choice].guesses = sendable(Guesses(guesses))
-    }
-
-    /// Heads that are silent again and again although guesses are wished for have been given up on their stage.
-    mutating func hear(_ guesses: Guesses) {
-        silentHeads = guesses.tokens.isEmpty ? silentHeads + 1 : 0
+        guard wished else { return }
+        silentHeads = guesses.isEmpty ? silentHeads + 1 : 0
         if silentHeads >= Limits.headSilence { settings.heads = nil }
     }
 }
