@@ -69,6 +69,23 @@ import Vocabulary
         }
     }
 
+    @Test func `who follows one while it is being kept sees its end`() async throws {
+        let node = SteppedNode()
+        let store = MemoryResponseStore()
+        try await LoopbackServer.with(node, store: store) { server in
+            let id = try await server.post("/v1/responses", ask(Self.background)).responseID()
+            _ = try await node.begins.next()
+            await store.hold()
+            node.send(Self.start + [.end])
+            await store.holdsSave()
+            let follower = try await RawConnection.open(port: server.port)
+            follower.send("GET", "/v1/responses/\(id)?stream=true", "")
+            _ = await read(follower, until: "Hel")
+            await store.release()
+            #expect(await read(follower, until: "[DONE]").contains("event: response.completed\n"))
+        }
+    }
+
     @Test func `a streamed one goes on when its client leaves`() async throws {
         let node = SteppedNode()
         try await LoopbackServer.with(node, store: MemoryResponseStore()) { server in

@@ -22,6 +22,8 @@ actor BackgroundResponses: Service {
         var watchers: [AsyncStream<Responses.StreamEvent>.Continuation] = []
         var stop: (@Sendable () -> Void)?
         var isWorkedOn = true
+        /// Whether its last event has been told, which is after it has been kept.
+        var isConcluded = false
 
         var current: Responses.Record {
             var record = record
@@ -119,7 +121,7 @@ actor BackgroundResponses: Service {
         // The numbers count from 0, one for each event; a client may name any, the largest there is among them.
         let seen = number.map { $0 < kept.count ? $0 + 1 : kept.count } ?? 0
         for event in kept.dropFirst(seen) { continuation.yield(event) }
-        if live[id]?.isWorkedOn == true { live[id]?.watchers.append(continuation) } else { continuation.finish() }
+        if live[id]?.isConcluded == false { live[id]?.watchers.append(continuation) } else { continuation.finish() }
         return stream
     }
 
@@ -189,6 +191,7 @@ actor BackgroundResponses: Service {
             return
         }
         change(id) { $0.conclude(into: &$1) }
+        live[id]?.isConcluded = true
         for watcher in live[id]?.watchers ?? [] { watcher.finish() }
         live[id]?.watchers = []
         finished.append(id)
