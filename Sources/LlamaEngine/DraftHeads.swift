@@ -27,9 +27,6 @@ import Vocabulary
     private var wanted: [Int: Int] = [:]
     private var failures = 0
 
-    /// Rows a lane gathers before they are read without being guessed from.
-    private static let gathered = 64
-
     /// Makes the heads of a model that was loaded with them, beside the context that runs its last layers; with other
     /// than as many cells as they could need, answers go on without guesses while they have none.
     ///
@@ -38,10 +35,9 @@ import Vocabulary
         beside target: borrowing LlamaContext, options: ContextOptions, cellCount: Int? = nil
     ) throws(EngineError) {
         var own = options
-        // Beside what the stage's lanes hold: rows read ahead, guesses, and what a copied lane has not read yet.
         own.cellCount =
             cellCount
-            ?? Int(unsafe llama_n_ctx(target.handle)) + options.laneCount * (Limits.draftWidth + 2 + Self.gathered)
+            ?? Int(unsafe llama_n_ctx(target.handle)) + options.laneCount * LlamaStageEngine.headSpareCells
         own.rowLimit = min(options.rowLimit, Limits.draftFeed)
         let model = target.model
         context = try LlamaContext(
@@ -126,7 +122,9 @@ import Vocabulary
             else { return nil }
             return Head(lane: lane, sample: index, wish: wish, sampler: sampler, position: lanes[lane].end)
         }
-        let idle = lanes.indices.filter { wanted[$0] == nil && lanes[$0].waiting.count >= Self.gathered }
+        let idle = lanes.indices.filter {
+            wanted[$0] == nil && lanes[$0].waiting.count >= LlamaStageEngine.headGatheredRows
+        }
         guard !heads.isEmpty || !idle.isEmpty else { return }
         do throws(Refusal) {
             try take(idle, &heads, &candidates)
@@ -258,4 +256,12 @@ import Vocabulary
             lanes[lane].wish = isGivenUp ? nil : wish
         }
     }
+}
+
+extension LlamaStageEngine {
+    /// Cells per lane that heads for several tokens have beside as many as their stage: for rows read ahead, for
+    /// guesses, and for what a copied lane has not read yet.
+    package static var headSpareCells: Int { Limits.draftWidth + 2 + headGatheredRows }
+    /// Rows a lane gathers before its head reads them without guessing from them.
+    package static let headGatheredRows = 64
 }

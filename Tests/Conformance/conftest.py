@@ -86,7 +86,8 @@ def client_of(node, strict=True):
 def ask(client, question, **fields):
     """A greedy chat completion by the SDK."""
     fields.setdefault("temperature", 0)
-    return client.chat.completions.create(model=MODEL_NAME, messages=conversation(question), **fields)
+    fields.setdefault("model", MODEL_NAME)
+    return client.chat.completions.create(messages=conversation(question), **fields)
 
 
 def text_of(client, question, **fields):

@@ -104,6 +104,18 @@ import Vocabulary
         #expect(stage.file.tensors.allSatisfy { !$0.name.contains("nextn") })
     }
 
+    @Test(arguments: [false, true]) func `planning counts what the files of stages have`(heads: Bool) throws {
+        let cutter = try model().cutter()
+        #expect(cutter.headTensors.count == 6)
+        for layers in [(0, 4), (4, 7), (7, 10)].map({ LayerRange(first: $0.0, end: $0.1) }) {
+            let file = try CutStage(cutter, layers.first, layers.end, heads: heads).file
+            let counted = cutter.sharedTensors(layers, heads: heads).map(\.plan)
+            let present = file.tensors.filter { $0.layerIndex.map { $0 >= layers.count } ?? true }
+            #expect(counted == present.map { TensorPlan($0) })
+            #expect(counted.contains { $0.name.contains("nextn") } == (heads && layers.end == 10))
+        }
+    }
+
     @Test func `the stage is run as it is without heads`() throws {
         let model = model()
         let (with, without) = (try model.stage(7, 10, heads: true), try model.stage(7, 10))

@@ -1,4 +1,5 @@
 import GGUF
+import ModelStore
 import Placement
 import Testing
 import Vocabulary
@@ -98,6 +99,32 @@ import Vocabulary
                 StageAssignment(node: NodeID(1), layers: LayerRange(first: 0, end: 12), bytes: ByteCount(whole))
             ], contextTokens: 512, lanes: 4)
         #expect(try await Self.planner().plan(asked) == .kept)
+    }
+
+    @Test func `a model's own head takes its room on the last stage, where it can guess`() async throws {
+        let cutter = try ModelFile(path: Fixture.headedModel).cutter()
+        let model = try ModelFootprint(cutter)
+        let planner = ClusterPlanner { _ in model }
+        func stages(_ draft: String) async throws -> [StageAssignment] {
+            var asked = Self.question([1, 2].map { Self.candidate($0, usable: 1 << 40) }, width: 2)
+            asked.deployment.draft = draft
+            asked.deployment.stages = 2
+            guard case .placed(let stages, _, _, _) = await planner.plan(asked) else { return [] }
+            return stages
+        }
+        let (plain, heads) = (try await stages("off"), try await stages("mtp"))
+        try #require(plain.count == 2 && heads.count == 2)
+        #expect(plain.map(\.layers) == heads.map(\.layers))
+        #expect(plain[0].bytes == heads[0].bytes)
+        #expect(heads[1].bytes.bytes > plain[1].bytes.bytes + cutter.headTensors.reduce(0) { $0 + $1.byteCount })
+
+        var without = Self.question([Self.candidate(1, usable: 1 << 40)])
+        without.deployment.draft = "mtp"
+        guard case .refused(let reason) = try await Self.planner().plan(without) else {
+            Issue.record("a model without a head was placed with one")
+            return
+        }
+        #expect(reason.contains("no head for several tokens"))
     }
 
     @Test func `a draft model takes its room beside the entry stage, or the answer says what it lacks`() async throws {

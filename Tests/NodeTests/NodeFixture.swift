@@ -17,6 +17,9 @@ enum Fixture {
 
     static var model: String { repository.appending(path: "Models/skein-tiny-q8_0.gguf").path }
 
+    /// Computes what `model` does, and has a head for several tokens behind its layers.
+    static var headedModel: String { repository.appending(path: "Models/skein-tiny-mtp-q8_0.gguf").path }
+
     /// What the node would tell people during tests.
     static var silence: Logger { Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() } }
 

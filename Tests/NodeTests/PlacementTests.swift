@@ -45,7 +45,7 @@ import Vocabulary
 
     @Test(arguments: [1, 2]) func `a model's own head guesses over a slow link`(stageCount: Int) async throws {
         let change: (inout DeploymentSpec) -> Void = {
-            $0.path = $0.path.replacingOccurrences(of: "skein-tiny-q8_0", with: "skein-tiny-mtp-q8_0")
+            $0.path = Fixture.headedModel
             $0.cutting = .stages(stageCount)
             $0.conditions.delayMicroseconds = 20_000
             $0.drafting = .mtp

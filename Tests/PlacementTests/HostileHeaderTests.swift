@@ -87,9 +87,13 @@ import Vocabulary
         for layout in WeightLayout.allCases {
             for isLean in [true, false] {
                 let settings = MemorySettings(
-                    cells: PlacementLimits.contextMax, lanes: PlacementLimits.lanesMax, rows: PlacementLimits.rowsMax,
-                    keys: .f32, values: .f32, usesFlashAttention: isLean, keepsWholeWindows: !isLean, layout: layout,
-                    projector: ByteCount(PlacementLimits.memoryMax))
+                    cells: PlacementLimits.contextMax, lanes: PlacementLimits.lanesMax,
+                    kept: MemorySettings.sequenceLimit, rows: PlacementLimits.rowsMax, keys: .f32, values: .f32,
+                    usesFlashAttention: isLean, keepsWholeWindows: !isLean, layout: layout,
+                    projector: ByteCount(PlacementLimits.memoryMax),
+                    head: HeadSettings(
+                        spareCells: PlacementLimits.rowsMax, gatheredRows: PlacementLimits.rowsMax,
+                        rows: PlacementLimits.rowsMax))
                 let stage = model.stage(model.whole, settings)
                 #expect(stage.total >= stage.cache && stage.total >= stage.weights)
             }

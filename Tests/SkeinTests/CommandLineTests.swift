@@ -195,7 +195,7 @@ import Testing
 
     @Test(arguments: [
         ["deploy"], ["deploy", "m", "--wait=0"], ["deploy", "m", "--wait=601"], ["deploy", "m", "--wait=x"],
-        ["deploy", "m", "--draft", "mtp"], ["serve", "--draft", "/nowhere/m.gguf"],
+        ["serve", "--draft", "/nowhere/m.gguf"], ["plan", "m", "--draft", "/nowhere/m.gguf"],
         ["deploy", "m", "--wait", "x"], ["deploy", "m", "--replicas", "0"], ["deploy", "m", "--ctx", "-1"],
         ["deploy", "m", "--keep-alive", "5"], ["nodes", "--node", "ftp://x"], ["nodes", "--api-key", "a b"],
         ["serve", "--alone", "--cluster-listen", "10.0.0.1:7535"], ["serve", "--alone", "--tag", "gpu"],

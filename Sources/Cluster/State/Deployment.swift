@@ -24,8 +24,8 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var keepAliveMilliseconds: UInt64?
     /// Made by a first request, not by a person.
     package var isAutomatic = false
-    /// How tokens are guessed ahead: `off`, `ngram`, the digest of a draft model, or empty for what the node that runs
-    /// the entry stage finds best.
+    /// How tokens are guessed ahead: `off`, `ngram`, `mtp`, the digest of a draft model, or empty for what the node
+    /// that runs the entry stage finds best.
     package var draft: String = ""
     /// When this was said; the latest wins.
     package var stamp = Stamp.zero
@@ -50,7 +50,12 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var projectorBlocks: String = ""
 
     /// What `draft` can be beside a digest.
-    package static let draftWords = ["off", "ngram"]
+    package static let draftWords = ["off", "ngram", headsWord]
+
+    private static let headsWord = "mtp"
+
+    /// Whether the model's own head for several tokens guesses, on the last stage.
+    package var usesHeads: Bool { draft == Self.headsWord }
 
     /// The digest of the draft model; nil when none is named.
     package var draftDigest: String? { draft.isEmpty || Self.draftWords.contains(draft) ? nil : draft }

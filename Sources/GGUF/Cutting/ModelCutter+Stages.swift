@@ -25,15 +25,22 @@ extension ModelCutter {
         return layers
     }
 
-    /// The tensors outside the layers that the file of the stage `layers` has, holes of zeros included; for the whole
-    /// model, which is served from its own file, also those of the draft heads behind the layers.
+    /// The tensors of the model's first head for several tokens, in file order; empty without one.
+    package var headTensors: [TensorInfo] { file.tensors.filter { $0.layerIndex == layerCount } }
+
+    /// The tensors outside the layers that the file of the stage `layers` has, holes of zeros included; also those of
+    /// the heads for several tokens behind the layers: for the whole model, which is served from its own file, and with
+    /// `heads` for the last stage.
     ///
     /// The second element says whether the data comes from the model, so that it must be fetched.
-    package func sharedTensors(_ layers: LayerRange) -> [(plan: TensorPlan, isCopied: Bool)] {
+    package func sharedTensors(
+        _ layers: LayerRange, heads: Bool = false
+    ) -> [(plan: TensorPlan, isCopied: Bool)] {
         if layers.count == layerCount {
             return file.tensors.filter { ($0.layerIndex ?? layerCount) >= layerCount }.map { (TensorPlan($0), true) }
         }
-        return StageBuilder(cutter: self, layers: layers).sharedTensors().map { ($0.plan, $0.source != nil) }
+        let builder = StageBuilder(cutter: self, layers: layers, heads: heads && layers.end == layerCount)
+        return builder.sharedTensors().map { ($0.plan, $0.source != nil) }
     }
 
     /// Whether `sharedTensors` depends on more than whether a stage is the first and whether it is the last.

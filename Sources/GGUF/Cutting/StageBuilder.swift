@@ -142,16 +142,22 @@ struct StageBuilder {
 
     func tensors() -> [Tensor] {
         file.tensors.compactMap { tensor in
-            guard let layer = tensor.layerIndex else { return shared(tensor) }
-            guard layers.indices.contains(layer) || hasHead && layer == facts.layerCount else { return nil }
-            let name = "blk.\(layer - layers.first).\(tensor.roleName)"
-            return Tensor(plan: TensorPlan(tensor, name: name), source: tensor)
+            guard let layer = tensor.layerIndex, layers.indices.contains(layer) else { return outside(tensor) }
+            return inside(tensor, layer)
         }
     }
 
-    /// The stage's tensors outside the layers.
-    func sharedTensors() -> [Tensor] {
-        file.tensors.compactMap { $0.layerIndex == nil ? shared($0) : nil }
+    /// The stage's tensors outside its own layers, its head for several tokens among them.
+    func sharedTensors() -> [Tensor] { file.tensors.compactMap(outside) }
+
+    private func outside(_ tensor: TensorInfo) -> Tensor? {
+        guard let layer = tensor.layerIndex else { return shared(tensor) }
+        return hasHead && layer == facts.layerCount ? inside(tensor, layer) : nil
+    }
+
+    /// A tensor of a layer, numbered as the stage numbers its layers.
+    private func inside(_ tensor: TensorInfo, _ layer: Int) -> Tensor {
+        Tensor(plan: TensorPlan(tensor, name: "blk.\(layer - layers.first).\(tensor.roleName)"), source: tensor)
     }
 
     /// A tensor outside the layers. The loader refuses files with a tensor too few and files with one too many.

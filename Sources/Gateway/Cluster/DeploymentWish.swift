@@ -29,12 +29,7 @@ enum DeploymentWish {
         deployment.keepAliveMilliseconds = try number("keep_alive_seconds", body, 1...(1 << 32)).map { $0 * 1000 }
         (deployment.aliases, deployment.sources) = (try texts("aliases", body), try texts("sources", body))
         try check(deployment)
-        if let draft = try text("draft", body), draft != "auto" {
-            guard draft != "mtp" else {
-                throw invalid("'draft' is 'mtp', which deployments do not know; use auto, ngram, off or a draft model.")
-            }
-            deployment.draft = draft
-        }
+        if let draft = try text("draft", body), draft != "auto" { deployment.draft = draft }
         if let projector = try text("projector", body), projector != "auto" { deployment.projector = projector }
         return deployment
     }

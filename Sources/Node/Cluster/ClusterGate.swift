@@ -2,6 +2,7 @@ package import Cluster
 import Fabric
 import GGUF
 package import Gateway
+import ModelStore
 import Vocabulary
 
 /// The cluster service as the HTTP API sees it. A wish to deploy is completed with the digest of the model's file
@@ -159,10 +160,24 @@ package struct ClusterGate: ClusterViewing {
             deployment.blocks = known?.blocks ?? ""
         }
         // What has a digest already was completed before.
-        guard wish.digest.isEmpty, let projector = deployment.projectorIdentity else { return .success(deployment) }
+        guard wish.digest.isEmpty else { return .success(deployment) }
+        if let refusal = await headRefusal(deployment) { return .failure(refusal) }
+        guard let projector = deployment.projectorIdentity else { return .success(deployment) }
         deployment.projectorBlocks = await blocks(ofProjector: projector.digest)
         if let refusal = await objection(to: deployment, calledAs: wish.projector) { return .failure(refusal) }
         return .success(deployment)
+    }
+
+    /// Why a wish's model cannot guess with a head of its own, as far as this node can see its header; who plans it
+    /// looks again.
+    private func headRefusal(_ wish: Deployment) async -> CommandRefusal? {
+        guard wish.usesHeads, let cutter = try? await library.heldHeader(wish.identity)?.cutter() else { return nil }
+        do throws(DeploymentError) {
+            try wish.checkHead(cutter.headObstacle)
+            return nil
+        } catch {
+            return CommandRefusal(.invalid, error.description)
+        }
     }
 
     // MARK: Projectors

@@ -37,6 +37,7 @@ package struct ClusterPlanner: Sendable {
     package func plan(_ question: PlanQuestion) async -> PlanAnswer {
         do {
             let footprint = try await model(question.deployment)
+            try question.deployment.checkHead(footprint.headObstacle)
             let draft = try await draft(question.deployment)
             let projector = try await projector(question.deployment)
             let question = Self.heeding(footprint.tags.required, question)
@@ -53,7 +54,8 @@ package struct ClusterPlanner: Sendable {
             if outcome.plan == nil { outcome = try answer(question) }
             guard let serving = question.serving else { return outcome.answer }
             guard let new = outcome.plan,
-                let current = try Self.priced(serving, planner(Self.crediting(serving, question)), projector),
+                let current = try Self.priced(
+                    serving, question.deployment, planner(Self.crediting(serving, question)), projector),
                 case .move = Replanning.decide(current, new: new)
             else { return .kept }
             return outcome.answer
@@ -88,16 +90,26 @@ package struct ClusterPlanner: Sendable {
 
     /// What serves, planned again as it is; nil when it could not be placed so today.
     private static func priced(
-        _ serving: PlacedReplica, _ planner: Planner, _ projector: ProjectorNeed?
+        _ serving: PlacedReplica, _ deployment: Deployment, _ planner: Planner, _ projector: ProjectorNeed?
     ) throws -> PlacementPlan? {
-        var request = PlacementRequest(
-            context: Int(clamping: serving.contextTokens), lanes: Int(clamping: serving.lanes))
-        request.projector = projector?.footprint.total ?? request.projector
+        var request = request(
+            for: deployment, context: serving.contextTokens, lanes: serving.lanes, projector)
         request.stages = serving.stages.count
         request.boundaries = serving.stages.dropFirst().map(\.layers.first)
         request.pins = serving.stages.map { .init(layers: $0.layers, node: "\($0.node)") }
         guard case .placed(let plan) = try planner.plan(request) else { return nil }
         return plan
+    }
+
+    /// What is asked of the planner for a deployment.
+    private static func request(
+        for deployment: Deployment, context: UInt64?, lanes: UInt64, _ projector: ProjectorNeed?
+    ) -> PlacementRequest {
+        var request = PlacementRequest(context: context.map { Int(clamping: $0) }, lanes: Int(clamping: lanes))
+        request.projector = projector?.footprint.total ?? request.projector
+        request.kept = DeploymentSpec.keptUnasked
+        if deployment.usesHeads { request.head = .ofEngine }
+        return request
     }
 
     /// The question without the candidates that lack a tag which the model's card asks for.
@@ -124,18 +136,15 @@ package struct ClusterPlanner: Sendable {
     private func answer(
         _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?, _ projector: ProjectorNeed?
     ) throws -> Outcome {
-        var request = PlacementRequest(
-            context: question.deployment.contextTokens.map { Int(clamping: $0) },
-            lanes: Int(clamping: question.deployment.lanes ?? Self.lanes))
+        var request = Self.request(
+            for: question.deployment, context: question.deployment.contextTokens,
+            lanes: question.deployment.lanes ?? Self.lanes, projector)
         // As many as the user asked for, but more when nodes refused for memory.
         let asked = question.deployment.stages.map { Int(clamping: $0) }
         let width = max(question.width, asked ?? 1)
-        if let projector {
-            request.projector = projector.footprint.total
-            if projector.isWhole {
-                guard width == 1 else { throw ProjectorObstacle.stagesReadTokens(stages: width) }
-                request.stages = 1
-            }
+        if projector?.isWhole == true {
+            guard width == 1 else { throw ProjectorObstacle.stagesReadTokens(stages: width) }
+            request.stages = 1
         }
         let free = try planner.plan(request)
         if case .placed(let plan) = free, Self.isSpread(plan),
@@ -265,6 +274,9 @@ package struct ClusterPlanner: Sendable {
         if let projector {
             reason += " \(projector.footprint.total) of it are for the projector, beside the first stage."
             if projector.isWhole { reason += " With one, this model runs in one stage only." }
+        }
+        if question.deployment.usesHeads {
+            reason += " The model's own head for several tokens is part of it; without it, deploy with --draft auto."
         }
         let remedies = shortfall.remedies.filter { projector?.isWhole != true || $0 != .anyStages }
         if let remedy = remedies.first { reason += " Next step: \(remedy)." }

@@ -357,11 +357,13 @@ actor ModelLibrary {
 
     // MARK: Stages
 
-    /// The file of one stage, made here or fetched.
+    /// The file of one stage, made here or fetched; with `heads` the last one has the model's own head for several
+    /// tokens, which it MUST have (`headObstacle`).
     ///
     /// **Throws:** `LibraryError`, `StoreError` when the layers cannot be cut out.
     func stage(
-        _ identity: ModelIdentity, layers: LayerRange, progress: @escaping @Sendable (_ thousandths: UInt32) -> Void
+        _ identity: ModelIdentity, layers: LayerRange, heads: Bool = false,
+        progress: @escaping @Sendable (_ thousandths: UInt32) -> Void
     ) async throws -> (file: StageFile, model: ModelFile) {
         let digest = identity.digest
         let model = try await header(identity)
@@ -370,7 +372,7 @@ actor ModelLibrary {
             let held = try await whole(identity, progress: progress)
             return (StageFile(path: held.path, recipe: cutter.wholeRecipe, pin: held.pin), model)
         }
-        let plan = try cutter.plan(layers)
+        let plan = try cutter.plan(layers, heads: heads)
         if let held = await held(digest) { return (try await Self.cut(caches, plan, held.path, digest), model) }
         try await enter(digest)
         defer { leave(digest) }

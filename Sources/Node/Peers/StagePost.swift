@@ -27,6 +27,10 @@ struct StagePost: Sendable, Codable {
     var costs: StepCosts?
     /// Whether the stage keeps sequences on disk; nil is no, also from releases that cannot.
     var archives: Bool?
+    /// What is known of the model's own head for several tokens on a last stage; nil where none is asked.
+    var heads: HeadFacts?
+    /// Whether the runner passes on what is wished of a last stage's head; nil is no, from releases that cannot.
+    var passesWishes: Bool?
 
     /// The hello of a node to the stage's runner; nil when digest, stage or wire format are none.
     var hello: Hello? {

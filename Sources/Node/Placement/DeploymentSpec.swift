@@ -46,7 +46,9 @@ package struct DeploymentSpec: Sendable {
     /// Requests answered at once.
     package var laneCount = 4
     /// Sequences of ended requests that are kept beside the running ones; 0 keeps none.
-    package var keptSequences = 8
+    package var keptSequences = Self.keptUnasked
+    /// Sequences that are kept where nobody says how many.
+    package static let keptUnasked = 8
     /// Where sequences of ended requests are kept on disk, and at most how many bytes; nil keeps none there.
     package var archive: ArchiveSettings?
     /// How tokens are guessed ahead.

@@ -1,5 +1,6 @@
 import GGUF
 import ModelStore
+import Placement
 import Runner
 import Serving
 import Transport
@@ -26,8 +27,7 @@ struct RunnerPlan: Sendable {
     /// The digest of the projector's file; nil without one.
     private let projectorDigest: String?
     private let costs: StepCostCache
-    /// Sequences the engine library tells apart.
-    private static let laneLimit = 256
+    private static let laneLimit = MemorySettings.sequenceLimit
     /// Longest window. **Units:** tokens.
     private static let windowLimit = 1 << 24
 
@@ -61,9 +61,8 @@ struct RunnerPlan: Sendable {
         self.stages = stages
         costs = caches.costs
         isRecurrent = cutter.layers(.recurrent).contains(true)
-        if spec.drafting == .mtp {
-            let obstacle = isRecurrent ? "its state cannot take back a wrong guess" : cutter.headObstacle
-            if let obstacle { throw .heads(model: spec.name, reason: obstacle) }
+        if spec.drafting == .mtp, let obstacle = cutter.headObstacle {
+            throw .heads(model: spec.name, reason: obstacle)
         }
         draftPath = try Self.draftPath(spec, digest: digest, isRecurrent: isRecurrent, caches)
         var card = file.card(id: spec.name, digest: digest, layerCount: cutter.layerCount, servedContext: window)
@@ -116,9 +115,8 @@ struct RunnerPlan: Sendable {
             cluster: cluster, placement: placement, epoch: epoch, stageIndex: index, stages: stages,
             modelDigest: card.digest, path: file.path, recipe: file.recipe,
             laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext, listen: listen)
-        // A recurrent state is as large for a kept sequence as for a running one.
-        let room = isRecurrent ? spec.laneCount : Self.laneLimit
-        configuration.shelfCount = min(spec.keptSequences, room, Self.laneLimit - spec.laneCount)
+        configuration.shelfCount = MemorySettings.kept(
+            spec.keptSequences, beside: spec.laneCount, isRecurrent: isRecurrent)
         configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
         configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
         configuration.speculation = speculation

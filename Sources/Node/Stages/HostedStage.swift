@@ -40,6 +40,8 @@ actor HostedStage {
     private var width = 0
     private var isEncoder = false
     private var costs: StepCosts?
+    /// What is known of the model's own head on a last stage; nil without one.
+    private var heads: HeadFacts?
     private var archives = false
     private var port: Int?
     private var isListening = false
@@ -130,7 +132,9 @@ actor HostedStage {
                 .refused, "the stage needs \(own.bytes), and \(ByteCount(usable)) are free on this node now")
         }
         host.logger.debug("a stage is fetched", metadata: ["stage": "\(placement.replica)/\(index)"])
-        let (file, model) = try await host.library.stage(deployment.identity, layers: own.layers) { thousandths in
+        let (file, model) = try await host.library.stage(
+            deployment.identity, layers: own.layers, heads: deployment.usesHeads
+        ) { thousandths in
             var progress = StageReport(epoch: self.placement.epoch, status: .fetching)
             progress.progress = thousandths
             self.report(progress)
@@ -164,8 +168,10 @@ actor HostedStage {
         return configuration
     }
 
-    /// What the entry stage guesses with; the draft model's file is fetched like the stage's own.
+    /// What the entry stage guesses with, or the last one for it; the draft model's file is fetched like the stage's
+    /// own.
     private func drafting(_ deployment: Deployment) async throws -> DeploymentSpec.Drafting {
+        if deployment.usesHeads { return .mtp }
         guard index == 0 else { return .off }
         guard let digest = deployment.draftDigest else {
             return deployment.draft == "ngram" ? .ngram : deployment.draft == "off" ? .off : .auto
@@ -206,6 +212,7 @@ actor HostedStage {
             width = stage.shape.width
             isEncoder = stage.isEncoder
             costs = stage.costs
+            heads = stage.heads
             archives = stage.archives ?? false
             if let measured = stage.costs { plan?.remember(measured, of: configuration) }
         case .listening(_, let remotePort):
@@ -253,7 +260,7 @@ actor HostedStage {
         return StagePost(
             cluster: host.cluster, placement: "\(placement.replica)", epoch: epoch, stage: index,
             stages: plan.stages, card: plan.card, width: width, wire: plan.spec.wire.description, port: port,
-            costs: costs, archives: archives)
+            costs: costs, archives: archives, heads: heads, passesWishes: true)
     }
 
     /// Where the runner listens for its own node.
@@ -263,7 +270,7 @@ actor HostedStage {
     ///
     /// **Throws:** when the runner ends before.
     func connect(
-        next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool = false
+        next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool = false, heads: HeadFacts? = nil
     ) async throws {
         guard isListening, !hasEnded else {
             throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
@@ -271,7 +278,7 @@ actor HostedStage {
         guard !isReady else { return }
         // Whom the links lead to may have become a member since.
         renewTrust()
-        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives, heads: nil))
+        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives, heads: heads))
         while !isReady {
             guard !hasEnded else {
                 throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")

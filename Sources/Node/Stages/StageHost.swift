@@ -159,9 +159,13 @@ struct StageChain: Sendable {
         let costs = known.contains { $0 == nil } ? nil : known.compactMap { $0 }
         // A release that does not know the operations never gets to see one.
         let archives = own.archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
+        let passesWishes = others.indices.allSatisfy { posts[$0]?.passesWishes == true }
+        let heads = passesWishes ? (posts[others.count - 1] ?? own).heads : nil
         let next = try await posts[0].asyncMap { try await peers.target(of: others[0], $0) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await entry.connect(next: next, entry: nil, costs: costs, archives: archives) }
+            group.addTask {
+                try await entry.connect(next: next, entry: nil, costs: costs, archives: archives, heads: heads)
+            }
             for (index, other) in others.enumerated() {
                 let wish = StageConnect(
                     next: index + 1 < others.count ? others[index + 1].value : nil, entry: node.value, costs: costs)

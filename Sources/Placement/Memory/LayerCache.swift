@@ -1,6 +1,6 @@
 import GGUF
 
-/// What one layer keeps per token and per lane.
+/// What one layer keeps per token and per sequence.
 struct LayerCache: Sendable, Hashable {
     /// Values of the K cache per cell.
     var keys: UInt64 = 0
@@ -12,7 +12,7 @@ struct LayerCache: Sendable, Hashable {
     var indexValues: UInt64 = 0
     /// Whether the layer looks back a window only.
     var isWindowed = false
-    /// State per lane. **Units:** bytes.
+    /// State per sequence. **Units:** bytes.
     var stateByteCount: UInt64 = 0
 
     /// Bytes of this layer's caches. **Units:** bytes.
@@ -21,8 +21,15 @@ struct LayerCache: Sendable, Hashable {
         let cached =
             settings.keys.byteCount(elements: keys) + settings.values.byteCount(elements: values)
             + settings.keys.byteCount(elements: indexKeys) + settings.values.byteCount(elements: indexValues)
-        let states = stateByteCount.multipliedSaturated(by: UInt64(max(1, settings.lanes)))
+        let states = stateByteCount.multipliedSaturated(by: settings.sequences)
         return cached.multipliedSaturated(by: cells).addingSaturated(states)
+    }
+
+    /// The same without what an indexer looks up.
+    var withoutIndex: LayerCache {
+        var cache = self
+        (cache.indexKeys, cache.indexValues) = (0, 0)
+        return cache
     }
 
     /// Bytes that one more token takes in this layer. **Units:** bytes.

@@ -6,6 +6,8 @@ package struct MemorySettings: Sendable, Hashable, Codable {
     package var cells: Int
     /// Sequences at once.
     package var lanes: Int
+    /// Sequences of ended requests kept beside those, as `kept(_:beside:isRecurrent:)` allows.
+    package var kept: Int
     /// Largest number of rows per step.
     package var rows: Int
     /// Type of the K cache.
@@ -20,15 +22,19 @@ package struct MemorySettings: Sendable, Hashable, Codable {
     package var layout: WeightLayout
     /// What the projector takes beside the first stage; 0 for a model that reads text alone.
     package var projector: ByteCount
+    /// How the last stage runs the model's own head for several tokens; nil where it does not.
+    package var head: HeadSettings?
 
     /// Makes settings; by default what `skein serve` uses on a processor.
     package init(
-        cells: Int, lanes: Int = 4, rows: Int = 512, keys: CacheFormat = .f16, values: CacheFormat = .f16,
+        cells: Int, lanes: Int = 4, kept: Int = 0, rows: Int = 512, keys: CacheFormat = .f16,
+        values: CacheFormat = .f16,
         usesFlashAttention: Bool = true, keepsWholeWindows: Bool = true, layout: WeightLayout = .plain,
-        projector: ByteCount = ByteCount(0)
+        projector: ByteCount = ByteCount(0), head: HeadSettings? = nil
     ) {
         self.cells = cells
         self.lanes = lanes
+        self.kept = kept
         self.rows = rows
         self.keys = keys
         self.values = values
@@ -36,6 +42,7 @@ package struct MemorySettings: Sendable, Hashable, Codable {
         self.keepsWholeWindows = keepsWholeWindows
         self.layout = layout
         self.projector = projector
+        self.head = head
     }
 
     /// The same with another context.
@@ -44,6 +51,18 @@ package struct MemorySettings: Sendable, Hashable, Codable {
         settings.cells = cells
         return settings
     }
+
+    /// Sequences the engine library tells apart.
+    package static let sequenceLimit = 256
+
+    /// How many of the wished sequences are kept beside `lanes`: a recurrent state is as large for a kept sequence as
+    /// for a running one.
+    package static func kept(_ wished: Int, beside lanes: Int, isRecurrent: Bool) -> Int {
+        max(0, min(wished, isRecurrent ? lanes : sequenceLimit, sequenceLimit - lanes))
+    }
+
+    /// Sequences the library knows: running and kept.
+    var sequences: UInt64 { UInt64(max(1, lanes)).addingSaturated(UInt64(max(0, kept))) }
 
     /// Cells as the library allocates them: a multiple of 256.
     package var paddedCells: UInt64 { UInt64(max(1, cells) + 255) / 256 * 256 }
@@ -55,6 +74,7 @@ package struct MemorySettings: Sendable, Hashable, Codable {
     func windowCells(_ window: UInt64) -> UInt64 {
         guard !keepsWholeWindows, window > 0 else { return paddedCells }
         // The library pads the smaller cache to 256 whatever the context is.
-        return (min(paddedCells, window * UInt64(lanes) + stepRows) + 255) / 256 * 256
+        let wanted = window.multipliedSaturated(by: sequences).addingSaturated(stepRows)
+        return (min(paddedCells, wanted) + 255) / 256 * 256
     }
 }

@@ -19,6 +19,8 @@ package struct ModelFootprint: Sendable {
     package let tags: PlacementTags
     /// Why the model cannot be cut; nil when it can.
     package let obstacle: CutError?
+    /// Why the model's own head for several tokens cannot guess; nil when it can.
+    package let headObstacle: String?
     /// Whether a range of layers can be a stage: `legal[first][end]`.
     let legal: [[Bool]]
 
@@ -34,6 +36,7 @@ package struct ModelFootprint: Sendable {
     let streams: [LayerStream]
     let headStream: LayerStream
     private let shared: SharedTensors
+    private let head: HeadFootprint
 
     /// Reads a model.
     ///
@@ -56,6 +59,7 @@ package struct ModelFootprint: Sendable {
         trainedContext = Int(clamping: min(context, UInt64(PlacementLimits.contextMax)))
         tags = PlacementTags(cutter.file)
         obstacle = cutter.obstacle
+        headObstacle = cutter.headObstacle
         legal = Self.legalStages(cutter)
         let rules = CacheRules(cutter, numbers)
         caches = rules.layers()
@@ -75,6 +79,7 @@ package struct ModelFootprint: Sendable {
         streams = tensors.map { LayerStream(tensors: $0, share: share) }
         headStream = LayerStream(head: cutter.file)
         shared = SharedTensors(cutter, tiles)
+        head = HeadFootprint(work: work, caches: caches)
     }
 
     /// What a row reads of each layer, a third of the head counted with the last one: stages of even weight take about
@@ -102,6 +107,7 @@ package struct ModelFootprint: Sendable {
     /// Bytes the stage `layers` needs. The caller MUST pass layers of this model.
     package func stage(_ layers: LayerRange, _ settings: MemorySettings) -> StageFootprint {
         precondition(layers.end <= layerCount, "stage \(layers) of \(layerCount) layers")
+        let settings = allowed(settings)
         var cache: UInt64 = 0
         var extent = WorkExtent()
         for layer in layers.indices {
@@ -113,6 +119,7 @@ package struct ModelFootprint: Sendable {
 
     /// Bytes of every stage that starts at `first`, handed out in order of its end; linear in the layers.
     func stages(startingAt first: Int, _ settings: MemorySettings, _ body: (StageFootprint) -> Void) {
+        let settings = allowed(settings)
         var cache: UInt64 = 0
         var extent = WorkExtent()
         for layer in first..<layerCount {
@@ -123,31 +130,46 @@ package struct ModelFootprint: Sendable {
         }
     }
 
+    /// The settings with as many kept sequences as the model may have.
+    private func allowed(_ settings: MemorySettings) -> MemorySettings {
+        var settings = settings
+        let isRecurrent = caches.contains { $0.stateByteCount > 0 }
+        settings.kept = MemorySettings.kept(settings.kept, beside: settings.lanes, isRecurrent: isRecurrent)
+        return settings
+    }
+
     private func stage(
         _ layers: LayerRange, _ settings: MemorySettings, cache: UInt64, _ extent: WorkExtent
     ) -> StageFootprint {
-        let tensors = shared.sizes(layers)
+        let tensors = shared.sizes(layers, hasHead: settings.head != nil)
+        let asked = layers.end == layerCount ? settings.head : nil
+        let head = asked.map { self.head.buffers($0, settings) } ?? HeadFootprint.Buffers()
         let ownBefore = settings.layout == .tiled ? tiledBefore : weightsBefore
         let vocabulary = work.vocabularySize(of: layers)
         let compute = work.computeByteCount(extent, vocabularySize: vocabulary, settings, window: window)
         // The engine asks for logits of the rows that sample, where the library reserves them for every row.
-        let heads = layers.end == layerCount ? min(UInt64(max(1, settings.lanes)), settings.stepRows) : 0
+        let flagged = layers.end == layerCount ? min(UInt64(max(1, settings.lanes)), settings.stepRows) : 0
         let touched = work.computeByteCount(
-            extent, vocabularySize: vocabulary, settings, window: window, headRows: heads)
+            extent, vocabularySize: vocabulary, settings, window: window, flaggedRows: flagged)
         return StageFootprint(
             layers: layers,
             weights: ByteCount(
                 ownBefore[layers.end] - ownBefore[layers.first] + tensors.loaded[settings.layout.rawValue]),
-            cache: ByteCount(cache), compute: ByteCount(compute),
-            untouched: ByteCount(settings.layout == .offloaded ? 0 : compute - min(compute, touched)),
-            output: ByteCount(work.outputByteCount(layers, settings)),
-            overhead: ByteCount(RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings)),
+            cache: ByteCount(cache.addingSaturated(head.cache)),
+            compute: ByteCount(compute.addingSaturated(head.compute)),
+            untouched: ByteCount(
+                settings.layout == .offloaded ? 0 : compute - min(compute, touched) + head.untouched),
+            output: ByteCount(work.outputByteCount(layers, settings) + head.output),
+            overhead: ByteCount(
+                RunnerOverhead.byteCount(vocabularySize: vocabulary, width: work.width, settings) + head.overhead),
             projector: layers.first == 0 ? settings.projector : ByteCount(0),
             fetched: ByteCount(fetchedBefore[layers.end] - fetchedBefore[layers.first] + tensors.fetched))
     }
 
     /// Bytes of the tensors outside the layers that a stage takes from the model. **Units:** bytes.
-    func sharedFetchedByteCount(_ layers: LayerRange) -> UInt64 { shared.sizes(layers).fetched }
+    func sharedFetchedByteCount(_ layers: LayerRange, hasHead: Bool) -> UInt64 {
+        shared.sizes(layers, hasHead: hasHead).fetched
+    }
 
     /// All layers.
     package var whole: LayerRange { LayerRange(first: 0, end: layerCount) }
@@ -182,6 +204,7 @@ private struct SharedTensors: Sendable {
     private let middle: Sizes
     private let first: Sizes
     private let last: Sizes
+    private let lastWithHead: Sizes
     private let whole: Sizes
     private let tiles: Tiles
 
@@ -192,36 +215,40 @@ private struct SharedTensors: Sendable {
         followsLayers = cutter.sharedTensorsFollowLayers
         whole = Self.sum(cutter, tiles, LayerRange(first: 0, end: count))
         first = count > 1 ? Self.sum(cutter, tiles, LayerRange(first: 0, end: 1)) : whole
-        last = count > 1 ? Self.sum(cutter, tiles, LayerRange(first: count - 1, end: count)) : whole
+        let end = LayerRange(first: count - 1, end: count)
+        last = count > 1 ? Self.sum(cutter, tiles, end) : whole
+        lastWithHead = count > 1 ? Self.sum(cutter, tiles, end, hasHead: true) : whole
         middle = count > 2 ? Self.sum(cutter, tiles, LayerRange(first: 1, end: 2)) : whole
     }
 
-    func sizes(_ layers: LayerRange) -> Sizes {
+    func sizes(_ layers: LayerRange, hasHead: Bool) -> Sizes {
         let isFirst = layers.first == 0
         let isLast = layers.end == cutter.layerCount
         return switch (isFirst, isLast) {
         case (true, true): whole
-        case _ where followsLayers: Self.sum(cutter, tiles, layers)
+        case _ where followsLayers: Self.sum(cutter, tiles, layers, hasHead: hasHead)
         case (true, false): first
-        case (false, true): last
+        case (false, true): hasHead ? lastWithHead : last
         case (false, false): middle
         }
     }
 
-    private static func sum(_ cutter: ModelCutter, _ tiles: Tiles, _ layers: LayerRange) -> Sizes {
+    private static func sum(
+        _ cutter: ModelCutter, _ tiles: Tiles, _ layers: LayerRange, hasHead: Bool = false
+    ) -> Sizes {
         var sizes = Sizes()
-        let tensors = cutter.sharedTensors(layers)
-        let hasHead = tensors.contains { $0.plan.name == "output.weight" }
+        let tensors = cutter.sharedTensors(layers, heads: hasHead)
+        let hasOutput = tensors.contains { $0.plan.name == "output.weight" }
         for (plan, isCopied) in tensors {
             let bytes = TensorInfo.byteCount(type: plan.type, dimensions: plan.dimensions) ?? 0
-            // Without a head the library takes the token table for one, needed or not.
-            let isHead = !hasHead && plan.name == "token_embd.weight"
+            // Without an output head the library takes the token table for one, needed or not.
+            let isOutput = !hasOutput && plan.name == "token_embd.weight"
             for layout in WeightLayout.allCases {
                 var loaded = TensorPadding.padded(bytes)
                 if layout == .tiled {
                     loaded = TensorPadding.padded(bytes + tiles.added(plan.name, plan.type, plan.dimensions))
                 }
-                if isHead { loaded += tiles.secondByteCount(plan.type, plan.dimensions, bytes, layout) }
+                if isOutput { loaded += tiles.secondByteCount(plan.type, plan.dimensions, bytes, layout) }
                 sizes.loaded[layout.rawValue] += loaded
             }
             if isCopied { sizes.fetched += bytes }

@@ -38,6 +38,7 @@ struct WorkExtent: Sendable, Hashable {
 /// The arithmetic of a stage's buffers.
 struct ModelWork: Sendable {
     let width: UInt64
+    /// By layer, and behind the last one that of the model's own head for several tokens, where it has one.
     let layers: [LayerWork]
     let vocabularySize: UInt64
     private let layerCount: Int
@@ -62,25 +63,26 @@ struct ModelWork: Sendable {
         let used = numbers.perLayer("expert_used_count")
         let attention = hasAttention
         let windowed = isWindowed
-        layers = tensors.indices.map { layer in
+        let head = cutter.headTensors
+        layers = (tensors + (head.isEmpty ? [] : [head])).enumerated().map { layer, tensors in
+            // A head for several tokens attends as the layer in front of it.
+            let like = min(layer, attention.count - 1)
             var work = LayerWork()
             func rows(_ name: String) -> UInt64 {
-                tensors[layer].first { $0.roleName == name }?.dimensions.dropFirst().first ?? 0
+                tensors.first { $0.roleName == name }?.dimensions.dropFirst().first ?? 0
             }
-            func columns(_ name: String) -> UInt64 {
-                tensors[layer].first { $0.roleName == name }?.dimensions.first ?? 0
-            }
-            if attention[layer] {
-                work.headCount = rules.headCount(layer)
-                let size = rules.headSizes(isWindowed: windowed[layer])
-                work.queries = rules.headCount(layer) * size.key
-                work.keys = rules.pairCount(layer) * size.key
-                work.values = rules.pairCount(layer) * size.value
-                work.answers = rules.headCount(layer) * size.value
+            func columns(_ name: String) -> UInt64 { tensors.first { $0.roleName == name }?.dimensions.first ?? 0 }
+            if attention[like] {
+                work.headCount = rules.headCount(like)
+                let size = rules.headSizes(isWindowed: windowed[like])
+                work.queries = rules.headCount(like) * size.key
+                work.keys = rules.pairCount(like) * size.key
+                work.values = rules.pairCount(like) * size.value
+                work.answers = rules.headCount(like) * size.value
             }
             // The matrix that leads back: the one that leads in may be gate and up together.
             work.feedForward = max(columns("ffn_down.weight"), columns("ffn_down_shexp.weight"))
-            if let count = used?[layer], count > 0, columns("ffn_down_exps.weight") > 0 {
+            if let count = used?[like], count > 0, columns("ffn_down_exps.weight") > 0 {
                 work.expertCount = count
                 work.experts = work.expertCount * columns("ffn_down_exps.weight")
             }
@@ -96,13 +98,13 @@ struct ModelWork: Sendable {
     }
 
     /// Bytes of the graph's buffers: what lives at the same time at its widest place, within a layer or at the head,
-    /// which is computed for `headRows` rows; nil is all, as the library reserves it.
+    /// which is computed for `flaggedRows` rows; nil is all, as the library reserves it.
     ///
     /// The allocator never frees inputs before their last reader and splits free room by best fit, so some places cost
     /// a row or two more than what lives there; the whole multiples of `width` below contain that.
     func computeByteCount(
         _ extent: WorkExtent, vocabularySize: UInt64, _ settings: MemorySettings, window: UInt64,
-        headRows: UInt64? = nil
+        flaggedRows: UInt64? = nil
     ) -> UInt64 {
         // All rows of the widest model and the states of all lanes may be beyond 64 bits.
         let row = 4 * settings.stepRows
@@ -111,19 +113,24 @@ struct ModelWork: Sendable {
         if extent.seesWindow { cells += settings.windowCells(window) }
         let masks = (settings.usesFlashAttention ? 2 : 4) * cells * settings.stepRows
         // The states of all lanes are gathered before a recurrent layer and stand beside the ones it writes.
-        let gathered = (2 * UInt64(max(1, settings.lanes))).multipliedSaturated(by: extent.state)
+        let gathered = (2 * settings.sequences).multipliedSaturated(by: extent.state)
         let body = masks.addingSaturated(row.multipliedSaturated(by: extent.widest)).addingSaturated(gathered)
-        let head = 4 * (headRows ?? settings.stepRows) * (3 * width + vocabularySize)
+        let head = 4 * (flaggedRows ?? settings.stepRows) * (3 * width + vocabularySize)
         return max(body, head).addingSaturated(Self.smallInputs * settings.stepRows)
     }
 
     /// Tokens, positions, cells and output rows. **Units:** bytes per row.
     private static let smallInputs: UInt64 = 64
 
+    /// What the graph of the model's own head for several tokens computes: its layer, and in front of it a row's token
+    /// beside the hidden row it goes with, as one row of twice the width.
+    func headExtent(_ settings: MemorySettings) -> WorkExtent {
+        WorkExtent(widest: layers.last.map { widest($0, settings) + 2 * width } ?? 0, seesAll: true)
+    }
+
     /// Takes one more layer into a stage's extent.
     func extend(_ extent: inout WorkExtent, by layer: Int, _ settings: MemorySettings) {
-        let work = layers[layer]
-        extent.widest = max(extent.widest, widest(work, settings))
+        extent.widest = max(extent.widest, widest(layers[layer], settings))
         extent.state = max(extent.state, states[layer])
         guard hasAttention[layer] else { return }
         if isWindowed[layer] { extent.seesWindow = true } else { extent.seesAll = true }
@@ -147,8 +154,8 @@ struct ModelWork: Sendable {
     /// Bytes of the buffer that takes logits out of the graph. A stage that is not the last one flags all its rows, so
     /// that the library keeps a row of logits for each of them although none is computed.
     func outputByteCount(_ layers: LayerRange, _ settings: MemorySettings) -> UInt64 {
-        let rows = layers.end < layerCount ? settings.stepRows : UInt64(settings.lanes)
-        return 4 * max(rows, UInt64(settings.lanes)) * vocabularySize(of: layers)
+        let rows = layers.end < layerCount ? settings.stepRows : 0
+        return 4 * max(rows, settings.sequences) * vocabularySize(of: layers)
     }
 }
 

@@ -41,7 +41,7 @@ struct Tiles: Sendable {
 
     /// Bytes that packing adds to a tensor.
     func added(_ name: String, _ type: TensorType, _ dimensions: [UInt64]) -> UInt64 {
-        Self.tables.contains(name) || Self.isOfExperts(name) ? 0 : added(type, dimensions) ?? 0
+        Self.isTable(name) || Self.isOfExperts(name) ? 0 : added(type, dimensions) ?? 0
     }
 
     /// Bytes of a token table's copy that is the head: the rows of tokens are taken from one in the file's order.
@@ -61,6 +61,11 @@ struct Tiles: Sendable {
             dimensions[0] % packing.values == 0, dimensions[1] % Self.rows == 0
         else { return nil }
         return dimensions.reduce(1, *) / packing.values * packing.added
+    }
+
+    /// A head for several tokens may have a token table of its own.
+    private static func isTable(_ name: String) -> Bool {
+        tables.contains(name) || name.hasSuffix(".nextn.embed_tokens.weight")
     }
 
     /// Their matrices are multiplied by another kernel.

@@ -34,13 +34,35 @@ extension Planner {
     package func placeDraft(
         _ draft: ModelFootprint, beside plan: PlacementPlan, _ request: PlacementRequest
     ) -> DraftAnswer {
+        placeDraft(draft, beside: plan, occupied: Self.taken(plan), request)
+    }
+
+    /// As `placeDraft`, for all replicas: none gets what another one or its draft model takes.
+    package func placeDrafts(
+        _ draft: ModelFootprint, beside plans: [PlacementPlan], _ request: PlacementRequest
+    ) -> [DraftAnswer] {
+        var occupied = plans.flatMap(Self.taken)
+        return plans.map { plan in
+            let answer = placeDraft(draft, beside: plan, occupied: occupied, request)
+            if case .besideEntry(let place) = answer {
+                occupied.append(
+                    TakenMemory(node: place.node, device: place.device, bytes: place.footprint.total.bytes))
+            }
+            return answer
+        }
+    }
+
+    private func placeDraft(
+        _ draft: ModelFootprint, beside plan: PlacementPlan, occupied: [TakenMemory], _ request: PlacementRequest
+    ) -> DraftAnswer {
         guard draft.vocabularySize == model.vocabularySize else {
             return .vocabularyDiffers(draft: draft.vocabularySize, model: model.vocabularySize)
         }
-        // The projector stands beside the model's own first stage, which the plan has counted.
+        // The projector and the head stand beside the model's own stages, which the plan has counted.
         var request = request
         request.projector = ByteCount(0)
-        let entrants = Entrants(draft, inventory, request, without: [], occupied: Self.taken(plan))
+        request.head = nil
+        let entrants = Entrants(draft, inventory, request, without: [], occupied: occupied)
         let links = LinkTable(inventory)
         let entry = inventory.nodes.firstIndex { $0.name == plan.stages.first?.node }
         let speed = SpeedModel(model: draft, request: request, policy: policy)

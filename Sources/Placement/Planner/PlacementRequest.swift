@@ -44,8 +44,12 @@ package struct PlacementRequest: Sendable, Hashable, Codable {
     package var replicas: Int
     /// Bytes of one element between stages: 4 for the f32 wire.
     package var wireBytesPerElement: Double
+    /// Sequences of ended requests that are kept, where the model allows it.
+    package var kept = 0
     /// What the projector takes beside the first stage; 0 for a model that reads text alone.
     package var projector = ByteCount(0)
+    /// How the last stage runs the model's own head for several tokens; nil where nobody asks for guesses of it.
+    package var head: HeadSettings?
 
     /// Makes a request with what `skein serve` uses.
     package init(
@@ -72,8 +76,8 @@ package struct PlacementRequest: Sendable, Hashable, Codable {
     /// Memory settings of a stage with a context.
     func settings(cells: Int, _ layout: WeightLayout = .plain) -> MemorySettings {
         MemorySettings(
-            cells: cells, lanes: lanes, rows: rows, keys: keys, values: values, layout: layout,
-            projector: projector)
+            cells: cells, lanes: lanes, kept: kept, rows: rows, keys: keys, values: values, layout: layout,
+            projector: projector, head: head)
     }
 }
 

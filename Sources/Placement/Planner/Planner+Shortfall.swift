@@ -33,7 +33,7 @@ extension Planner {
 
     private func participants(_ entrants: Entrants) -> [Shortfall.Participant] {
         let links = LinkTable(inventory)
-        let shared = model.sharedFetchedByteCount(model.whole)
+        let shared = model.sharedFetchedByteCount(model.whole, hasHead: false)
         return entrants.seats.map { seat in
             let node = inventory.nodes[seat.node]
             let held = HeldLayers(node, layerCount: model.layerCount)

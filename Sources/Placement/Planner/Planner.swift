@@ -153,6 +153,7 @@ extension PlacementRequest {
             }
         }
         try require(lanes, 1...PlacementLimits.lanesMax, "lanes")
+        try require(kept, 0...MemorySettings.sequenceLimit, "kept prefixes")
         try require(rows, 1...PlacementLimits.rowsMax, "rows")
         try require(replicas, 1...PlacementLimits.replicaCountMax, "replicas")
         try require(pins.count, 0...PlacementLimits.pinCountMax, "pins")
@@ -164,6 +165,15 @@ extension PlacementRequest {
         guard projector.bytes <= PlacementLimits.memoryMax else {
             throw .invalid(
                 field: "projector", value: "\(projector)", limit: "at most \(ByteCount(PlacementLimits.memoryMax))")
+        }
+        if let head {
+            if let obstacle = model.headObstacle {
+                throw .invalid(
+                    field: "draft", value: "mtp", limit: "\(obstacle); use auto, ngram, off or a draft model")
+            }
+            let cells = max(head.spareCells, head.gatheredRows)
+            try require(cells, 0...PlacementLimits.rowsMax, "cells of the head for several tokens")
+            try require(head.rows, 1...PlacementLimits.rowsMax, "rows of the head for several tokens")
         }
         if let boundaries, Cut(layerCount: model.layerCount, boundaries: boundaries) == nil {
             throw .invalid(

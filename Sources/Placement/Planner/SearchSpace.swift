@@ -110,7 +110,7 @@ extension SearchSpace {
         shared = ends.map { first, end in
             // In a model of two layers no stage is in the middle.
             let layers = LayerRange(first: min(first, count - 1), end: min(end, count))
-            return Int64(model.sharedFetchedByteCount(layers))
+            return Int64(model.sharedFetchedByteCount(layers, hasHead: request.head != nil))
         }
         pinned = [Int](repeating: -1, count: count)
         for pin in request.pins {

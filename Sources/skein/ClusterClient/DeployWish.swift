@@ -15,7 +15,7 @@ struct DeployWish: Hashable, Sendable {
     var tags: [String] = []
     var preferredTags: [String] = []
     var keepAliveSeconds: Int64?
-    /// `auto`, `off`, `ngram` or a draft model.
+    /// `auto`, `off`, `ngram`, `mtp` or a draft model.
     var draft: String?
     /// `auto`, `off` or a projector.
     var projector: String?
@@ -26,6 +26,11 @@ struct DeployWish: Hashable, Sendable {
     /// What `--mmproj` says as the API reads it: `auto` and `off` mean themselves, a file here its absolute path.
     static func projector(_ text: String) -> String {
         ["auto", "off"].contains(text) ? text : ModelName(text).model
+    }
+
+    /// What `--draft` says as the API reads it: words mean themselves, a file here its absolute path.
+    static func draft(_ text: String) -> String {
+        DraftOptions.words.contains(text) ? text : ModelName(text).model
     }
 
     /// The body of the request; what was not said is left to the cluster.

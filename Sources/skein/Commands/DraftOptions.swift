@@ -17,12 +17,7 @@ struct DraftOptions: ParsableArguments {
     var draft = DeploymentSpec.Drafting.auto
 
     /// What it takes beside a model.
-    static let words = ["auto", "off", "ngram"]
-    /// Why a deployment of a cluster does not guess with a model's own heads.
-    static let clusterRefusal = """
-        --draft mtp is possible with skein serve only: a cluster's plans do not count a model's own heads yet. Use \
-        auto, ngram, off or a draft model.
-        """
+    static let words = ["auto", "off", "ngram", "mtp"]
 
     /// Reads a word or a file's path.
     @Sendable static func read(_ text: String) throws -> DeploymentSpec.Drafting {

@@ -29,7 +29,7 @@ extension Plan {
             let wish = DeployWish(
                 model: file.model, name: file.name, replicas: replicas, context: ctx, lanes: lanes,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)),
-                projector: mmproj.map(DeployWish.projector))
+                draft: draft.map(DeployWish.draft), projector: mmproj.map(DeployWish.projector))
             let answer = try await client.send(.post, "/cluster/v1/plan", body: wish.body)
             let preview = try client.reading { () throws(MissingField) in try SeenPreview(answer.json) }
             if json {

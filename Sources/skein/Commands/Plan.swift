@@ -44,6 +44,15 @@ struct Plan: AsyncParsableCommand {
     @Option(help: "The model's projector (GGUF), which takes its room beside the first stage.")
     var mmproj: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Count what guessing ahead takes: mtp the model's own head for several tokens on the last stage, the file \
+            of a draft model its room beside the first one; auto, ngram and off take none.
+            """,
+            valueName: "auto|ngram|mtp|off|file"))
+    var draft: String?
+
     @Option(help: "Use only these machines, a,b,…")
     var on: String?
 
@@ -69,6 +78,7 @@ struct Plan: AsyncParsableCommand {
         if stages != "auto", (Int(stages) ?? 0) < 1 {
             throw ValidationError("--stages is '\(stages)'; it takes auto or a number from 1 on.")
         }
+        if !onCluster, let draft { _ = try DraftOptions.read(draft) }
     }
 
     func names(_ list: String?) -> [String] {
@@ -77,7 +87,7 @@ struct Plan: AsyncParsableCommand {
 
     func run() async throws {
         if onCluster { return try await runOnCluster() }
-        let answer: (plans: [PlacementPlan], shortfall: Shortfall?)
+        let answer: Answer
         do {
             answer = try planned()
         } catch let error as PlacementError {
@@ -89,10 +99,22 @@ struct Plan: AsyncParsableCommand {
             throw ExitCode(1)
         }
         json ? try printJSON(answer) : printText(answer)
-        if answer.shortfall != nil { throw ExitCode(4) }
+        if !answer.fits { throw ExitCode(4) }
     }
 
-    private func planned() throws -> (plans: [PlacementPlan], shortfall: Shortfall?) {
+    /// What was found, by replica.
+    private struct Answer {
+        var plans: [PlacementPlan]
+        /// Where the draft model goes; empty without one.
+        var drafts: [DraftAnswer] = []
+        var shortfall: Shortfall?
+
+        var fits: Bool {
+            shortfall == nil && drafts.allSatisfy { if case .besideEntry = $0 { true } else { false } }
+        }
+    }
+
+    private func planned() throws -> Answer {
         let path = try model ?? NodeService.builtinModelPath(cacheFolder: Folders.cache)
         let file = try ModelFile(path: path)
         let cutter = try file.cutter()
@@ -111,7 +133,16 @@ struct Plan: AsyncParsableCommand {
             values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: cut == nil ? count : nil,
             boundaries: cut?.numbers, on: names(on), exclude: names(exclude), replicas: replicas)
         if let mmproj { try DeploymentPlan.count(projector: mmproj, of: file, in: &request) }
-        return try planner.planReplicas(request)
+        let drafting = try draft.map(DraftOptions.read) ?? .off
+        request.kept = DeploymentSpec.keptUnasked
+        if drafting == .mtp { request.head = .ofEngine }
+        let found = try planner.planReplicas(request)
+        var answer = Answer(plans: found.plans, shortfall: found.shortfall)
+        if case .model(let path) = drafting {
+            let draft = try ModelFootprint(try ModelFile(path: path).cutter())
+            answer.drafts = planner.placeDrafts(draft, beside: found.plans, request)
+        }
+        return answer
     }
 
     /// This machine, with the speed that was measured of it as it is now.
@@ -127,23 +158,25 @@ struct Plan: AsyncParsableCommand {
         return MachineInventory.thisMachine(speed: speed, tilesWeights: WeightPacking.usesTiles)
     }
 
-    private func printJSON(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) throws {
+    private func printJSON(_ answer: Answer) throws {
         struct Report: Encodable {
             var fits: Bool
             var placements: [PlacementPlan]
+            var drafts: [DraftAnswer]
             var shortfall: Shortfall?
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         let report = Report(
-            fits: answer.shortfall == nil, placements: answer.plans, shortfall: answer.shortfall)
+            fits: answer.fits, placements: answer.plans, drafts: answer.drafts, shortfall: answer.shortfall)
         Output.line(String(decoding: try encoder.encode(report), as: UTF8.self))
     }
 
-    private func printText(_ answer: (plans: [PlacementPlan], shortfall: Shortfall?)) {
+    private func printText(_ answer: Answer) {
         for (index, plan) in answer.plans.enumerated() {
             if answer.plans.count > 1 { Output.line("replica \(index + 1)") }
             for line in PlanText.lines(plan) { Output.line(line) }
+            if answer.drafts.indices.contains(index) { Output.line(PlanText.line(answer.drafts[index])) }
         }
         guard let shortfall = answer.shortfall else { return }
         for line in PlanText.lines(shortfall) { Output.line(line) }

@@ -49,6 +49,23 @@ enum PlanText {
         return lines + excluded(plan.excluded)
     }
 
+    /// Where a draft model goes.
+    static func line(_ draft: DraftAnswer) -> String {
+        switch draft {
+        case .besideEntry(let place):
+            "the draft model takes \(place.footprint.total) of the \(place.freeBefore) left beside stage 0"
+                + (place.tokenTime.isMeasured ? ", \(time(place.tokenTime)) per guess" : "")
+        case .remote(let place):
+            "the draft model needs \(place.footprint.total) beside stage 0, where there is less; ask for less "
+                + "context, for more stages, or --draft auto"
+        case .none(let required, let mostFree):
+            "the draft model needs \(required), and at most \(mostFree) are left on a machine; ask for less "
+                + "context, or --draft auto"
+        case .vocabularyDiffers(let draft, let model):
+            "the draft model has \(draft) tokens and the model has \(model); name one of the same vocabulary"
+        }
+    }
+
     /// Titles of a table with what stages' speeds were derived from.
     static let basisTitles = ["STAGE", "TOKENS/S", "PER TOKEN", "READS", "AT", "CACHE", "HOP TO THE NEXT"]
 

@@ -181,7 +181,7 @@ struct EngineOptions: ParsableArguments {
     var lanes = 4
 
     @Option(help: "Sequences of ended requests kept, so that a prompt that begins alike starts sooner; 0 keeps none.")
-    var keptPrefixes = 8
+    var keptPrefixes = DeploymentSpec.keptUnasked
 
     @OptionGroup var draft: DraftOptions
 

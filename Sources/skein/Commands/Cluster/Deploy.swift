@@ -61,8 +61,11 @@ struct Deploy: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Guess tokens ahead: auto, ngram, off, or a draft model with the same vocabulary; a name or a file.",
-            valueName: "auto|ngram|off|model"))
+            """
+            Guess tokens ahead: auto, ngram, mtp (by the model's own head for several tokens), off, or a draft model \
+            with the same vocabulary; a name or a file.
+            """,
+            valueName: "auto|ngram|mtp|off|model"))
     var draft: String?
 
     @Option(
@@ -90,7 +93,6 @@ struct Deploy: AsyncParsableCommand {
             guard let value, value < 1 else { continue }
             throw ValidationError("\(option) is \(value); it takes 1 or more.")
         }
-        if draft == "mtp" { throw ValidationError(DraftOptions.clusterRefusal) }
         if let wait, !(1...ClientLimits.waitSeconds).contains(wait) {
             throw ValidationError("--wait is \(wait); it takes 1 … \(ClientLimits.waitSeconds) seconds.")
         }
@@ -106,7 +108,7 @@ struct Deploy: AsyncParsableCommand {
                 stages: stages,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)), tags: tags,
                 preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds,
-                draft: draft.map { DraftOptions.words.contains($0) ? $0 : ModelName($0).model },
+                draft: draft.map(DeployWish.draft),
                 projector: mmproj.map(DeployWish.projector),
                 aliases: names.aliases, sources: names.sources)
             try await deploy(wish, client)
