@@ -37,13 +37,43 @@ struct BenchPlacement: Sendable {
         _ first: DeploymentSpec, _ second: DeploymentSpec, environment: BenchEnvironment,
         _ body: (_ first: BenchPlacement, _ second: BenchPlacement) async throws -> Void
     ) async throws {
-        try await with(first, environment: environment) { first in
-            try await with(second, environment: environment) { second in
-                for placement in [first, second] {
-                    _ = try await placement.generate(promptTokens: 64, outputTokens: 8, seed: 0)
-                }
-                try await body(first, second)
+        try await withAll([first, second], environment: environment) { try await body($0[0], $0[1]) }
+    }
+
+    /// How much more several placements of one stage get done at once than one alone: what the machine's cores leave to
+    /// each other, so that no split into as many stages can be better. `measure` is a rate.
+    static func machineLimit(
+        _ spec: DeploymentSpec, count: Int, environment: BenchEnvironment,
+        _ measure: @escaping @Sendable (BenchPlacement) async throws -> Double
+    ) async throws -> Double {
+        let specs = (0..<count).map { index in
+            var one = spec
+            one.name += "-\(index)"
+            return one
+        }
+        var limit = Double.nan
+        try await withAll(specs, environment: environment) { placements in
+            let alone = try await measure(placements[0])
+            let together = try await withThrowingTaskGroup(of: Double.self) { group in
+                for placement in placements { group.addTask { try await measure(placement) } }
+                return try await group.reduce(0, +)
             }
+            limit = together / alone
+        }
+        return limit
+    }
+
+    private static func withAll(
+        _ specs: [DeploymentSpec], environment: BenchEnvironment, started: [BenchPlacement] = [],
+        _ body: ([BenchPlacement]) async throws -> Void
+    ) async throws {
+        guard let next = specs.first else {
+            for placement in started { _ = try await placement.generate(promptTokens: 64, outputTokens: 8, seed: 0) }
+            return try await body(started)
+        }
+        try await with(next, environment: environment) { placement in
+            try await withAll(
+                Array(specs.dropFirst()), environment: environment, started: started + [placement], body)
         }
     }
 

@@ -29,6 +29,12 @@ package struct BenchReport: Sendable, Codable {
         /// Every run's figure, in order.
         package var samples: [Double]
 
+        /// What `BenchPlacement.machineLimit` found, when it was asked.
+        static func machineLimit(_ samples: [Double]) -> [Result] {
+            guard !samples.isEmpty else { return [] }
+            return [Result("machine_limit", unit: "ratio, as many whole models at once over one alone", samples)]
+        }
+
         init(_ metric: String, of name: String? = nil, stage: Int? = nil, unit: String, _ samples: [Double]) {
             let sorted = samples.sorted()
             self.case = name

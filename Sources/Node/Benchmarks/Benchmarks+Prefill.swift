@@ -3,16 +3,18 @@ import Runner
 import Transport
 
 extension Benchmarks {
-    /// A prompt through several one-thread stages against one: tokens per second, and where the time goes.
+    /// A prompt through several one-thread stages against one: tokens per second, and where the time goes; with
+    /// `limit`, also what as many placements bring at once.
     ///
     /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
     package static func prefill(
-        model: String, stages: Int, cut: [Int]?, tokens: Int, delayMicroseconds: Int, _ environment: BenchEnvironment
+        model: String, stages: Int, cut: [Int]?, tokens: Int, delayMicroseconds: Int, limit: Bool,
+        _ environment: BenchEnvironment
     ) async throws -> BenchReport {
         var report = BenchReport(
             "prefill", model: model,
             settings: [
-                "threads": "1 per stage", "stages": "\(stages)", "tokens": "\(tokens)",
+                "threads": "1 per stage", "stages": "\(stages)", "cut": text(of: cut), "tokens": "\(tokens)",
                 "delay_us": "\(delayMicroseconds)",
             ], engine: LlamaLibrary.version)
         var soloSpec = spec(model, name: "solo", stages: 1, threads: 1)
@@ -29,6 +31,11 @@ extension Benchmarks {
                 figures.add(alone, together, tokens: tokens)
                 environment.progress("run \(run): \(figures.latest)")
             }
+            guard limit else { continue }
+            figures.addLimit(
+                try await BenchPlacement.machineLimit(soloSpec, count: stages, environment: environment) { placement in
+                    1 / (try await measure(placement, tokens: tokens, run: run)).seconds
+                })
         }
         report.results = figures.results(stages: stages)
         return report

@@ -95,11 +95,9 @@ extension Benchmarks {
             ) { off, auto in
                 for text in GuessableText.allCases {
                     let before = try await auto.report()
-                    let first = try await rate(run % 2 == 0 ? off : auto, text, bench, run: run)
-                    let second = try await rate(run % 2 == 0 ? auto : off, text, bench, run: run)
-                    let (plain, guessed) = run % 2 == 0 ? (first, second) : (second, first)
+                    let rates = try await rates(run % 2 == 0 ? [off, auto] : [auto, off], text, bench, run: run)
                     var latest = figures[text] ?? SpeculationFigures()
-                    latest.add(plain, guessed, before, try await auto.report())
+                    latest.add(rates[run % 2], rates[1 - run % 2], before, try await auto.report())
                     figures[text] = latest
                     environment.progress("\(text.rawValue) run \(run): \(latest.latest)")
                 }
@@ -109,15 +107,37 @@ extension Benchmarks {
         return report
     }
 
-    /// Tokens per second of all streams while they answer: each stream's own rate, added up.
-    private static func rate(
+    /// Least time each placement of a run decodes for, in turns: a short answer alone tells the machine's mood.
+    /// **Units:** seconds per stream.
+    private static let roundSeconds = 2.0
+    /// Most turns of a run.
+    private static let turnLimit = 24
+
+    /// Tokens per second of all streams while they answer, by placement: what one stream does on the average, times
+    /// their number. The placements answer in turns.
+    private static func rates(
+        _ placements: [BenchPlacement], _ text: GuessableText, _ bench: SpeculationBench, run: Int
+    ) async throws -> [Double] {
+        var sums = placements.map { _ in (tokens: 0, seconds: 0.0) }
+        for turn in 0..<turnLimit where sums.contains(where: { $0.seconds < roundSeconds * Double(bench.streams) }) {
+            for (index, placement) in placements.enumerated() {
+                for sample in try await answers(placement, text, bench, run: run * turnLimit + turn) {
+                    sums[index].tokens += sample.outputTokens - 1
+                    sums[index].seconds += sample.decodeSeconds
+                }
+            }
+        }
+        return sums.map { Double($0.tokens * bench.streams) / $0.seconds }
+    }
+
+    private static func answers(
         _ placement: BenchPlacement, _ text: GuessableText, _ bench: SpeculationBench, run: Int
-    ) async throws -> Double {
+    ) async throws -> [BenchPlacement.Sample] {
         try await withThrowingTaskGroup(of: BenchPlacement.Sample.self) { group in
             for stream in 0..<bench.streams {
                 group.addTask { try await placement.generate(text.request(bench, run: run, stream: stream)) }
             }
-            return try await group.reduce(0) { $0 + Double($1.outputTokens - 1) / $1.decodeSeconds }
+            return try await group.reduce(into: []) { $0.append($1) }
         }
     }
 }

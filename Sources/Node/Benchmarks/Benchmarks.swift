@@ -18,6 +18,9 @@ package enum Benchmarks {
         try model(of: "qwen3-0.6b", cacheFolder: cacheFolder)
     }
 
+    /// A cut as a report's setting.
+    static func text(of cut: [Int]?) -> String { cut?.map(String.init).joined(separator: ",") ?? "even" }
+
     static func spec(_ model: String, name: String, stages: Int, threads: Int, lanes: Int = 1) -> DeploymentSpec {
         var spec = DeploymentSpec(name: name, path: model)
         spec.cutting = .stages(stages)
@@ -73,20 +76,22 @@ package enum Benchmarks {
         return report
     }
 
-    /// Stages on this machine against one stage, one thread each, at the same number of streams.
+    /// Stages on this machine against one stage, one thread each, at the same number of streams; with `limit`, also
+    /// what as many placements bring at once.
     ///
     /// **Throws:** `DeploymentError` or `GenerationError` when a placement does not run.
     package static func split(
-        model: String, stages: Int, streams: Int, wire: WireFormat, delayMicroseconds: Int,
+        model: String, stages: Int, cut: [Int]?, streams: Int, wire: WireFormat, delayMicroseconds: Int, limit: Bool,
         _ environment: BenchEnvironment
     ) async throws -> BenchReport {
         var report = BenchReport(
             "split", model: model,
             settings: [
-                "threads": "1 per stage", "stages": "\(stages)", "streams": "\(streams)", "wire": wire.description,
-                "delay_us": "\(delayMicroseconds)", "decode": "\(decodeTokens)",
+                "threads": "1 per stage", "stages": "\(stages)", "cut": text(of: cut), "streams": "\(streams)",
+                "wire": wire.description, "delay_us": "\(delayMicroseconds)", "decode": "\(decodeTokens)",
             ], engine: LlamaLibrary.version)
         var splitSpec = spec(model, name: "split", stages: stages, threads: 1, lanes: streams)
+        if let cut { splitSpec.cutting = .boundaries(cut) }
         splitSpec.wire = wire
         splitSpec.conditions.delayMicroseconds = delayMicroseconds
         let soloSpec = spec(model, name: "solo", stages: 1, threads: 1, lanes: streams)
@@ -100,6 +105,11 @@ package enum Benchmarks {
                 let together = try await rate(split, streams: streams, run: run)
                 figures.add(alone, together, before, await split.stageTimes())
             }
+            guard limit else { continue }
+            figures.addLimit(
+                try await BenchPlacement.machineLimit(soloSpec, count: stages, environment: environment) { placement in
+                    try await rate(placement, streams: streams, run: run)
+                })
         }
         report.results = figures.results(streams: streams, stages: stages)
         return report

@@ -24,10 +24,14 @@ struct PrefillFigures {
     private var split: [Double] = []
     private var ratio: [Double] = []
     private var limit: [Double] = []
+    private var machineLimit: [Double] = []
     private var work: [Double] = []
     private var busy: [[Double]] = []
     private var soloRows: [Double] = []
     private var splitRows: [Double] = []
+
+    /// Takes what `BenchPlacement.machineLimit` found.
+    mutating func addLimit(_ limit: Double) { machineLimit.append(limit) }
 
     mutating func add(_ alone: Side, _ together: Side, tokens: Int) {
         solo.append(Double(tokens) / alone.seconds)
@@ -55,7 +59,7 @@ struct PrefillFigures {
             .init("split_limit", unit: "ratio, solo's computing over the busiest stage's", limit),
             .init("split_work", unit: "ratio, computing of all stages over solo's", work),
             .init("solo_rows_per_step", unit: "rows", soloRows), .init("split_rows_per_step", unit: "rows", splitRows),
-        ]
+        ] + BenchReport.Result.machineLimit(machineLimit)
             + (0..<stages).map { stage in
                 .init("stage\(stage)_busy", unit: "share of the time", busy.map { stage < $0.count ? $0[stage] : .nan })
             }

@@ -5,6 +5,7 @@ struct SplitFigures {
     private var solo: [Double] = []
     private var split: [Double] = []
     private var ratio: [Double] = []
+    private var limit: [Double] = []
     private var hop: [Double] = []
     private var compute: [Double] = []
     private var encode: [Double] = []
@@ -19,6 +20,9 @@ struct SplitFigures {
     mutating func addSolo(_ before: [StageTimes], _ after: [StageTimes]) {
         soloRows += Self.rowsPerStep(before, after)
     }
+
+    /// Takes what `BenchPlacement.machineLimit` found.
+    mutating func addLimit(_ limit: Double) { self.limit.append(limit) }
 
     private static func rowsPerStep(_ before: [StageTimes], _ after: [StageTimes]) -> [Double] {
         guard let end = after.first, let start = before.first, end.steps > start.steps else { return [] }
@@ -68,8 +72,10 @@ struct SplitFigures {
     func results(streams: Int, stages: Int) -> [BenchReport.Result] {
         var results: [BenchReport.Result] = [
             .init("solo_tok_s", unit: "tokens/s", solo), .init("split_tok_s", unit: "tokens/s", split),
-            .init("split_over_solo", unit: "ratio", ratio), .init("bytes_per_token_hop", unit: "bytes", bytes),
+            .init("split_over_solo", unit: "ratio", ratio),
+            .init("bytes_per_token_hop", unit: "bytes", bytes),
         ]
+        results += BenchReport.Result.machineLimit(limit)
         if streams == 1 {
             results.append(.init("hop_latency_us", unit: "us", hop))
             results.append(.init("compute_us_per_token", unit: "us", compute))

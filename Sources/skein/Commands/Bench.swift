@@ -112,6 +112,9 @@ struct BenchSplit: AsyncParsableCommand {
     @Option(help: "Stages.")
     var stages = 2
 
+    @Option(help: "Cut in front of these layers, a,b,… (instead of --stages).")
+    var cut: NumberList?
+
     @Option(help: "Requests at once.")
     var streams = 1
 
@@ -121,15 +124,19 @@ struct BenchSplit: AsyncParsableCommand {
     @Option(help: "Added one-way delay per hop, in milliseconds.")
     var delay = 0.0
 
+    @Flag(help: "Also measure as many whole models at once as there are stages: what this machine allows.")
+    var limit = false
+
     func run() async throws {
         guard let format = WireFormat.allCases.first(where: { $0.description == wire }) else {
             throw ValidationError(
                 "--wire is '\(wire)'; it takes \(WireFormat.allCases.map(\.description).joined(separator: ", ")).")
         }
-        try await options.run { [stages, streams, delay] model, environment in
+        let stages = cut.map { $0.numbers.count + 1 } ?? stages
+        try await options.run { [cut, streams, delay, limit] model, environment in
             try await Benchmarks.split(
-                model: model, stages: stages, streams: streams, wire: format, delayMicroseconds: Int(delay * 1000),
-                environment)
+                model: model, stages: stages, cut: cut?.numbers, streams: streams, wire: format,
+                delayMicroseconds: Int(delay * 1000), limit: limit, environment)
         }
     }
 }
@@ -153,15 +160,18 @@ struct BenchPrefill: AsyncParsableCommand {
     @Option(help: "Added one-way delay per hop, in milliseconds.")
     var delay = 0.0
 
+    @Flag(help: "Also measure as many whole models at once as there are stages: what this machine allows.")
+    var limit = false
+
     func run() async throws {
         guard BenchLimits.promptTokens.contains(tokens) else {
             throw ValidationError("--tokens is \(tokens); 1 … \(BenchLimits.promptTokens.upperBound) are allowed.")
         }
         let stages = cut.map { $0.numbers.count + 1 } ?? stages
-        try await options.run { [cut, tokens, delay] model, environment in
+        try await options.run { [cut, tokens, delay, limit] model, environment in
             try await Benchmarks.prefill(
                 model: model, stages: stages, cut: cut?.numbers, tokens: tokens,
-                delayMicroseconds: Int(delay * 1000), environment)
+                delayMicroseconds: Int(delay * 1000), limit: limit, environment)
         }
     }
 }
