@@ -78,6 +78,8 @@ package struct EngineCore {
     var mirror: DraftMirror
     /// What is believed of the draft model before an answer has shown it.
     var draftPrior = DraftPrior()
+    /// Whether the next answer tries guesses of a model.
+    var guessTrial = GuessTrial()
     /// What guesses brought.
     package internal(set) var speculated: [GuessSource: SpeculationCounts] = [:]
     var arrivalCount: UInt64 = 0

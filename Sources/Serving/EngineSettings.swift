@@ -82,6 +82,9 @@ package struct EngineSettings: Sendable {
         return draft.costs != nil || !speculation.needsCosts
     }
 
+    /// Whether a draft model or the model's own heads are asked for guesses.
+    var asksModel: Bool { usesModel || usesHeads }
+
     /// What guesses of a model take, when that is known.
     var guessCosts: StepCosts? { usesHeads ? heads?.costs : draft?.costs }
 

@@ -86,6 +86,17 @@ package enum Limits {
     static let windowPause = 32
     /// Most steps without windows after some that were slower than none.
     static let longestWindowPause = 1024
+    /// Windows guessed by a model after which it counts as known what they bring.
+    static let trialWindows = 8
+    /// Tokens that windows guessed by a model bring, in those that steps without would have brought meanwhile, below
+    /// which the next answers go without. Where it is little they lose, answers that can be guessed bring more.
+    static let trialLoss = 0.9
+    /// Windows that the measure of what a model's guesses bring looks back on, about.
+    static let trialMemory = 32.0
+    /// Answers without guesses of a model after windows that were slower than none; twice as many each time.
+    static let trialPause = 4
+    /// Most answers without guesses of a model after windows that were slower than none.
+    static let longestTrialPause = 64
     /// Rows that attention takes at a time: a prompt is cut for the sake of the stages behind into multiples of it.
     /// Fewer rows go one by one, and a tile begun costs as much as a whole one: at 1,000 tokens of the 0.6B shape,
     /// chunks of 28 rows cost 1.41 and chunks of 71 rows 1.19 times as much per row as large ones. What steps are timed

@@ -151,13 +151,15 @@ import Vocabulary
 
     /// Rows the draft model takes in for each of several requests with a prompt of 70 tokens, one after the other.
     private func fed(
-        _ count: UInt64, draftSeed: UInt64, temperature: Float, limit: Int = 40, feedCost: Double = 40
+        _ count: UInt64, draftSeed: UInt64, temperature: Float, limit: Int = 40, feedCost: Double = 40,
+        microseconds: Int = 100
     ) throws -> [Int] {
         var options = LocalPipeline.Options(cellCount: 1200, window: 400)
         options.policy = FixedCosts([try costs([1: 10, 16: 12])])
         options.speculation = .draft
         var draft = SimulatedDraft(modelSeed: draftSeed)
         draft.costs = try costs([1: 2, 16: 2.4, 128: feedCost])
+        draft.microseconds = microseconds
         options.draft = draft
         var pipeline = LocalPipeline(options)
         let prompt = String(repeating: "The quick brown fox jumps. ", count: 3).prefix(70)
@@ -186,8 +188,18 @@ import Vocabulary
         let taken = misled.count { $0 > 0 }
         #expect((4...20).contains(taken), "\(misled)")
         #expect(misled[30...].contains { $0 > 0 })
-        let good = try fed(10, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0)
-        #expect(good.allSatisfy { $0 >= 70 })
+        let good = try fed(10, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0, microseconds: 10)
+        #expect(good.allSatisfy { $0 >= 70 }, "\(good)")
+    }
+
+    @Test func `that is right but slower by the clock is tried by fewer and fewer answers`() throws {
+        // What was measured says that guesses cost a fifth of a step; by the pipeline's clock they cost a whole one.
+        let fed = try fed(60, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0)
+        let tried = fed.indices.filter { fed[$0] > 0 }
+        #expect(fed[0] >= 70)
+        #expect((3...20).contains(tried.count), "\(tried)")
+        let pauses = zip(tried, tried.dropFirst()).map { $1 - $0 - 1 }
+        #expect(pauses.contains(4) && pauses.contains(8) && pauses.contains(16), "\(pauses)")
     }
 
     @Test func `that costs more than the target is never asked`() throws {

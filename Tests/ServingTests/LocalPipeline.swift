@@ -218,8 +218,10 @@ struct LocalPipeline {
         guard let first = choices.first else { return false }
         actionCount += 1
         let draw = random?.below(choices.count)
-        now = now.advanced(by: .microseconds(random?.below(1000) ?? 100))
         let choice = draw.map { choices[$0] } ?? first
+        let isDraft = choice == Self.drafting || choice == Self.draftReport
+        let usual = isDraft ? options.draft?.microseconds ?? 100 : 100
+        now = now.advanced(by: .microseconds(random?.below(1000) ?? usual))
         if choice == Self.drafting {
             draft()
         } else if choice >= 0 {
@@ -243,6 +245,8 @@ struct LocalPipeline {
     }
 
     private static let drafting = Int.min
+    /// The answer of the draft model, as a choice of what happens next.
+    private static let draftReport = -4
 
     private mutating func draft() {
         let work = draftInbox.removeFirst()

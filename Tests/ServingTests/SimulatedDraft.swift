@@ -12,6 +12,8 @@ struct SimulatedDraft {
     var cellCount: Int?
     /// Rows per step.
     var rowLimit = 8
+    /// What its work, and each answer of it, takes by the pipeline's clock; everything else there takes 100.
+    var microseconds = 100
     /// Changes what it answers.
     var distort: (inout [DraftedLane], DraftWork) -> Void = { _, _ in }
     /// Errors in place of the work.

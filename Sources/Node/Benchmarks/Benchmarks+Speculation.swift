@@ -110,8 +110,8 @@ extension Benchmarks {
     /// Least time each placement of a run decodes for, in turns: a short answer alone tells the machine's mood.
     /// **Units:** seconds per stream.
     private static let roundSeconds = 2.0
-    /// Most turns of a run.
-    private static let turnLimit = 24
+    /// Least and most turns of a run: what can be guessed differs from one request to the next.
+    private static let turns = 3...24
 
     /// Tokens per second of all streams while they answer, by placement: what one stream does on the average, times
     /// their number. The placements answer in turns.
@@ -119,9 +119,10 @@ extension Benchmarks {
         _ placements: [BenchPlacement], _ text: GuessableText, _ bench: SpeculationBench, run: Int
     ) async throws -> [Double] {
         var sums = placements.map { _ in (tokens: 0, seconds: 0.0) }
-        for turn in 0..<turnLimit where sums.contains(where: { $0.seconds < roundSeconds * Double(bench.streams) }) {
+        let least = roundSeconds * Double(bench.streams)
+        for turn in 0..<turns.upperBound where turn < turns.lowerBound || sums.contains(where: { $0.seconds < least }) {
             for (index, placement) in placements.enumerated() {
-                for sample in try await answers(placement, text, bench, run: run * turnLimit + turn) {
+                for sample in try await answers(placement, text, bench, run: run * turns.upperBound + turn) {
                     sums[index].tokens += sample.outputTokens - 1
                     sums[index].seconds += sample.decodeSeconds
                 }

@@ -61,12 +61,14 @@ extension EngineCore {
             return choice
         }
         arrivalCount += 1
+        let isGuessed = isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil)
+        let asksModel = isGuessed && prepared.images.isEmpty && settings.asksModel && guessTrial.admits()
         return RequestState(
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
             images: prepared.images, sampling: request.sampling, seed: seed,
             reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
-            isGuessed: isGenerated && settings.speculation.covers(seeded: request.sampling.seed != nil),
-            pooling: prepared.pooling, grammar: prepared.grammar, topLogprobs: request.topLogprobs,
+            isGuessed: isGuessed, asksModel: asksModel, pooling: prepared.pooling, grammar: prepared.grammar,
+            topLogprobs: request.topLogprobs,
             thinking: check.laneThinking(of: prepared),
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",

@@ -88,7 +88,9 @@ extension EngineCore {
         let isWindow = drafts > 0 || guessing > 0 || active[request].choices[choice].makesGuesses
         if isWindow, let rate = active[request].choices[choice].gain.plainRate {
             speculated[source, default: SpeculationCounts()].windowTokens += Double(tokens)
-            speculated[source, default: SpeculationCounts()].plainTokens += rate * (time + guessing)
+            let plainTokens = rate * (time + guessing)
+            speculated[source, default: SpeculationCounts()].plainTokens += plainTokens
+            if source != .ngram { guessTrial.record(tokens: Double(tokens), plainTokens: plainTokens) }
         }
         active[request].choices[choice].gain.record(
             tokens: tokens, nanoseconds: time + guessing, isWindow: isWindow)
@@ -137,7 +139,7 @@ extension EngineCore {
         if !progress.delta.isEmpty { effects.emit(active[request].id, .output(progress.delta)) }
         guard let finish = progress.finish else { return true }
         active[request].choices[choice].finish = finish
-        if settings.usesModel || settings.usesHeads, active[request].asksModel {
+        if settings.asksModel, active[request].asksModel {
             // Heads that were left early were not seen to be as bad as they are.
             let state = active[request].choices[choice]
             draftPrior.record(

@@ -59,6 +59,9 @@ struct RequestState {
     let reusesPrefix: Bool
     /// Whether its tokens may be guessed ahead.
     let isGuessed: Bool
+    /// Whether a draft model or the model's own heads may guess them: they see no images, and not every answer tries
+    /// while they do not pay.
+    let asksModel: Bool
     /// How its prompt becomes a vector; nil generates.
     let pooling: Pooling?
     let grammar: LaneGrammar?
@@ -95,9 +98,6 @@ struct RequestState {
         for choice in choices where choice.finish == nil { count += 1 }
         return count
     }
-
-    /// Whether the draft model may guess its tokens: it sees no images.
-    var asksModel: Bool { isGuessed && images.isEmpty }
 
     /// Positions all choices share: the last prompt token is computed by each, so that each samples its first token.
     var sharedLength: Int { prompt.count - 1 }
