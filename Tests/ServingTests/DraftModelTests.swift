@@ -194,7 +194,7 @@ import Vocabulary
 
     @Test func `that is right but slower by the clock is tried by fewer and fewer answers`() throws {
         // What was measured says that guesses cost a fifth of a step; by the pipeline's clock they cost a whole one.
-        let fed = try fed(60, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0)
+        let fed = try fed(60, draftSeed: LocalPipeline.Options().modelSeed, temperature: 0, microseconds: 150)
         let tried = fed.indices.filter { fed[$0] > 0 }
         #expect(fed[0] >= 70)
         #expect((3...20).contains(tried.count), "\(tried)")

@@ -13,12 +13,24 @@ struct SplitFigures {
     private var wire: [Double] = []
     private var entry: [Double] = []
     private var bytes: [Double] = []
+    private var soloCompute: [Double] = []
+    /// By stage, in each run.
+    private var stageCompute: [[Double]] = []
+    private var stageBusy: [[Double]] = []
     private var soloRows: [Double] = []
     private var splitRows: [Double] = []
 
     /// Takes what the stages of the solo placement had counted before and after its run.
     mutating func addSolo(_ before: [StageTimes], _ after: [StageTimes]) {
         soloRows += Self.rowsPerStep(before, after)
+        soloCompute += Self.computePerRow(before, after)
+    }
+
+    /// Time in each stage's engine per row of the first. **Units:** microseconds.
+    private static func computePerRow(_ before: [StageTimes], _ after: [StageTimes]) -> [Double] {
+        guard let end = after.first, let start = before.first, end.rows > start.rows else { return [] }
+        let rows = Double(end.rows - start.rows)
+        return zip(after, before).map { Double($0.computeNanoseconds - $1.computeNanoseconds) / rows / 1000 }
     }
 
     /// Takes what `BenchPlacement.machineLimit` found.
@@ -36,6 +48,10 @@ struct SplitFigures {
         guard let first = after.first, let start = before.first, first.rows > start.rows else { return }
         let rows = Double(first.rows - start.rows)
         splitRows += Self.rowsPerStep(before, after)
+        let computing = Self.computePerRow(before, after)
+        stageCompute.append(computing)
+        // A row is a token, but for the few of the prompts.
+        stageBusy.append(computing.map { $0 * together / 1_000_000 })
         bytes.append(Double(first.sentBytes - start.sentBytes) / rows)
 
         let steps = Self.steps(after, since: start.chainTrace.last?.step ?? 0)
@@ -87,6 +103,12 @@ struct SplitFigures {
             results.append(.init("overlap", unit: "ratio, limit \(stages)", ratio))
             results.append(.init("solo_rows_per_step", unit: "rows", soloRows))
             results.append(.init("split_rows_per_step", unit: "rows", splitRows))
+            let limits = zip(soloCompute, stageCompute).map { $0 / ($1.max() ?? .nan) }
+            results.append(.init("split_limit", unit: "ratio, solo's computing over the busiest stage's", limits))
+            for stage in 0..<stages {
+                let busy = stageBusy.map { stage < $0.count ? $0[stage] : .nan }
+                results.append(.init("stage\(stage)_busy", unit: "share of the time", busy))
+            }
         }
         return results
     }
