@@ -1,9 +1,9 @@
 /// Whether the next answer tries guesses of a draft model or of the model's own heads, by what they brought the latest
 /// answers by the clock.
 ///
-/// An answer finds out by itself what its windows bring (`WindowGain`), but its first ones, and what a draft model takes
-/// in of its prompt, are the price. So where windows were clearly slower than none, the next answers go without; then
-/// one tries again, and when that is no better, twice as many go without.
+/// An answer finds out by itself what its windows bring (`WindowGain`), but its first ones, and what a draft model
+/// takes in of its prompt, are the price. So where windows were clearly slower than none, the next answers go without;
+/// then one tries again, and when that is no better, twice as many go without.
 struct GuessTrial: Hashable, Sendable {
     /// Windows since guesses were last given up.
     private var windows = 0
