@@ -22,8 +22,6 @@ actor BackgroundResponses: Service {
         var watchers: [AsyncStream<Responses.StreamEvent>.Continuation] = []
         var stop: (@Sendable () -> Void)?
         var isWorkedOn = true
-        /// Whether its last event has been told, which is after it has been kept.
-        var isConcluded = false
 
         var current: Responses.Record {
             var record = record
@@ -121,7 +119,8 @@ actor BackgroundResponses: Service {
         // The numbers count from 0, one for each event; a client may name any, the largest there is among them.
         let seen = number.map { $0 < kept.count ? $0 + 1 : kept.count } ?? 0
         for event in kept.dropFirst(seen) { continuation.yield(event) }
-        if live[id]?.isConcluded == false { live[id]?.watchers.append(continuation) } else { continuation.finish() }
+        // The last event is told after the response has been kept, when nobody works on it any more.
+        if finished.contains(id) { continuation.finish() } else { live[id]?.watchers.append(continuation) }
         return stream
     }
 
@@ -191,7 +190,6 @@ actor BackgroundResponses: Service {
             return
         }
         change(id) { $0.conclude(into: &$1) }
-        live[id]?.isConcluded = true
         for watcher in live[id]?.watchers ?? [] { watcher.finish() }
         live[id]?.watchers = []
         finished.append(id)

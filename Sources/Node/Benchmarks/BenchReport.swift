@@ -35,6 +35,18 @@ package struct BenchReport: Sendable, Codable {
             return [Result("machine_limit", unit: "ratio, as many whole models at once over one alone", samples)]
         }
 
+        /// What a cut and its steps allow, and how long each stage is busy for.
+        ///
+        /// **Shape:** `busy` is `[runs][stages]`.
+        static func stageShares(limit: [Double], busy: [[Double]], stages: Int) -> [Result] {
+            [Result("split_limit", unit: "ratio, solo's computing over the busiest stage's", limit)]
+                + (0..<stages).map { stage in
+                    Result(
+                        "stage\(stage)_busy", unit: "share of the time",
+                        busy.map { stage < $0.count ? $0[stage] : .nan })
+                }
+        }
+
         init(_ metric: String, of name: String? = nil, stage: Int? = nil, unit: String, _ samples: [Double]) {
             let sorted = samples.sorted()
             self.case = name

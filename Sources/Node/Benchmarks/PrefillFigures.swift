@@ -56,12 +56,9 @@ struct PrefillFigures {
         [
             .init("solo_tok_s", unit: "tokens/s", solo), .init("split_tok_s", unit: "tokens/s", split),
             .init("split_over_solo", unit: "ratio", ratio),
-            .init("split_limit", unit: "ratio, solo's computing over the busiest stage's", limit),
             .init("split_work", unit: "ratio, computing of all stages over solo's", work),
             .init("solo_rows_per_step", unit: "rows", soloRows), .init("split_rows_per_step", unit: "rows", splitRows),
         ] + BenchReport.Result.machineLimit(machineLimit)
-            + (0..<stages).map { stage in
-                .init("stage\(stage)_busy", unit: "share of the time", busy.map { stage < $0.count ? $0[stage] : .nan })
-            }
+            + BenchReport.Result.stageShares(limit: limit, busy: busy, stages: stages)
     }
 }

@@ -104,11 +104,7 @@ struct SplitFigures {
             results.append(.init("solo_rows_per_step", unit: "rows", soloRows))
             results.append(.init("split_rows_per_step", unit: "rows", splitRows))
             let limits = zip(soloCompute, stageCompute).map { $0 / ($1.max() ?? .nan) }
-            results.append(.init("split_limit", unit: "ratio, solo's computing over the busiest stage's", limits))
-            for stage in 0..<stages {
-                let busy = stageBusy.map { stage < $0.count ? $0[stage] : .nan }
-                results.append(.init("stage\(stage)_busy", unit: "share of the time", busy))
-            }
+            results += BenchReport.Result.stageShares(limit: limits, busy: stageBusy, stages: stages)
         }
         return results
     }

@@ -217,7 +217,8 @@ private struct SharedTensors: Sendable {
         first = count > 1 ? Self.sum(cutter, tiles, LayerRange(first: 0, end: 1)) : whole
         let end = LayerRange(first: count - 1, end: count)
         last = count > 1 ? Self.sum(cutter, tiles, end) : whole
-        lastWithHead = count > 1 ? Self.sum(cutter, tiles, end, hasHead: true) : whole
+        // No plan asks for a head that cannot guess.
+        lastWithHead = count > 1 && cutter.headObstacle == nil ? Self.sum(cutter, tiles, end, hasHead: true) : last
         middle = count > 2 ? Self.sum(cutter, tiles, LayerRange(first: 1, end: 2)) : whole
     }
 

@@ -28,16 +28,10 @@ struct GuessTrial: Hashable, Sendable {
         windows += 1
         guard windows >= Limits.trialWindows else { return }
         if brought < Limits.trialLoss * forgone {
-            self = GuessTrial(pause: nextPause, nextPause: min(2 * nextPause, Limits.longestTrialPause))
+            (windows, brought, forgone, pause) = (0, 0, 0, nextPause)
+            nextPause = min(2 * nextPause, Limits.longestTrialPause)
         } else if windows >= Limits.trialWindows + Int(Limits.trialMemory) {
             nextPause = Limits.trialPause
         }
-    }
-
-    init() {}
-
-    private init(pause: Int, nextPause: Int) {
-        self.pause = pause
-        self.nextPause = nextPause
     }
 }
