@@ -31,6 +31,8 @@ package struct EngineCore {
         let wasAlone: Bool
         /// The last stage guesses behind its tokens.
         let makesGuesses: Bool
+        /// How the decoding lanes were grouped, when it carries nothing but their newest tokens.
+        let grouping: Grouping?
 
         /// Every row samples an answer's token.
         var onlyDecodes: Bool { sliced == nil && passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
@@ -74,6 +76,8 @@ package struct EngineCore {
     /// The last prompt whose rows were sent while none were on their way, or began to be, went before an older one.
     var hasOvertaken = false
     var hops = HopEstimator()
+    /// What rounds of the decoding lanes take.
+    var rounds = RoundWatch()
     /// What the draft model's lanes hold.
     var mirror: DraftMirror
     /// What is believed of the draft model before an answer has shown it.

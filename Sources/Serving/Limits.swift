@@ -105,6 +105,17 @@ package enum Limits {
     /// Rows of a prompt from which on its attention costs more than its weights where it goes one row at a time: behind
     /// 3,000 rows of the 0.6B shape 48 rows take 1,237 ms and a whole tile 646, behind none about 290 and 350.
     package static let deepPrompt = 512
+    /// Rounds of all decoding lanes that are timed together.
+    static let watchedRounds = 4
+    /// Such times of a grouping of which the shortest counts.
+    static let latestRounds = 8
+    /// A grouping that was hardly slower is timed again after so many times of others: something may have disturbed it.
+    static let roundRetry = 16
+    /// One that was slower by no more than this many times is.
+    static let roundTie = 1.1
+    /// A grouping is as good as new after so many times of others: what is not done any more is not seen to have become
+    /// quicker, and answers that have grown long make every round longer.
+    static let roundMemory = 128
     /// Longest time a prompt's layers are run for in one microbatch: whoever comes meanwhile waits for it.
     package static let longestSlice = Duration.milliseconds(250)
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.

@@ -98,6 +98,12 @@ package enum Benchmarks {
         var figures = SplitFigures()
         for run in 0..<environment.runs {
             try await BenchPlacement.withPair(soloSpec, splitSpec, environment: environment) { solo, split in
+                // How lanes go together best is learnt in service.
+                if streams > 1 {
+                    for placement in [solo, split] {
+                        _ = try await rate(placement, streams: streams, run: environment.runs)
+                    }
+                }
                 let soloBefore = await solo.stageTimes()
                 let alone = try await rate(solo, streams: streams, run: run)
                 figures.addSolo(soloBefore, await solo.stageTimes())

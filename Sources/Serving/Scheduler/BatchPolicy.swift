@@ -58,6 +58,8 @@ package struct BatchQuota: Hashable, Sendable {
     /// About how long a prompt's rows go through the layers in this microbatch, when they do so bit by bit: those that
     /// are on their way, else `prefillRows` of the prefilling lane whose turn it is, and those of no other.
     package var slice: Duration?
+    /// How the decoding lanes are grouped, by a policy that wants to know what rounds of them take.
+    package var grouping: Grouping?
 
     /// Makes a quota.
     package init(decodeLanes: Int, prefillLanes: Int, prefillRows: Int) {
@@ -83,6 +85,10 @@ package protocol BatchPolicy: Sendable {
     /// A step of so many rows took so long from stage 0 and back, with nothing else in flight. **Units:** nanoseconds.
     mutating func observe(rows: Int, nanoseconds: Double)
 
+    /// A round of lanes that were grouped so took so long, while nothing but their tokens was computed; `hop` is what
+    /// the way from stage 0 and back took beyond the stages' own time. **Units:** nanoseconds.
+    mutating func observe(_ grouping: Grouping, nanoseconds: Double, hop: Double)
+
     /// How many guesses follow a decoding lane's newest token; 0 when they do not pay. The scheduler keeps it within
     /// the guesses there are and the room there is.
     func draftWidth(for load: DraftLoad) -> Int
@@ -98,6 +104,9 @@ extension BatchPolicy {
 
     /// Nothing is learned from it.
     package mutating func observe(rows: Int, nanoseconds: Double) {}
+
+    /// Nothing is learned from it.
+    package mutating func observe(_ grouping: Grouping, nanoseconds: Double, hop: Double) {}
 
     /// A guess that is more likely wrong than right ends a draft.
     package func draftFloor(for load: DraftLoad, width: Int) -> Double { 0.5 }

@@ -37,6 +37,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// Steps seen by their rows, since trials began.
     private var seen: [Int: Int] = [:]
     private var seenCount = 0
+    /// What rounds take beyond that.
+    private var factors = RoundFactors()
 
     /// Makes the policy; the caller MUST pass every stage's costs.
     package init(_ stages: [StepCosts]) {
@@ -64,6 +66,12 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         seen[rows, default: 0] += 1
     }
 
+    /// Learns what the steps' costs do not tell.
+    package mutating func observe(_ grouping: Grouping, nanoseconds: Double, hop: Double) {
+        guard nanoseconds > 0 else { return }
+        factors.record(nanoseconds / foretold(grouping, hop: hop), of: grouping, stages: stages.count)
+    }
+
     /// Whether all decoding lanes go together, and alone, to see what it costs.
     private func isTrial(_ load: BatchLoad) -> Bool {
         load.inFlight == 0 && load.readyDecodes == load.decodingLanes && load.readyDecodes <= load.rowLimit
@@ -80,6 +88,7 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
         var quota = BatchQuota(decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: 0)
+        quota.grouping = Grouping(lanes: load.decodingLanes, size: group)
         if load.isSlicing {
             quota.prefillRows = load.overtakes ? overtakingRows(for: load, beside: decodes, group: group) : 0
             if quota.prefillRows == 0 { quota.slice = sliceDuration(for: load, beside: decodes, group: group) }
@@ -94,24 +103,35 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return quota
     }
 
-    /// Decoding lanes per microbatch. With groups of `g` of `n` lanes, a round of all lanes takes the slowest stage as
-    /// long as all groups, the smaller one that is left over included, and no less than a group's way through all
-    /// stages and links.
+    /// Decoding lanes per microbatch: those with which a round of all lanes is shortest, by what is foretold and by
+    /// what was seen. Nothing that was not seen is taken to be slower than foretold, so what promises most is tried;
+    /// and what was hardly slower is tried again.
     package func groupSize(decoding count: Int, hop: Double, rowLimit: Int) -> Int {
         var best = (size: 1, round: Double.infinity)
+        var stale: [(size: Int, round: Double)] = []
         for size in 1...max(1, min(count, rowLimit)) {
-            let (groups, rest) = max(1, count).quotientAndRemainder(dividingBy: size)
-            var (slowest, way) = (0.0, stages.count > 1 ? hop : 0)
-            for stage in stages {
-                let time = stage.boundNanoseconds(rows: size)
-                let last = rest > 0 ? stage.boundNanoseconds(rows: rest) : 0
-                slowest = max(slowest, time * Double(groups) + last)
-                way += time
-            }
+            let grouping = Grouping(lanes: max(1, count), size: size)
+            let known = factors.known(grouping, stages: stages.count)
+            let round = foretold(grouping, hop: hop) * (known?.factor ?? 1)
+            if let known, known.age >= Limits.roundRetry { stale.append((size, round)) }
             // A hundredth faster is worth no longer step.
-            if max(slowest, way) < best.round * 0.99 { best = (size, max(slowest, way)) }
+            if round < best.round * 0.99 { best = (size, round) }
         }
-        return best.size
+        return stale.first { $0.round <= best.round * Limits.roundTie }?.size ?? best.size
+    }
+
+    /// A round of all lanes takes the slowest stage as long as all groups, the smaller one that is left over included,
+    /// and no less than a group's way through all stages and links. **Units:** nanoseconds.
+    private func foretold(_ grouping: Grouping, hop: Double) -> Double {
+        let (groups, rest) = grouping.lanes.quotientAndRemainder(dividingBy: grouping.size)
+        var (slowest, way) = (0.0, stages.count > 1 ? hop : 0)
+        for stage in stages {
+            let time = stage.boundNanoseconds(rows: grouping.size)
+            let last = rest > 0 ? stage.boundNanoseconds(rows: rest) : 0
+            slowest = max(slowest, time * Double(groups) + last)
+            way += time
+        }
+        return max(slowest, way)
     }
 
     /// The width that brings most tokens per time. As with groups, the slowest stage limits the rate of a full pipe,

@@ -5,6 +5,8 @@ extension EngineCore {
     private struct Load {
         var boardings: [Boarding] = []
         var slice: SliceBoarding?
+        /// How the decoding lanes are grouped, when nothing but their newest tokens goes.
+        var grouping: Grouping?
     }
 
     /// Rows of a lane that begin their way through the layers, or are on it.
@@ -40,11 +42,12 @@ extension EngineCore {
         stepCount += 1
         stageZeroStep = id
         if restores { archive.fetch?.step = id }
+        let isGuessing = passengers.contains { makesGuesses($0.lane) }
         steps.append(
             StepInFlight(
                 id: id, passengers: passengers, sliced: slice?.rows.first?.lane,
                 rowCount: rows.count + (slice?.rows.count ?? 0), startedAt: now, wasAlone: steps.isEmpty,
-                makesGuesses: passengers.contains { makesGuesses($0.lane) }))
+                makesGuesses: isGuessing, grouping: isGuessing ? nil : load.grouping))
         effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: slice)))
         operations.removeAll(keepingCapacity: true)
     }
@@ -158,7 +161,8 @@ extension EngineCore {
         decodedSincePrefill = decodeCount + (hasPrefill ? 0 : decodedSincePrefill)
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
         wishGuesses(for: result.prefix(decodeCount))
-        return Load(boardings: result, slice: slice)
+        let isPlain = load.prefillRowsLeft == 0 && result.allSatisfy(\.drafts.isEmpty)
+        return Load(boardings: result, slice: slice, grouping: isPlain ? quota.grouping : nil)
     }
 
     /// The rows that go on through the layers, or those of the prompt whose turn it is that begin to, when there are

@@ -16,6 +16,12 @@ extension EngineCore {
             if !step.makesGuesses { hops.record(took - expected) }
             settings.policy.observe(rows: step.rowCount, nanoseconds: took)
         }
+        if step.rowCount > 0,
+            let round = rounds.land(step.grouping, tokens: step.passengers.count, now: now),
+            let grouping = step.grouping
+        {
+            settings.policy.observe(grouping, nanoseconds: round, hop: hops.nanoseconds)
+        }
         let paused = pauses ? step.sliced : nil
         for passenger in step.passengers {
             lanes.land(passenger.lane)

@@ -1,0 +1,110 @@
+import Testing
+import Vocabulary
+
+@testable import Serving
+
+@Suite struct `Rounds of decoding lanes` {
+    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
+        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
+    }
+
+    /// Two stages of one machine, each timed while the other one rested: one row in 15.6 ms, two in 33.
+    private func pair() throws -> CostBatchPolicy {
+        let stage = try costs([1: 15.6, 2: 33, 4: 55, 8: 66])
+        return CostBatchPolicy([stage, stage])
+    }
+
+    /// What rounds of four lanes really take there, by the size of the groups. **Units:** milliseconds.
+    private let together: [Int: Double] = [1: 82, 2: 70, 3: 95, 4: 110]
+
+    /// Serves rounds of four lanes and returns the sizes of the groups, one for each time taken.
+    private func serve(_ policy: inout CostBatchPolicy, times: Int, taking truth: (Int, Int) -> Double?) -> [Int] {
+        (0..<times).map { time in
+            let size = policy.groupSize(decoding: 4, hop: 0, rowLimit: 512)
+            policy.observe(
+                Grouping(lanes: 4, size: size), nanoseconds: (truth(size, time) ?? .nan) * 1e6, hop: 0)
+            return size
+        }
+    }
+
+    @Test func `rounds are timed once the groups have formed, and by whole rounds`() throws {
+        var watch = RoundWatch()
+        var now = Instant(nanoseconds: 0)
+        func land(_ grouping: Grouping?, after milliseconds: Int) -> Double? {
+            now = now.advanced(by: .milliseconds(milliseconds))
+            return watch.land(grouping, tokens: 2, now: now)
+        }
+        let pairs = Grouping(lanes: 4, size: 2)
+        #expect(land(pairs, after: 500) == nil && land(pairs, after: 500) == nil)
+        for _ in 0..<2 {
+            for _ in 0..<7 { #expect(land(pairs, after: 30) == nil) }
+            #expect(land(pairs, after: 50) == 65e6)
+        }
+        // A prompt came in between, or other lanes joined: nothing of it is taken for these lanes' time.
+        for other in [nil, Grouping(lanes: 6, size: 2)] {
+            for _ in 0..<5 { #expect(land(pairs, after: 30) == nil) }
+            #expect(land(other, after: 900) == nil)
+            for _ in 0..<9 { #expect(land(pairs, after: 30) == nil) }
+            #expect(land(pairs, after: 30)?.rounded() == 60e6)
+        }
+    }
+
+    @Test func `groups are as large as rounds prove best, not as steps timed alone foretell`() throws {
+        var policy = try pair()
+        #expect(policy.groupSize(decoding: 4, hop: 0, rowLimit: 512) == 1)
+        let sizes = serve(&policy, times: 400) { size, _ in together[size] }
+        #expect(sizes.count { $0 == 2 } > 360, "\(sizes)")
+        #expect(!sizes.contains(4), "it promises less than what was found")
+        // What one row costs beside another stage's is known of three lanes, too.
+        #expect(policy.groupSize(decoding: 6, hop: 0, rowLimit: 512) == 2)
+        // A lane that is alone competes with nobody.
+        #expect(policy.groupSize(decoding: 1, hop: 0, rowLimit: 512) == 1)
+    }
+
+    @Test func `rounds that something disturbed change nothing`() throws {
+        var policy = try pair()
+        _ = serve(&policy, times: 10) { size, _ in together[size] }
+        let sizes = serve(&policy, times: 40) { size, time in time % 7 == 0 ? 900 : together[size] }
+        #expect(sizes.allSatisfy { $0 == 2 })
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `a machine that others use, too, for seconds at a time, is seen through`(seed: UInt64) throws {
+        var policy = try pair()
+        var random = SeededRandom(seed: seed)
+        var (load, left) = (1.0, 0)
+        let sizes = serve(&policy, times: 1000) { size, _ in
+            if left == 0 { (load, left) = (random.below(3) == 0 ? 1.4 : 1, 1 + random.below(20)) }
+            left -= 1
+            return (together[size] ?? .nan) * load * (1 + Double(random.below(100)) / 1000)
+        }
+        #expect(sizes.count { $0 == 2 } > 780, "\(sizes.count { $0 == 2 })")
+    }
+
+    @Test func `when the machine has become another one it is found out`() throws {
+        var policy = try pair()
+        _ = serve(&policy, times: 50) { size, _ in together[size] }
+        // The other program that took the memory's time has ended.
+        let quiet: [Int: Double] = [1: 62.4, 2: 66, 3: 90, 4: 110]
+        let sizes = serve(&policy, times: 400) { size, _ in quiet[size] }
+        #expect(
+            sizes.suffix(200).count { $0 == 1 } > 180, "two rows are tried now and then, for they take hardly longer")
+    }
+
+    @Test func `stages that share a processor are not kept busy at the same time for nothing`() throws {
+        // Here one stage computes while the other one waits, and a step takes as long whatever its rows.
+        let stage = try costs([1: 0.1, 16: 0.101])
+        var took: [Double] = []
+        for policy in [FixedCosts([stage, stage]), CostBatchPolicy([stage, stage])] as [any BatchPolicy] {
+            var pipeline = LocalPipeline(.init(stageCount: 2, policy: policy))
+            for id in 1...4 as ClosedRange<UInt64> {
+                try pipeline.submit(Requests.text(id, "abc", limit: 100) { $0.sampling.ignoreEndOfGeneration = true })
+            }
+            pipeline.run()
+            pipeline.checkQuiescence()
+            #expect(pipeline.violation == nil)
+            took.append(pipeline.now.since(Instant(nanoseconds: 0)).inSeconds)
+        }
+        #expect(took[1] < 0.7 * took[0], "\(took)")
+    }
+}
