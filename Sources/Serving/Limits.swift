@@ -109,13 +109,16 @@ package enum Limits {
     static let watchedRounds = 4
     /// Such times of a grouping of which the shortest counts.
     static let latestRounds = 8
-    /// A grouping that was hardly slower is timed again after so many times of others: something may have disturbed it.
-    static let roundRetry = 16
-    /// One that was slower by no more than this many times is.
+    /// A grouping that was slower by no more than this many times is timed again before it is forgotten: something may
+    /// have disturbed it.
     static let roundTie = 1.1
+    /// ... so many times.
+    static let roundRetries = 8
     /// A grouping is as good as new after so many times of others: what is not done any more is not seen to have become
-    /// quicker, and answers that have grown long make every round longer.
+    /// quicker, and answers that have grown long make every round longer. Twice as many each time it was given up.
     static let roundMemory = 128
+    /// Most times of others after which a grouping is as good as new.
+    static let longestRoundMemory = 4096
     /// Longest time a prompt's layers are run for in one microbatch: whoever comes meanwhile waits for it.
     package static let longestSlice = Duration.milliseconds(250)
     /// Prefill rows that share a microbatch with decoding lanes, so that a long prompt delays nobody's next token much.

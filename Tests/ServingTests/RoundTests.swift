@@ -20,7 +20,7 @@ import Vocabulary
     /// Serves rounds of four lanes and returns the sizes of the groups, one for each time taken.
     private func serve(_ policy: inout CostBatchPolicy, times: Int, taking truth: (Int, Int) -> Double?) -> [Int] {
         (0..<times).map { time in
-            let size = policy.groupSize(decoding: 4, hop: 0, rowLimit: 512)
+            let size = policy.groupSize(decoding: 4, hop: 0, rowLimit: 512, tries: true)
             policy.observe(
                 Grouping(lanes: 4, size: size), nanoseconds: (truth(size, time) ?? .nan) * 1e6, hop: 0)
             return size
@@ -55,10 +55,17 @@ import Vocabulary
         let sizes = serve(&policy, times: 400) { size, _ in together[size] }
         #expect(sizes.count { $0 == 2 } > 360, "\(sizes)")
         #expect(!sizes.contains(4), "it promises less than what was found")
-        // What one row costs beside another stage's is known of three lanes, too.
+        // What rows cost beside another stage's is known of six lanes, too.
         #expect(policy.groupSize(decoding: 6, hop: 0, rowLimit: 512) == 2)
         // A lane that is alone competes with nobody.
         #expect(policy.groupSize(decoding: 1, hop: 0, rowLimit: 512) == 1)
+    }
+
+    @Test func `nothing is tried while rounds are not timed`() throws {
+        var policy = try pair()
+        for _ in 0..<2 { policy.observe(Grouping(lanes: 4, size: 1), nanoseconds: 190e6, hop: 0) }
+        #expect(policy.groupSize(decoding: 4, hop: 0, rowLimit: 512, tries: true) == 2)
+        #expect(policy.groupSize(decoding: 4, hop: 0, rowLimit: 512, tries: false) == 1)
     }
 
     @Test func `rounds that something disturbed change nothing`() throws {
@@ -89,6 +96,31 @@ import Vocabulary
         let sizes = serve(&policy, times: 400) { size, _ in quiet[size] }
         #expect(
             sizes.suffix(200).count { $0 == 1 } > 180, "two rows are tried now and then, for they take hardly longer")
+    }
+
+    @Test(arguments: [16, 64, 128])
+    func `long answers, which make every round longer, are no reason to try everything`(lanes: Int) throws {
+        let stage = try costs([1: 24, 2: 46, 4: 80, 8: 122, 16: 180, 32: 330, 64: 600, 128: 1150])
+        var policy = CostBatchPolicy([stage, stage])
+        func round(_ size: Int) -> Double {
+            let (groups, rest) = lanes.quotientAndRemainder(dividingBy: size)
+            let step = stage.boundNanoseconds(rows: size)
+            return 2 * max(Double(groups) * step + (rest > 0 ? stage.boundNanoseconds(rows: rest) : 0), 2 * step)
+        }
+        let took = (0..<400).map { _ in
+            let size = policy.groupSize(decoding: lanes, hop: 0, rowLimit: 512, tries: true)
+            policy.observe(Grouping(lanes: lanes, size: size), nanoseconds: round(size), hop: 0)
+            return round(size)
+        }
+        let best = 400 * ((1...lanes).map(round).min() ?? .nan)
+        #expect(took.reduce(0, +) < 1.1 * best)
+        #expect(took.suffix(200).reduce(0, +) < 1.03 * best / 2, "what was slower is tried ever more seldom")
+    }
+
+    @Test func `one stage has nothing to compete with`() throws {
+        var policy = CostBatchPolicy([try costs([1: 10, 2: 22, 4: 44])])
+        for _ in 0..<9 { policy.observe(Grouping(lanes: 4, size: 1), nanoseconds: 80e6, hop: 0) }
+        #expect(policy.groupSize(decoding: 4, hop: 0, rowLimit: 512, tries: true) == 1)
     }
 
     @Test func `stages that share a processor are not kept busy at the same time for nothing`() throws {

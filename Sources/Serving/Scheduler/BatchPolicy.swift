@@ -30,6 +30,8 @@ package struct BatchLoad: Hashable, Sendable {
     package var overtakes = false
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
     package var hopNanoseconds = 0.0
+    /// Rounds of the decoding lanes are being timed, so something can be tried.
+    package var isTimed = false
 
     /// Makes a load.
     package init(

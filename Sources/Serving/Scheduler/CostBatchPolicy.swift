@@ -66,9 +66,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         seen[rows, default: 0] += 1
     }
 
-    /// Learns what the steps' costs do not tell.
+    /// Learns what the steps' costs do not tell. In one stage nothing competes, and one lane goes as it goes.
     package mutating func observe(_ grouping: Grouping, nanoseconds: Double, hop: Double) {
-        guard nanoseconds > 0 else { return }
+        guard nanoseconds > 0, stages.count > 1, grouping.lanes > 1 else { return }
         factors.record(nanoseconds / foretold(grouping, hop: hop), of: grouping, stages: stages.count)
     }
 
@@ -83,7 +83,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         let group =
             isTrial(load)
             ? max(1, load.readyDecodes)
-            : groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit)
+            : groupSize(
+                decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit, tries: load.isTimed)
         var decodes = min(load.readyDecodes, group)
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
         if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
@@ -104,20 +105,40 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     }
 
     /// Decoding lanes per microbatch: those with which a round of all lanes is shortest, by what is foretold and by
-    /// what was seen. Nothing that was not seen is taken to be slower than foretold, so what promises most is tried;
-    /// and what was hardly slower is tried again.
-    package func groupSize(decoding count: Int, hop: Double, rowLimit: Int) -> Int {
+    /// what was seen. When it `tries`, nothing that was not seen is taken to be slower than foretold, so what promises
+    /// most is tried, and what was hardly slower is tried again; else all that was not seen is taken to be as slow as
+    /// the best of what was.
+    package func groupSize(decoding count: Int, hop: Double, rowLimit: Int, tries: Bool = false) -> Int {
+        let known = candidates(max(1, count), hop: hop, rowLimit: rowLimit).map { candidate in
+            (candidate, seen: factors.known(candidate.grouping, stages: stages.count))
+        }
+        let unseen = tries ? 1 : known.compactMap(\.seen?.factor).min() ?? 1
         var best = (size: 1, round: Double.infinity)
         var stale: [(size: Int, round: Double)] = []
-        for size in 1...max(1, min(count, rowLimit)) {
-            let grouping = Grouping(lanes: max(1, count), size: size)
-            let known = factors.known(grouping, stages: stages.count)
-            let round = foretold(grouping, hop: hop) * (known?.factor ?? 1)
-            if let known, known.age >= Limits.roundRetry { stale.append((size, round)) }
+        for (candidate, seen) in known {
+            let round = candidate.foretold * (seen?.factor ?? unseen)
+            if tries, seen?.isStale ?? false { stale.append((candidate.grouping.size, round)) }
             // A hundredth faster is worth no longer step.
-            if round < best.round * 0.99 { best = (size, round) }
+            if round < best.round * 0.99 { best = (candidate.grouping.size, round) }
         }
         return stale.first { $0.round <= best.round * Limits.roundTie }?.size ?? best.size
+    }
+
+    /// By ascending size, of those that make as many groups the one that is foretold to be quickest.
+    private func candidates(
+        _ lanes: Int, hop: Double, rowLimit: Int
+    ) -> [(grouping: Grouping, foretold: Double)] {
+        var result: [(grouping: Grouping, foretold: Double)] = []
+        for size in 1...max(1, min(lanes, rowLimit)) {
+            let grouping = Grouping(lanes: lanes, size: size)
+            let time = foretold(grouping, hop: hop)
+            guard let last = result.last, last.grouping.groups == grouping.groups else {
+                result.append((grouping, time))
+                continue
+            }
+            if time < last.foretold * 0.99 { result[result.count - 1] = (grouping, time) }
+        }
+        return result
     }
 
     /// A round of all lanes takes the slowest stage as long as all groups, the smaller one that is left over included,

@@ -6,6 +6,7 @@ extension EngineCore {
         guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
         let step = steps.remove(at: index)
         if stageZeroStep == id { stageZeroStep = nil }
+        rounds = RoundWatch()
         for passenger in step.passengers { lanes.land(passenger.lane) }
         if archive.fetch?.step == id { return restoreFailed() }
 
@@ -47,6 +48,7 @@ extension EngineCore {
         steps = []
         stageZeroStep = nil
         slicedLane = nil
+        rounds = RoundWatch()
         operations = []
         lanes.clear()
         shelf = PrefixShelf(laneCount: settings.slotCount)

@@ -88,6 +88,7 @@ extension EngineCore {
         load.isSlicing = slicedLane != nil
         load.overtakes = letShorterOvertake(&prefills)
         guard !decodes.isEmpty || !prefills.isEmpty || load.isSlicing else { return Load() }
+        load.isTimed = rounds.isWatching && load.prefillRowsLeft == 0
         load.readyDecodes = decodes.count
         load.readyPrefills = prefills.count
         if let owner = prefills.first.flatMap({ lanes[$0.lane].owner }) {
@@ -161,7 +162,7 @@ extension EngineCore {
         decodedSincePrefill = decodeCount + (hasPrefill ? 0 : decodedSincePrefill)
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
         wishGuesses(for: result.prefix(decodeCount))
-        let isPlain = load.prefillRowsLeft == 0 && result.allSatisfy(\.drafts.isEmpty)
+        let isPlain = load.prefillRowsLeft == 0 && result.allSatisfy { $0.drafts.isEmpty && !hasWaited($0.lane) }
         return Load(boardings: result, slice: slice, grouping: isPlain ? quota.grouping : nil)
     }
 
@@ -233,6 +234,12 @@ extension EngineCore {
     private func makesGuesses(_ lane: Lane) -> Bool {
         guard settings.usesHeads, let owner = lanes[lane].owner else { return false }
         return active[owner.request].choices[owner.choice].makesGuesses
+    }
+
+    /// Whether a lane has waited for guesses, though none came of it.
+    private func hasWaited(_ lane: Lane) -> Bool {
+        guard let owner = lanes[lane].owner else { return false }
+        return active[owner.request].choices[owner.choice].draftTime > 0
     }
 
     private func ownerIndex(_ lane: Lane) -> Int { lanes[lane].owner?.request ?? Int.max }

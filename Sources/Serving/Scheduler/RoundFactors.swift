@@ -5,12 +5,15 @@
 struct RoundFactors: Hashable, Sendable {
     private struct Key: Hashable, Sendable {
         let rows: Int
-        /// Stages that compute at once.
+        /// Rows of the smaller step that is left over.
+        let rest: Int
+        /// Stages that have something to compute at once.
         let busyStages: Int
 
         init(_ grouping: Grouping, stages: Int) {
             rows = grouping.size
-            busyStages = min(stages, (grouping.lanes + grouping.size - 1) / grouping.size)
+            rest = grouping.lanes % grouping.size
+            busyStages = min(stages, grouping.groups)
         }
     }
 
@@ -18,28 +21,35 @@ struct RoundFactors: Hashable, Sendable {
         var latest: [Double] = []
         /// Times taken of any grouping when it was seen last.
         var count = 0
+        /// After so many times of others it is as good as new.
+        var memory = Limits.roundMemory
     }
 
     private var seen: [Key: Seen] = [:]
     private var count = 0
 
-    /// What the time that costs foretell for a round has to be multiplied by, and how many times have been taken of
-    /// others since; nil until such rounds were seen twice, and when that is long ago. What disturbs a round only
-    /// lengthens it, so the shortest of the latest counts.
-    func known(_ grouping: Grouping, stages: Int) -> (factor: Double, age: Int)? {
+    /// What the time that costs foretell for a round has to be multiplied by, and whether it is time to look again; nil
+    /// until such rounds were seen twice, and when that is long ago. What disturbs a round only lengthens it, so the
+    /// shortest of the latest counts.
+    func known(_ grouping: Grouping, stages: Int) -> (factor: Double, isStale: Bool)? {
         guard let seen = seen[Key(grouping, stages: stages)], seen.latest.count > 1 else { return nil }
         let age = count - seen.count
-        guard age < Limits.roundMemory, let factor = seen.latest.min() else { return nil }
-        return (factor, age)
+        guard age < seen.memory, let factor = seen.latest.min() else { return nil }
+        return (factor, age * Limits.roundRetries >= seen.memory)
     }
 
     /// Takes what was seen. With what was seen before others had their turn it has nothing to do: the machine may be
-    /// busier now.
+    /// busier now. What is given up again and again is tried at longer and longer intervals.
     mutating func record(_ factor: Double, of grouping: Grouping, stages: Int) {
         count += 1
         let key = Key(grouping, stages: stages)
-        let isRecent = seen[key].map { count - $0.count < Limits.roundRetry } ?? false
-        let earlier = isRecent ? seen[key]?.latest ?? [] : []
-        seen[key] = Seen(latest: earlier.suffix(Limits.latestRounds - 1) + [factor], count: count)
+        var now = seen[key] ?? Seen(count: count)
+        if (count - now.count) * Limits.roundRetries >= now.memory {
+            (now.latest, now.memory) = ([], min(2 * now.memory, Limits.longestRoundMemory))
+        }
+        now.latest = now.latest.suffix(Limits.latestRounds - 1) + [factor]
+        if now.latest.count == Limits.latestRounds { now.memory = Limits.roundMemory }
+        now.count = count
+        seen[key] = now
     }
 }

@@ -1,11 +1,14 @@
 import Vocabulary
 
-/// How decoding lanes share microbatches.
+/// How decoding lanes are meant to share microbatches.
 package struct Grouping: Hashable, Sendable {
     /// Lanes that decode.
     package var lanes: Int
     /// Lanes per microbatch; what is left over goes in a smaller one.
     package var size: Int
+
+    /// Microbatches of a round.
+    var groups: Int { (lanes + size - 1) / size }
 
     /// Makes a grouping.
     package init(lanes: Int, size: Int) {
@@ -22,6 +25,9 @@ struct RoundWatch: Hashable, Sendable {
     /// Nil during the first round of a grouping, in which its groups form.
     private var since: Instant?
     private var tokens = 0
+
+    /// Whether the latest step that landed is one to be timed.
+    var isWatching: Bool { grouping != nil }
 
     /// Takes a step that has landed, with as many tokens as lanes, and nil for one that carried anything else. Returns
     /// what a round has taken whenever enough of them have landed. **Units:** nanoseconds.
