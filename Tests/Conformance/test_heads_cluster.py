@@ -13,6 +13,8 @@ from test_speculation import HEADS, QUESTIONS
 
 SERVE = ["--threads", 1, "--kept-prefixes", 0, "--draft", "off"]
 OWN = HEADS.stem
+# Starts of a deployment of which one guesses.
+STARTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,11 @@ def guessed(machines, what):
         for machine in machines)
 
 
-@pytest.mark.parametrize("stages", [1, 2])
-def test_the_last_stage_guesses_where_only_its_layers_are(trio, stages):
+def guesses_of_a_deployment(trio, name, stages):
+    """Deploys the model where its file is not, holds every node's answers against the file's, and returns how many
+    tokens the head guessed for them."""
     one, two, three = trio
-    name, founder = f"guessed-{stages}", one.state()["node"]
+    founder = one.state()["node"]
     done = two.run(
         "deploy", OWN, "--name", name, "--ctx", 1024, "--stages", stages, "--draft", "mtp", "--exclude", founder,
         "--wait")
@@ -66,8 +69,16 @@ def test_the_last_stage_guesses_where_only_its_layers_are(trio, stages):
     expected = answers(one, OWN)
     for machine in trio:
         assert answers(machine, name) == expected
-    assert guessed(trio, "drafted") > before
+    drafted = guessed(trio, "drafted") - before
     assert two.run("undeploy", name).returncode == 0
+    return drafted
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_the_last_stage_guesses_where_only_its_layers_are(trio, stages):
+    # A stage times its head when it is loaded. On a busy machine that may come out so long that guessing does not pay;
+    # the next start times it again.
+    assert any(guesses_of_a_deployment(trio, f"guessed-{stages}-{start}", stages) > 0 for start in range(STARTS))
 
 
 def test_the_plan_counts_the_head_on_the_last_stage(trio):
