@@ -3,19 +3,15 @@ import Testing
 import Vocabulary
 
 @Suite struct `Batches by cost` {
-    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
-        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
-    }
-
     /// As timed on two CPU cores with a 0.6B model in q8_0: two rows cost almost four times one.
-    private func steep() throws -> StepCosts { try costs([1: 24, 2: 93, 4: 119, 8: 154, 16: 241]) }
+    private func steep() throws -> StepCosts { try Requests.costs([1: 24, 2: 93, 4: 119, 8: 154, 16: 241]) }
     /// The same in q4_K_M: up to three rows share well, the fourth is dear.
-    private func stepped() throws -> StepCosts { try costs([1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173]) }
+    private func stepped() throws -> StepCosts { try Requests.costs([1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173]) }
     /// As on a GPU.
-    private func flat() throws -> StepCosts { try costs([1: 10, 64: 11]) }
+    private func flat() throws -> StepCosts { try Requests.costs([1: 10, 64: 11]) }
 
     @Test func `between two measured counts the cost is on the line, beyond the last it grows by the row`() throws {
-        let costs = try costs([2: 10, 4: 20, 8: 22])
+        let costs = try Requests.costs([2: 10, 4: 20, 8: 22])
         #expect([1, 2, 3, 4, 6, 8, 16].map { costs.nanoseconds(rows: $0) / 1e6 } == [10, 10, 15, 20, 21, 22, 44])
         // Kernels work on tiles: at most it is what the next timed count takes.
         #expect([1, 2, 3, 4, 6, 8, 16].map { costs.boundNanoseconds(rows: $0) / 1e6 } == [10, 10, 20, 20, 22, 22, 44])
@@ -31,7 +27,7 @@ import Vocabulary
     }
 
     @Test func `a shorter time that is seen counts, for fewer rows too`() throws {
-        var costs = try costs([1: 24, 2: 93, 4: 119, 8: 154, 512: 6000])
+        var costs = try Requests.costs([1: 24, 2: 93, 4: 119, 8: 154, 512: 6000])
         costs.see(rows: 4, took: 130e6)
         #expect(costs.points.map(\.nanoseconds) == [24e6, 93e6, 119e6, 154e6, 6000e6], "others made it longer")
         costs.see(rows: 4, took: 80e6)
@@ -69,7 +65,9 @@ import Vocabulary
 
     @Test func `no stage takes longer than the way through all of them`() throws {
         // While it was timed, somebody else kept the machine busy for three seconds.
-        var pair = CostBatchPolicy([try costs([1: 20, 2: 3000, 4: 3100]), try costs([1: 20, 2: 24, 4: 40])])
+        var pair = CostBatchPolicy([
+            try Requests.costs([1: 20, 2: 3000, 4: 3100]), try Requests.costs([1: 20, 2: 24, 4: 40]),
+        ])
         #expect(pair.groupSize(decoding: 8, hop: 0, rowLimit: 512) == 1)
         pair.observe(rows: 4, nanoseconds: 70e6)
         #expect(pair.expectedNanoseconds(rows: 4) == 110e6 && pair.expectedNanoseconds(rows: 2) == 94e6)
@@ -78,7 +76,7 @@ import Vocabulary
 
     @Test func `a server that was timed while it was busy finds out`() throws {
         // Every step of the virtual stage takes the same, whatever its rows.
-        let lies = try costs([1: 1, 2: 4, 3: 6, 4: 8, 16: 30])
+        let lies = try Requests.costs([1: 1, 2: 4, 3: 6, 4: 8, 16: 30])
         var pipeline = LocalPipeline(.init(policy: CostBatchPolicy([lies])))
         for id in 1...4 as ClosedRange<UInt64> {
             try pipeline.submit(Requests.text(id, "abc", limit: 40) { $0.sampling.ignoreEndOfGeneration = true })
@@ -115,8 +113,8 @@ import Vocabulary
 
     @Test func `lanes left over count, for fewer rows may cost more`() throws {
         // Two stages on one busy machine: of sixteen lanes ten would be cheap, but not the six that are left.
-        let first = try costs([1: 15, 2: 70, 4: 108, 6: 143, 8: 111, 12: 121, 16: 150])
-        let second = try costs([1: 10, 2: 51, 4: 70, 6: 87, 8: 69, 12: 85, 16: 104])
+        let first = try Requests.costs([1: 15, 2: 70, 4: 108, 6: 143, 8: 111, 12: 121, 16: 150])
+        let second = try Requests.costs([1: 10, 2: 51, 4: 70, 6: 87, 8: 69, 12: 85, 16: 104])
         #expect(CostBatchPolicy([first, second]).groupSize(decoding: 16, hop: 0, rowLimit: 512) == 8)
     }
 
@@ -141,7 +139,7 @@ import Vocabulary
     }
 
     @Test func `a prompt beside decoding lanes gets what a round may take longer`() throws {
-        let costs = try costs([1: 100, 2: 110, 4: 130, 16: 250, 512: 6000])
+        let costs = try Requests.costs([1: 100, 2: 110, 4: 130, 16: 250, 512: 6000])
         let policy = CostBatchPolicy([costs])
         var mixed = load {
             ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (3, 2, 2, 1)
@@ -153,7 +151,7 @@ import Vocabulary
         #expect(costs.nanoseconds(rows: 2 + rows) - costs.nanoseconds(rows: 2) <= 1.5 * 110e6)
         mixed.decodedSincePrefill = 0
         #expect(policy.quota(for: mixed).prefillRows == 0, "one chunk per round")
-        let quick = CostBatchPolicy([try self.costs([1: 100, 2: 101, 512: 500])])
+        let quick = CostBatchPolicy([try Requests.costs([1: 100, 2: 101, 512: 500])])
         mixed.decodedSincePrefill = 2
         #expect((quick.quota(for: mixed).prefillRows + 2) % 64 == 0, "whole tiles with the decoding rows")
         for (rows, expected) in [(64, 190), (191, 191), (300, 190)] {
@@ -169,7 +167,7 @@ import Vocabulary
 
     @Test func `deep in a prompt chunks are whole tiles of attention, where a tile is not much too long`() throws {
         func rows(_ tile: Double, depth: Int) throws -> Int {
-            let policy = CostBatchPolicy([try costs([1: 20, 4: 50, 64: tile, 512: 8 * tile])])
+            let policy = CostBatchPolicy([try Requests.costs([1: 20, 4: 50, 64: tile, 512: 8 * tile])])
             return policy.quota(
                 for: load {
                     ($0.seatedLanes, $0.decodingLanes, $0.readyDecodes, $0.readyPrefills) = (5, 4, 4, 1)
@@ -185,7 +183,7 @@ import Vocabulary
     }
 
     @Test func `the more prompts wait, the longer a round of decoding may take for them`() throws {
-        let costs = try costs([1: 100, 2: 110, 512: 5210])
+        let costs = try Requests.costs([1: 100, 2: 110, 512: 5210])
         let policy = CostBatchPolicy([costs])
         let added = [1, 2, 4, 6].map { waiting in
             let rows = policy.quota(
@@ -204,7 +202,7 @@ import Vocabulary
     }
 
     @Test func `prompts that can all end with a chunk do, when that takes little longer`() throws {
-        let policy = CostBatchPolicy([try costs([1: 20, 16: 100, 512: 2300])])
+        let policy = CostBatchPolicy([try Requests.costs([1: 20, 16: 100, 512: 2300])])
         func rows(_ waiting: Int, left: Int) -> Int {
             policy.quota(
                 for: load {
@@ -219,7 +217,7 @@ import Vocabulary
     }
 
     @Test func `a prompt alone is cut so that all stages work`() throws {
-        let even = try costs([1: 5, 512: 512])
+        let even = try Requests.costs([1: 5, 512: 512])
         #expect(CostBatchPolicy([even]).chunk(of: 2000, limit: 512) == 512)
         let pair = CostBatchPolicy([even, even])
         let size = pair.chunk(of: 2000, limit: 512)
@@ -230,7 +228,7 @@ import Vocabulary
     }
 
     @Test func `chunks of a prompt are whole tiles of attention but for the last`() throws {
-        let even = try costs([1: 5, 8: 8, 32: 32])
+        let even = try Requests.costs([1: 5, 8: 8, 32: 32])
         for stages in 2...4 {
             let policy = CostBatchPolicy(Array(repeating: even, count: stages))
             for (rows, limit) in [(63, 512), (64, 512), (129, 512), (1000, 512), (4000, 512), (4000, 500), (90, 16)] {

@@ -122,16 +122,12 @@ import Vocabulary
         #expect(windows.core.speculated[.draft]?.accepted ?? 0 > 100)
     }
 
-    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
-        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
-    }
-
     @Test func `is hardly asked when its guesses do not pay, and again when they do`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = FixedCosts([try costs([1: 10, 16: 12])])
+        options.policy = FixedCosts([try Requests.costs([1: 10, 16: 12])])
         options.speculation = .draft
         var bad = SimulatedDraft(modelSeed: 3)
-        bad.costs = try costs([1: 2, 16: 2.4])
+        bad.costs = try Requests.costs([1: 2, 16: 2.4])
         options.draft = bad
         let misled = try run([strange(1, limit: 200)], options)
         let asked = misled.draftWorks.count { !$0.wishes.isEmpty }
@@ -155,10 +151,10 @@ import Vocabulary
         microseconds: Int = 100
     ) throws -> [Int] {
         var options = LocalPipeline.Options(cellCount: 1200, window: 400)
-        options.policy = FixedCosts([try costs([1: 10, 16: 12])])
+        options.policy = FixedCosts([try Requests.costs([1: 10, 16: 12])])
         options.speculation = .draft
         var draft = SimulatedDraft(modelSeed: draftSeed)
-        draft.costs = try costs([1: 2, 16: 2.4, 128: feedCost])
+        draft.costs = try Requests.costs([1: 2, 16: 2.4, 128: feedCost])
         draft.microseconds = microseconds
         options.draft = draft
         var pipeline = LocalPipeline(options)
@@ -204,10 +200,10 @@ import Vocabulary
 
     @Test func `that costs more than the target is never asked`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = FixedCosts([try costs([1: 10, 2: 30, 16: 200])])
+        options.policy = FixedCosts([try Requests.costs([1: 10, 2: 30, 16: 200])])
         options.speculation = .draft
         var slow = SimulatedDraft(modelSeed: options.modelSeed)
-        slow.costs = try costs([1: 20, 16: 40])
+        slow.costs = try Requests.costs([1: 20, 16: 40])
         options.draft = slow
         let windows = try run([strange(1)], options)
         #expect(windows.core.draftedTokens == 0)
@@ -219,8 +215,8 @@ import Vocabulary
             options.speculation = speculation
             var draft = SimulatedDraft(modelSeed: options.modelSeed)
             if knowsCosts {
-                options.policy = FixedCosts([try costs([1: 10, 16: 11])])
-                draft.costs = try costs([1: 1, 16: 2])
+                options.policy = FixedCosts([try Requests.costs([1: 10, 16: 11])])
+                draft.costs = try Requests.costs([1: 1, 16: 2])
             }
             options.draft = draft
             var request = strange(1)

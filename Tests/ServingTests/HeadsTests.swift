@@ -29,7 +29,7 @@ import Vocabulary
         var random = SeededRandom(seed: seed)
         var options = GuessedWorld.options(&random)
         options.speculation = .mtp
-        options.heads = HeadFacts(costs: random.below(2) == 0 ? nil : try costs([1: 1, 16: 2]))
+        options.heads = HeadFacts(costs: random.below(2) == 0 ? nil : try Requests.costs([1: 1, 16: 2]))
         let requests = GuessedWorld.requests(&random)
         let (lies, usesFaults, liar) = (random.below(2) == 0, random.below(3) == 0, random.next())
         var pipeline = LocalPipeline(options)
@@ -40,10 +40,6 @@ import Vocabulary
             }
         }
         return try GuessedWorld.problem(&pipeline, requests, options, usesFaults: usesFaults, &random)
-    }
-
-    private static func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
-        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
     }
 
     @Test(arguments: 0..<4)
@@ -109,9 +105,9 @@ import Vocabulary
 
     @Test func `that cost more than the model are not asked, and do not read along`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = FixedCosts([try Self.costs([1: 10, 2: 30, 16: 200])])
+        options.policy = FixedCosts([try Requests.costs([1: 10, 2: 30, 16: 200])])
         options.speculation = .mtp
-        options.heads = HeadFacts(costs: try Self.costs([1: 20, 16: 40]))
+        options.heads = HeadFacts(costs: try Requests.costs([1: 20, 16: 40]))
         let windows = try run([strange(1)], options)
         #expect(wishes(windows).isEmpty)
         #expect(windows.core.draftedTokens == 0)
@@ -147,9 +143,9 @@ import Vocabulary
 
     @Test func `that are mostly wrong forget the lane, and are tried again in later answers`() throws {
         var options = LocalPipeline.Options(cellCount: 1200)
-        options.policy = FixedCosts([try Self.costs([1: 10, 16: 85])])
+        options.policy = FixedCosts([try Requests.costs([1: 10, 16: 85])])
         options.speculation = .mtp
-        options.heads = HeadFacts(costs: try Self.costs([1: 1, 16: 2]))
+        options.heads = HeadFacts(costs: try Requests.costs([1: 1, 16: 2]))
         var pipeline = LocalPipeline(options)
         pipeline.distort = { samples, _ in
             for index in samples.indices {
@@ -172,7 +168,7 @@ import Vocabulary
     }
 
     @Test func `take the last stage's time, a draft model the first one's`() throws {
-        let policy = FixedCosts([try Self.costs([1: 10, 16: 11]), try Self.costs([1: 30, 16: 33])])
+        let policy = FixedCosts([try Requests.costs([1: 10, 16: 11]), try Requests.costs([1: 30, 16: 33])])
         var load = DraftLoad(
             stageCount: 2, decodingLanes: 8, decodeLanes: 2, rows: 2, tokens: 2, chances: [0.5],
             guessNanoseconds: 15e6)

@@ -77,12 +77,8 @@ import Vocabulary
 }
 
 @Suite struct `The width of a window` {
-    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
-        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
-    }
-
-    private func steep() throws -> StepCosts { try costs([1: 24, 2: 93, 4: 119, 8: 154, 16: 241]) }
-    private func stepped() throws -> StepCosts { try costs([1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173]) }
+    private func steep() throws -> StepCosts { try Requests.costs([1: 24, 2: 93, 4: 119, 8: 154, 16: 241]) }
+    private func stepped() throws -> StepCosts { try Requests.costs([1: 23, 2: 36, 3: 48, 4: 83, 8: 108, 16: 173]) }
 
     private func load(_ chance: Double, stages: Int = 1, lanes: Int = 1, hop: Double = 0) -> DraftLoad {
         DraftLoad(
@@ -98,7 +94,7 @@ import Vocabulary
         let stepped = CostBatchPolicy([try stepped()])
         #expect(stepped.draftWidth(for: load(0.9)) == 2)
         #expect(stepped.draftWidth(for: load(0.5)) == 0)
-        let flat = CostBatchPolicy([try costs([1: 10, 64: 11])])
+        let flat = CostBatchPolicy([try Requests.costs([1: 10, 64: 11])])
         #expect((3...8).contains(flat.draftWidth(for: load(0.5))))
         #expect(flat.draftWidth(for: load(0)) == 0)
     }

@@ -1,4 +1,5 @@
 import Serving
+import Testing
 import Vocabulary
 
 /// Requests for tests.
@@ -34,6 +35,11 @@ enum Requests {
             if random.below(5) == 0 { request.stop = ["a", "zz"] }
             if random.below(6) == 0 { request.maxOutputTokens = nil }
         }
+    }
+
+    /// What steps cost by their rows. **Units:** milliseconds.
+    static func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
+        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
     }
 
     /// Costs drawn for each stage: rising with the rows, at times by leaps.

@@ -4,13 +4,9 @@ import Vocabulary
 @testable import Serving
 
 @Suite struct `Rounds of decoding lanes` {
-    private func costs(_ milliseconds: [Int: Double]) throws -> StepCosts {
-        try #require(StepCosts(milliseconds.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
-    }
-
     /// Two stages of one machine, each timed while the other one rested: one row in 15.6 ms, two in 33.
     private func pair() throws -> CostBatchPolicy {
-        let stage = try costs([1: 15.6, 2: 33, 4: 55, 8: 66])
+        let stage = try Requests.costs([1: 15.6, 2: 33, 4: 55, 8: 66])
         return CostBatchPolicy([stage, stage])
     }
 
@@ -100,7 +96,7 @@ import Vocabulary
 
     @Test(arguments: [16, 64, 128])
     func `long answers, which make every round longer, are no reason to try everything`(lanes: Int) throws {
-        let stage = try costs([1: 24, 2: 46, 4: 80, 8: 122, 16: 180, 32: 330, 64: 600, 128: 1150])
+        let stage = try Requests.costs([1: 24, 2: 46, 4: 80, 8: 122, 16: 180, 32: 330, 64: 600, 128: 1150])
         var policy = CostBatchPolicy([stage, stage])
         func round(_ size: Int) -> Double {
             let (groups, rest) = lanes.quotientAndRemainder(dividingBy: size)
@@ -118,14 +114,14 @@ import Vocabulary
     }
 
     @Test func `one stage has nothing to compete with`() throws {
-        var policy = CostBatchPolicy([try costs([1: 10, 2: 22, 4: 44])])
+        var policy = CostBatchPolicy([try Requests.costs([1: 10, 2: 22, 4: 44])])
         for _ in 0..<9 { policy.observe(Grouping(lanes: 4, size: 1), nanoseconds: 80e6, hop: 0) }
         #expect(policy.groupSize(decoding: 4, hop: 0, rowLimit: 512, tries: true) == 1)
     }
 
     @Test func `stages that share a processor are not kept busy at the same time for nothing`() throws {
         // Here one stage computes while the other one waits, and a step takes as long whatever its rows.
-        let stage = try costs([1: 0.1, 16: 0.101])
+        let stage = try Requests.costs([1: 0.1, 16: 0.101])
         var took: [Double] = []
         for policy in [FixedCosts([stage, stage]), CostBatchPolicy([stage, stage])] as [any BatchPolicy] {
             var pipeline = LocalPipeline(.init(stageCount: 2, policy: policy))

@@ -144,7 +144,7 @@ import Vocabulary
     func `pays by measured costs and costs next to nothing where it does not`(
         curve: [Int: Double], left: [Int: Double]
     ) throws {
-        let costs = try #require(StepCosts(curve.map { .init(rows: $0.key, nanoseconds: $0.value * 1e6) }))
+        let costs = try Requests.costs(curve)
         for (stageCount, streams) in [(1, 1), (1, 2), (1, 4), (2, 1)] {
             var options = LocalPipeline.Options(stageCount: stageCount, cellCount: 1200)
             options.policy = CostBatchPolicy(Array(repeating: costs, count: stageCount))
