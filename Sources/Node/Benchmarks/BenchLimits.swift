@@ -4,6 +4,8 @@ import NIOCore
 package enum BenchLimits {
     /// Requests at once of `skein bench serve`.
     package static let streams = 1...64
+    /// Stages of `skein bench serve`.
+    package static let stages = 1...64
     /// Tokens of a prompt.
     package static let promptTokens = 1...65_536
     /// Tokens of an answer.

@@ -21,7 +21,7 @@ extension Benchmarks {
             settings.keptTokens != nil ? "serve-kept" : settings.longPrompt != nil ? "serve-long-prompt" : "serve",
             model: model,
             settings: [
-                "threads": "\(pair.threads)", "prompt": "\(settings.promptTokens)",
+                "threads": "\(pair.threads)", "stages": "\(settings.stages)", "prompt": "\(settings.promptTokens)",
                 "decode": "\(settings.decodeTokens)", "kv": settings.cacheType.rawValue,
                 "slot": "\(settings.slotTokens)", "runs": "\(environment.runs)",
                 "long_prompt": settings.longPrompt.map { "\($0)" } ?? "none",

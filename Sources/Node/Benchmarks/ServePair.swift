@@ -34,10 +34,10 @@ struct ServePair: Sendable {
         }
     }
 
-    /// One stage. Nothing is guessed, and nothing is kept of ended requests unless that is the question, as
+    /// Nothing is guessed, and nothing is kept of ended requests unless that is the question, as
     /// llama-server does neither: what is measured is computing.
     func skein(lanes: Int, keeps: Bool = false) -> ServerProcess {
-        let (threads, cache, model) = (threads, settings.cacheType.rawValue, model)
+        let (threads, stages, cache, model) = (threads, settings.stages, settings.cacheType.rawValue, model)
         let conversations = keeps ? settings.keptConversations : []
         // Beside the conversations what a round to warm up and the measured one leave.
         let kept = keeps ? conversations.count + 2 * lanes : 0
@@ -46,8 +46,8 @@ struct ServePair: Sendable {
             name: "skein", executable: environment.executable,
             arguments: { port in
                 [
-                    "serve", model, "--name", "bench", "--listen", "127.0.0.1:\(port)", "--stages", "1",
-                    "--lanes", "\(lanes)", "--ctx", "\(window)", "--threads", "\(threads)",
+                    "serve", model, "--name", "bench", "--listen", "127.0.0.1:\(port)", "--stages", "\(stages)",
+                    "--lanes", "\(lanes)", "--ctx", "\(window)", "--threads", "\(max(1, threads / stages))",
                     "--kept-prefixes", "\(kept)", "--draft", "off", "--cache-type-k", cache, "--cache-type-v", cache,
                     "--log-level", "error",
                 ]

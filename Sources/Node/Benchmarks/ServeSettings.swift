@@ -6,6 +6,8 @@ package struct ServeSettings: Sendable {
     package var streams = [1, 2, 4, 16]
     /// Compute threads of each server; nil is all cores.
     package var threads: Int?
+    /// Stages of Skein's model; its threads are spread over them.
+    package var stages = 1
     /// Tokens of each prompt.
     package var promptTokens = 64
     /// Tokens of each answer.
@@ -57,6 +59,7 @@ package struct ServeSettings: Sendable {
             }
         }
         if let threads { try Self.check("--threads", threads, 1...1024) }
+        try Self.check("--stages", stages, BenchLimits.stages)
     }
 
     private static func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(DeploymentError) {

@@ -21,6 +21,9 @@ struct BenchServe: AsyncParsableCommand {
     @Option(help: "Compute threads of each server. Default: all cores.")
     var threads: Int?
 
+    @Option(help: "Stages of Skein's model, which share its threads.")
+    var stages = 1
+
     @Option(help: "Tokens of each prompt.")
     var promptTokens = 64
 
@@ -40,6 +43,7 @@ struct BenchServe: AsyncParsableCommand {
         var settings = ServeSettings()
         settings.streams = streams.numbers
         settings.threads = threads
+        settings.stages = stages
         settings.promptTokens = promptTokens
         settings.decodeTokens = decode
         settings.cacheType = kv
