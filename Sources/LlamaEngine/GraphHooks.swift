@@ -65,17 +65,20 @@ import Vocabulary
 
     /// The evaluation callback. Asked, it answers whether it wants the node's data; told, whether the graph goes on.
     func visit(_ node: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
+        // Later splits of a graph that was stopped are still offered.
+        guard !hasStopped else { return false }
+        guard asks else {
+            if let layered, unsafe layered.isBoundary(node) { return unsafe layered.computed(node) }
+            return unsafe take(node)
+        }
         if let layered {
-            guard asks else { return unsafe layered.computed(node) }
             let isWanted = unsafe layered.meet(node)
             // The rows' mask has been exchanged by now.
             unsafe window.meet(node)
-            return isWanted
+            if isWanted || layered.isOver { return isWanted }
+        } else {
+            unsafe window.meet(node)
         }
-        // Later splits of a graph that was stopped are still offered.
-        guard !hasStopped else { return false }
-        guard asks else { return unsafe take(node) }
-        unsafe window.meet(node)
         for patch in patches where unsafe patch.pattern.matches(node) {
             // An input is computed after this: nothing between it and the node has been asked for.
             guard let target = unsafe patch.isInput ? node.pointee.src.0 : node else { continue }
@@ -84,8 +87,9 @@ import Vocabulary
             unsafe UnsafeMutableRawPointer(target).storeBytes(
                 of: patch.factor, toByteOffset: Self.parametersOffset, as: Float.self)
         }
-        if let inject, unsafe inject.matches(node) { return true }
-        return unsafe leaving?.matches(node) ?? false
+        // Rows that go on are past where they came in, and those that stop before its end do not leave.
+        if let inject, layered?.isFirst ?? true, unsafe inject.matches(node) { return true }
+        return unsafe (layered?.isLast ?? true) && leaving?.matches(node) ?? false
     }
 
     /// The node at which this decode's graph ends; nil when it runs to its end.
@@ -97,7 +101,7 @@ import Vocabulary
             hasStopped = true
             return false
         }
-        if let inject, unsafe inject.matches(node) {
+        if let inject, layered?.isFirst ?? true, unsafe inject.matches(node) {
             if let source = unsafe source, given + count <= sourceCount {
                 unsafe ggml_backend_tensor_set(node, source + given, 0, count)
                 given += count

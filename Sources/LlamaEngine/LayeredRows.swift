@@ -2,8 +2,8 @@ import CLlama
 import Serving
 import Vocabulary
 
-/// Rows of a prompt that go through the layers of a whole model a few layers at a time, so that other rows' steps have
-/// their turn in between.
+/// Rows of a prompt that go through the layers of a stage a few layers at a time, so that other rows' steps have their
+/// turn in between.
 ///
 /// The library runs a graph to its end or not at all, and gives rows new cells each time. So the rows are decoded anew
 /// for every part, and the evaluation callback makes a part of it: what comes before the part's first layer is turned
@@ -29,12 +29,21 @@ import Vocabulary
     private(set) var layersDone = 0
     private let layerOutput: String
     private let layerCount: Int
+    /// Whether the rows leave the stage as a residual, which the library only computes for rows that are flagged.
+    private let leavesResidual: Bool
     /// Rows of the residual behind the layers that are done. **Shape:** `[rows, width]`.
     private var residual: [Float]
     /// The rows' cells, from the first part on.
     private var cells: [Int64] = []
 
+    /// What a layer took in the last part; nil before any part.
+    private var layerTime: Duration?
+
     // The part under way.
+    /// Whether the part goes on to the last layer when nothing lasts longer than expected.
+    private(set) var isLast = true
+    /// Whether the part is the first one, in which the rows enter.
+    private(set) var isFirst = true
     private var wished: Duration = .zero
     private var started = ContinuousClock.now
     private var layers = 0
@@ -57,11 +66,13 @@ import Vocabulary
         let operation: ggml_op
     }
 
-    private static let inputs = ["inp_tokens", "inp_embd"].map { CompiledPattern(.named($0)) }
+    /// Rows that come in are named like what becomes of tokens, which is no input.
+    private static let inputs = ["inp_tokens", "inp_embd", "embd"].map { CompiledPattern(.named($0)) }
 
     /// Rows that are through no layer yet.
-    init(_ rows: [StageRow], width: Int, layerCount: Int, layerOutput: String) {
+    init(_ rows: [StageRow], width: Int, layerCount: Int, layerOutput: String, leavesResidual: Bool) {
         self.rows = rows
+        self.leavesResidual = leavesResidual
         self.layerCount = layerCount
         self.layerOutput = layerOutput
         residual = [Float](repeating: 0, count: rows.count * width)
@@ -73,7 +84,9 @@ import Vocabulary
         wished = duration
         started = .now
         layers = 0
-        isGoingOn = layersDone > 0
+        isFirst = layersDone == 0
+        isGoingOn = !isFirst
+        isLast = !leavesResidual || canEnd(within: duration)
         hasStopped = false
         problem = nil
         givenCells = []
@@ -83,6 +96,14 @@ import Vocabulary
         aim(at: isGoingOn ? layersDone - 1 : 0)
     }
 
+    /// Rows that are flagged make the library copy logits nobody reads, so they are in the part that needs them only.
+    private func canEnd(within duration: Duration) -> Bool {
+        let layersLeft = layerCount - layersDone
+        guard layersLeft > 1 else { return true }
+        guard let layerTime else { return false }
+        return layerTime * layersLeft <= duration + layerTime / 2
+    }
+
     /// Ends a part, when the library has come back: gives the graph's nodes back what they do.
     func end() -> Progress {
         for one in silenced { unsafe one.node.pointee.op = one.operation }
@@ -90,15 +111,25 @@ import Vocabulary
         if let problem { return .broken(reason: problem) }
         if isGoingOn { return .broken(reason: "it has no node \(layerOutput)-\(layersDone - 1)") }
         if hasStopped { return .paused }
+        guard isLast else { return .broken(reason: "it cannot be left before the last layer") }
         layersDone = layerCount
         return .finished
     }
 
     // MARK: The callback
 
+    /// Whether what comes of the graph from here on is of no use.
+    var isOver: Bool { hasStopped || problem != nil }
+
+    /// Whether the node is the one that the part stops at or goes on from.
+    func isBoundary(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
+        // Behind the last layer the rows leave the stage.
+        unsafe (isGoingOn || layersDone < layerCount - 1) && boundary.matches(node)
+    }
+
     /// A node is going to be computed; answers whether its data is wanted.
     func meet(_ node: UnsafeMutablePointer<ggml_tensor>) -> Bool {
-        guard !hasStopped, problem == nil else {
+        guard !isOver else {
             // What lies behind the end of the part must not run on what is left in the buffers.
             unsafe silence(node)
             return false
@@ -134,8 +165,10 @@ import Vocabulary
         layersDone += 1
         layers += 1
         let elapsed = ContinuousClock.now - started
+        layerTime = elapsed / layers
+        let mustStop = !isLast && layersDone == layerCount - 1
         // One more layer when that ends nearer to the time wished for.
-        if elapsed + elapsed / (2 * layers) < wished {
+        if !mustStop, elapsed + elapsed / (2 * layers) < wished || isLast && leavesResidual {
             aim(at: layersDone)
             return true
         }

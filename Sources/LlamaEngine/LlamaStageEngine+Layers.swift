@@ -6,21 +6,24 @@ extension LlamaStageEngine {
     /// Whether `advance` may stop between layers.
     package var canPause: Bool { context.spareSequence != nil }
 
-    /// Runs the layers of a prompt's rows a few at a time; see `StageEngine.advance`. **Throws:** as the protocol says.
+    /// Runs the layers of a prompt's rows a few at a time; see `StageEngine.advance`.
+    ///
+    /// **Shape:** `activations` is `[rows.count, width]`. **Throws:** as the protocol says.
     package mutating func advance(
-        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+        _ rows: [StageRow], activations: Span<Float>, for duration: Duration, into output: inout StageOutput
     ) throws(EngineError) -> Bool {
-        try check(rows, [Float]().span)
+        try check(rows, activations)
         guard let lane = rows.first?.lane, rows.allSatisfy({ $0.lane == lane && $0.token >= 0 }) else {
             throw .invalidRow(field: "a lane or token of rows that pause", value: Int(rows[0].lane.index), limit: 0)
         }
         let part = try part(of: rows)
         layered = nil
-        switch try run(part, lane, for: duration) {
+        switch try run(part, lane, activations, for: duration, &output) {
         case .paused:
             layered = part
             return false
         case .finished:
+            guard shape.isLast else { return true }
             windows.begin()
             try sample(rows, rows.indices, &output)
             return true
@@ -35,27 +38,40 @@ extension LlamaStageEngine {
             throw .failed(operation: "pausing between layers", code: 0, reason: "this model or stage cannot be paused")
         }
         if let layered, layered.rows == rows { return layered }
-        return LayeredRows(rows, width: shape.width, layerCount: shape.layerCount, layerOutput: layerOutput)
+        return LayeredRows(
+            rows, width: shape.width, layerCount: shape.layers.count, layerOutput: layerOutput,
+            leavesResidual: !shape.isLast)
     }
 
-    private func run(_ part: LayeredRows, _ lane: Lane, for duration: Duration) throws(EngineError)
-        -> LayeredRows.Progress
-    {
+    private func run(
+        _ part: LayeredRows, _ lane: Lane, _ activations: Span<Float>, for duration: Duration,
+        _ output: inout StageOutput
+    ) throws(EngineError) -> LayeredRows.Progress {
         let rows = part.rows
-        let isFirst = part.layersDone == 0
         guard let spare = context.spareSequence else { return .broken(reason: "no sequence is spare") }
+        part.begin(for: duration)
         // The rows' own cells are the lane's since the first part: the library would refuse their positions there.
-        if !isFirst, rows[0].position > 0 {
+        if !part.isFirst, rows[0].position > 0 {
             unsafe llama_memory_seq_cp(context.memory, llama_seq_id(lane.index), spare, 0, rows[0].position)
         }
-        defer { if !isFirst { _ = unsafe llama_memory_seq_rm(context.memory, spare, -1, -1) } }
-        batch.fill(rows, rows.indices, flagsAll: false, hidesTokens: false, sequence: isFirst ? nil : spare)
-        part.begin(for: duration)
+        defer { if !part.isFirst { _ = unsafe llama_memory_seq_rm(context.memory, spare, -1, -1) } }
+        batch.fill(
+            rows, rows.indices, flagsAll: part.isLast && !shape.isLast, hidesTokens: hidesTokens,
+            sequence: part.isFirst ? nil : spare)
+        if part.isLast { prepare(&output, rows: rows.count) }
         context.hooks?.layered = part
-        let status = unsafe context.decode(batch.tokens)
+        let status = unsafe activations.withUnsafeBytes { incoming in
+            unsafe output.activations.withUnsafeMutableBytes { outgoing in
+                unsafe run(incoming, feed == .rows, residual: outgoing, takesVectors: false)
+            }
+        }
         context.hooks?.layered = nil
         let progress = part.end()
         try require(status, rows: rows.count)
+        if case .broken = progress { return progress }
+        let bytes = rows.count * shape.width * MemoryLayout<Float>.stride
+        let isThrough = if case .finished = progress { true } else { false }
+        try requireExchange(entering: part.isFirst ? bytes : 0, leaving: isThrough ? bytes : 0)
         return progress
     }
 

@@ -42,7 +42,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     package let model: SharedModel
     let context: LlamaContext
     let batch: StageBatch
-    private let feed: StageRecipe.Feed
+    let feed: StageRecipe.Feed
     var samplers: [LaneSampler?]
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
@@ -188,12 +188,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
     ) throws(EngineError) {
         try check(rows, activations)
-        output.samples.removeAll(keepingCapacity: true)
-        if shape.isLast {
-            output.activations.removeAll(keepingCapacity: true)
-        } else if output.activations.count != rows.count * shape.width {
-            output.activations = [Float](repeating: 0, count: rows.count * shape.width)
-        }
+        prepare(&output, rows: rows.count)
         if isEncoder { return try encode(rows, &output) }
         windows.begin()
         // Recurrent caches regroup rows of unequal sequences, which would permute the residual rows: hand them
@@ -230,6 +225,16 @@ extension LlamaStageEngine {
             if feed == .tokens, row.token < 0 || Int(row.token) >= vocabularySize, !isImage(row, slot) {
                 throw .invalidRow(field: "token", value: Int(row.token), limit: vocabularySize - 1)
             }
+        }
+    }
+
+    /// Makes room for what so many rows leave behind.
+    func prepare(_ output: inout StageOutput, rows count: Int) {
+        output.samples.removeAll(keepingCapacity: true)
+        if shape.isLast {
+            output.activations.removeAll(keepingCapacity: true)
+        } else if output.activations.count != count * shape.width {
+            output.activations = [Float](repeating: 0, count: count * shape.width)
         }
     }
 
@@ -289,7 +294,7 @@ extension LlamaStageEngine {
             }
         }
         try require(status, rows: range.count)
-        try requireExchange(of: bytes.count)
+        try requireExchange(entering: bytes.count, leaving: bytes.count)
         if takesVectors {
             try pool(vectors, of: rows[range].filter { flagsAll || $0.samples }, &output)
         } else if shape.isLast, pooler == nil {
@@ -297,12 +302,12 @@ extension LlamaStageEngine {
         }
     }
 
-    private var hidesTokens: Bool {
+    var hidesTokens: Bool {
         if case .inject(_, realTokens: false) = feed { return true }
         return false
     }
 
-    private func run(
+    func run(
         _ rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
     ) -> Int32 {
         unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)
@@ -313,14 +318,14 @@ extension LlamaStageEngine {
     }
 
     /// A pattern that met no node would silently compute something else: that is an error, not an answer.
-    private func requireExchange(of byteCount: Int) throws(EngineError) {
+    func requireExchange(entering: Int, leaving: Int) throws(EngineError) {
         guard let hooks = context.hooks else { return }
-        if !shape.isLast, hooks.taken != byteCount {
+        if !shape.isLast, hooks.taken != leaving {
             throw .failed(
                 operation: "taking the residual", code: hooks.taken,
                 reason: "the graph has no node of that name for every row; run skein verify on this model")
         }
-        if case .inject = feed, hooks.given != byteCount {
+        if case .inject = feed, hooks.given != entering {
             throw .failed(
                 operation: "injecting the rows", code: hooks.given,
                 reason: "the graph has no node of that name for every row; run skein verify on this model")

@@ -116,27 +116,29 @@ package struct ReferenceStage: StageEngine, Sendable {
         run(rows, activations, into: &output)
     }
 
-    /// A stage of all layers may stop between them.
-    package var canPause: Bool { shape.isFirst && shape.isLast }
+    /// It may stop between its layers.
+    package var canPause: Bool { true }
 
     /// Runs the layers of a prompt's rows a few at a time; a layer takes `layerDuration`.
     ///
     /// The rows are computed all at once in the last part, which nobody can tell; until then there must be room for
-    /// twice their cells. **Throws:** as `execute`, and `failed` for other rows than those on their way.
+    /// twice their cells. **Shape:** `activations` is `[rows.count, width]`. **Throws:** as `execute`, and `failed` for
+    /// other rows than those on their way.
     package mutating func advance(
-        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+        _ rows: [StageRow], activations: Span<Float>, for duration: Duration, into output: inout StageOutput
     ) throws(EngineError) -> Bool {
-        guard canPause, Set(rows.map(\.lane)).count == 1 else { throw refused("advance", "the rows cannot be paused") }
+        guard Set(rows.map(\.lane)).count == 1 else { throw refused("advance", "the rows cannot be paused") }
         let layers = paused?.rows == rows ? paused?.layers ?? 0 : 0
         if let paused, paused.rows != rows { throw refused("advance", "other rows are on their way") }
-        try check(rows, activationCount: 0)
+        try check(rows, activationCount: activations.count)
         guard 2 * rows.count <= pool.freeCount else {
             throw .outOfCells(rows: 2 * rows.count, cellCount: shape.cellCount)
         }
         let done = layers + max(1, Int(duration / Self.layerDuration))
-        paused = done < shape.layerCount ? (rows, done) : nil
-        if paused == nil { run(rows, [Float]().span, into: &output) }
-        return paused == nil
+        paused = done < shape.layers.count ? (rows, done) : nil
+        guard paused == nil else { return false }
+        try execute(rows, activations: activations, into: &output)
+        return true
     }
 
     /// What `advance` believes a layer to take.

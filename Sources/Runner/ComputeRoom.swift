@@ -15,8 +15,10 @@ struct ComputeJob: Sendable {
     var operations: [SequenceOperation]
     /// What is run then.
     var work: Work
-    /// Rows that go through some layers behind that, on a stage that is alone.
-    var slice: PrefillSlice?
+    /// How long deferred jobs are run at a time, from now on; nil leaves it as it was.
+    var slice: Duration?
+    /// Whether others overtake it between layers. It has rows of one lane and no operations.
+    var isDeferred = false
 
     enum Work: Sendable {
         /// Rows from this runner's own brain (entry stage).
@@ -31,13 +33,13 @@ struct ComputeJob: Sendable {
 
     /// Whether there are no rows to run.
     var isOperationsOnly: Bool {
-        if case .operationsOnly = work { slice == nil } else { false }
+        if case .operationsOnly = work { true } else { false }
     }
 
     /// Whether the job may run on an event loop: a few rows, decoded in the time of one token, whose frame a socket
     /// takes in one write. Prefill would keep the loop from its links for too long.
     var isShort: Bool {
-        guard slice == nil else { return false }
+        guard !isDeferred else { return false }
         for case .archive(let operation) in operations where operation.movesState { return false }
         return switch work {
         case .rows(let rows): rows.count <= Self.shortRowLimit
@@ -55,8 +57,8 @@ struct ComputeJob: Sendable {
 enum ComputeOutcome: Sendable {
     /// Frames for the next stage.
     case forward(ByteBuffer)
-    /// Tokens of the last stage, and whether the rows of the slice are not through all layers.
-    case sampled([SampledToken], pauses: Bool)
+    /// Tokens of the last stage.
+    case sampled([SampledToken])
     /// The stage, or one before it, failed.
     case failed(StageFailure, forward: ByteBuffer?)
     /// The next stage cannot be told what this one did to its lanes, so the two would not agree any more.
@@ -67,7 +69,7 @@ enum ComputeOutcome: Sendable {
 protocol Computing: Sendable {
     /// Queues a job for the compute thread; false when too many wait already. The completion is called on `eventLoop`,
     /// which MUST be that of the caller; only then is the job over, so that what comes of a later one never overtakes
-    /// what comes of it.
+    /// what comes of it, unless it is deferred.
     func submit(
         _ job: ComputeJob, on eventLoop: any EventLoop, _ completion: @escaping @Sendable (ComputeOutcome) -> Void
     ) -> Bool
@@ -92,6 +94,9 @@ let waitingJobLimit = 256
 /// The engine of a stage and its compute thread. Jobs run one at a time in the order they were given, never on Swift's
 /// cooperative pool: long ones on the compute thread, short ones on the event loop when nothing else waits.
 ///
+/// Deferred ones are run a few layers at a time: each part goes to the end of the line, so all jobs that came meanwhile
+/// are before it, and it is before those that come then (docs/decisions/0025-deferred-microbatches.md).
+///
 /// Two threads may enter the engine, never at once: `pending` sends a job to the compute thread unless all before it
 /// are done, so the lock is not contended by jobs.
 final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
@@ -114,15 +119,28 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
             return false
         }
         let arrived = ContinuousClock.now
-        thread.submit { [self] poolState in
-            guard case .active = poolState else { return }
-            let outcome = state.withLock { $0.run(job, arrived: arrived) }
+        let done: @Sendable (ComputeOutcome) -> Void = { [self] outcome in
             eventLoop.execute {
                 self.pending.subtract(1, ordering: .acquiringAndReleasing)
                 completion(outcome)
             }
         }
+        thread.submit { [self] poolState in
+            guard case .active = poolState else { return }
+            guard job.isDeferred else { return done(state.withLock { $0.run(job, arrived: arrived) }) }
+            if state.withLock({ $0.take(DeferredJob(job: job, done: done)) }) { goOn() }
+        }
         return true
+    }
+
+    /// Runs a part of the first deferred job behind all that wait now.
+    private func goOn() {
+        thread.submit { [self] poolState in
+            guard case .active = poolState else { return }
+            let (outcome, isOver) = state.withLock { ($0.goOn(), $0.hasNothingDeferred) }
+            if let (outcome, job) = outcome { job.done(outcome) }
+            if !isOver { goOn() }
+        }
     }
 
     func runHere(_ job: ComputeJob) -> ComputeOutcome? {
@@ -137,6 +155,12 @@ final class ComputeRoom<Engine: StageEngine & ~Copyable>: Computing {
     var trace: [StepTime] { state.withLock { $0.trace.times } }
 }
 
+/// A job that is run a few layers at a time, and who waits for it.
+private struct DeferredJob: Sendable {
+    let job: ComputeJob
+    let done: @Sendable (ComputeOutcome) -> Void
+}
+
 /// What the compute thread owns; buffers are refilled job after job.
 private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var engine: Engine
@@ -147,8 +171,9 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     private var output = StageOutput()
     private var rows: [StageRow] = []
     private var spoiled = SpoiledLanes()
-    /// The rows of the last job's slice are not through all layers.
-    private var pauses = false
+    private var deferred = DeferredQueue<DeferredJob>()
+    /// How long deferred jobs are run at a time.
+    private var slice = Serving.Limits.longestSlice
     private var scratch: [Float] = []
     var statistics = StageStatistics()
     var trace = StepTrace()
@@ -176,14 +201,51 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
         return outcome
     }
 
+    /// Whether nothing is deferred.
+    var hasNothingDeferred: Bool { deferred.isEmpty }
+
+    /// Defers a job; answers whether nothing was deferred before.
+    mutating func take(_ deferredJob: DeferredJob) -> Bool {
+        let job = deferredJob.job
+        slice = job.slice ?? slice
+        read(job)
+        // The brain sends no microbatch without rows, and there is no such frame.
+        let lane = rows[0].lane
+        defer { deferred.append(deferredJob, lane: lane) }
+        return deferred.isEmpty
+    }
+
+    /// Runs some layers of the deferred job whose turn it is; nil when there are more.
+    mutating func goOn() -> (ComputeOutcome, of: DeferredJob)? {
+        guard let (next, isDropped) = deferred.next else { return nil }
+        let started = ContinuousClock.now
+        read(next.job)
+        var failure: StageFailure?
+        do throws(EngineError) {
+            if isDropped { throw .cancelled }
+            try spoiled.admit(rows)
+            defer { statistics.computeNanoseconds += UInt64((ContinuousClock.now - started).inNanoseconds) }
+            guard try run(next.job, for: slice) else { return nil }
+            statistics.rows += UInt64(rows.count)
+        } catch {
+            // Where the lane was freed nothing is missing.
+            if !isDropped { spoiled.failed(rows) }
+            failure = StageFailure(stage: stageIndex, error)
+        }
+        statistics.steps += 1
+        deferred.removeNext()
+        return (outcome(of: next.job, failure), next)
+    }
+
     private mutating func compute(_ job: ComputeJob) -> StageFailure? {
-        pauses = false
+        slice = job.slice ?? slice
         rows.removeAll(keepingCapacity: true)
         // Every operation counts, even when one is refused or the rows cannot be run: the brain relies on lanes being
         // freed everywhere.
         var refused: EngineError?
         for operation in job.operations {
             spoiled.follow(operation)
+            deferred.follow(operation)
             do throws(EngineError) {
                 if case .archive(let archive) = operation { try carryOut(archive) } else { try engine.apply(operation) }
             } catch {
@@ -202,34 +264,46 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
             case .operationsOnly:
                 if let refused { throw refused }
                 output.samples.removeAll(keepingCapacity: true)
-            case .rows(let own):
-                rows = own
+            case .rows, .frame:
+                read(job)
                 if let refused { throw refused }
                 try spoiled.admit(rows)
-                try engine.execute(own, activations: [Float]().span, into: &output)
-            case .frame(let layout, let body):
-                let bytes = body.readableBytesSpan
-                layout.rows(of: bytes, into: &rows)
-                if let refused { throw refused }
-                try spoiled.admit(rows)
-                try layout.withActivations(of: bytes, scratch: &scratch) { floats throws(EngineError) in
-                    try engine.execute(rows, activations: floats, into: &output)
-                }
+                _ = try run(job, for: nil)
             }
             statistics.rows += UInt64(rows.count)
-            if let slice = job.slice { try advance(slice) }
             return nil
         } catch {
-            if !job.isOperationsOnly { spoiled.failed(rows + (job.slice?.rows ?? [])) }
+            if !job.isOperationsOnly { spoiled.failed(rows) }
             return StageFailure(stage: stageIndex, error)
         }
     }
 
-    /// Runs some layers of a prompt's rows, behind the rows of other lanes: what fails then has failed for all of them.
-    private mutating func advance(_ slice: PrefillSlice) throws(EngineError) {
-        try spoiled.admit(slice.rows)
-        pauses = try !engine.advance(slice.rows, for: slice.duration, into: &output)
-        if !pauses { statistics.rows += UInt64(slice.rows.count) }
+    /// Makes the job's rows those at hand.
+    private mutating func read(_ job: ComputeJob) {
+        switch job.work {
+        case .rows(let own): rows = own
+        case .frame(let layout, let body): layout.rows(of: body.readableBytesSpan, into: &rows)
+        case .skip, .operationsOnly: rows.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// Runs the job's rows, which are at hand, through all layers, or through some for about `duration`; answers
+    /// whether they are through.
+    private mutating func run(_ job: ComputeJob, for duration: Duration?) throws(EngineError) -> Bool {
+        guard case .frame(let layout, let body) = job.work else { return try run([Float]().span, for: duration) }
+        // Out of here for the time, as the engine works on what it holds.
+        var floats: [Float] = []
+        swap(&floats, &scratch)
+        defer { swap(&floats, &scratch) }
+        return try layout.withActivations(of: body.readableBytesSpan, scratch: &floats) { floats throws(EngineError) in
+            try run(floats, for: duration)
+        }
+    }
+
+    private mutating func run(_ activations: Span<Float>, for duration: Duration?) throws(EngineError) -> Bool {
+        if let duration { return try engine.advance(rows, activations: activations, for: duration, into: &output) }
+        try engine.execute(rows, activations: activations, into: &output)
+        return true
     }
 
     /// Copies states out of and into the engine; the files themselves are the business of another thread. What cannot
@@ -273,13 +347,13 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
                 try writer.failure(of: job.step, failure)
                 return .failed(failure, forward: writer.takeBuffer())
             }
-            guard !isLast else { return .sampled(output.samples, pauses: pauses) }
+            guard !isLast else { return .sampled(output.samples) }
             if case .operationsOnly = job.work {
                 // There is no step frame without rows: the skip tells the next stage that the operations are complete.
                 try writer.cancel(from: job.step, count: 1)
             } else {
                 let before = writer.byteCount
-                try Self.encode(job.step, rows, output, width: engine.shape.width, format, into: &writer)
+                try Self.encode(job, rows, output, width: engine.shape.width, format, into: &writer)
                 statistics.sentBytes += UInt64(writer.byteCount - before)
             }
             return .forward(writer.takeBuffer())
@@ -306,10 +380,12 @@ private struct ComputeState<Engine: StageEngine & ~Copyable>: ~Copyable {
     }
 
     private static func encode(
-        _ step: UInt32, _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ format: WireFormat,
+        _ job: ComputeJob, _ rows: [StageRow], _ output: borrowing StageOutput, width: Int, _ format: WireFormat,
         into writer: inout FrameWriter
     ) throws(WireError) {
-        try writer.step(step, rows: rows, activations: output.activations.span, width: width, format: format)
+        try writer.step(
+            job.step, rows: rows, activations: output.activations.span, width: width, format: format,
+            slice: job.slice, isDeferred: job.isDeferred)
     }
 }
 

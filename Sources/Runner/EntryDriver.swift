@@ -14,8 +14,6 @@ struct EntryTools: Sendable {
     let window: Int
     /// Whether the model reads whole texts at once and only makes vectors.
     let isEncoder: Bool
-    /// Layers between which the stage may leave rows; 0 when it may not.
-    let pausableLayers: Int
 }
 
 /// Drives the entry stage: owns the serving brain, the links to the node, the first hop and the direct return.
@@ -103,6 +101,9 @@ actor EntryDriver {
         brain.adopt(heads)
         asksHeads = brain.asksHeads
     }
+
+    /// Every stage may leave a prompt's rows between its layers from now on.
+    func letPause() { brain.adopt(pausableLayers: identity.configuration.layerCount) }
 
     private var asksHeads = false
 
@@ -287,10 +288,10 @@ actor EntryDriver {
     private var now: Instant { Instant(nanoseconds: (ContinuousClock.now - started).inNanoseconds) }
 
     private func feed(_ input: EngineCore.Input) {
-        var next: Microbatch?
+        var next: [Microbatch] = []
         for effect in brain.handle(input, now: now).list {
             switch effect {
-            case .run(let microbatch): next = microbatch
+            case .run(let microbatch): next.append(microbatch)
             case .draft(let work): guess(work)
             case .emit(let id, let event): emit(id, event)
             case .commit(let sequence): files?.commit(sequence)
@@ -304,7 +305,7 @@ actor EntryDriver {
         }
         watchHeads()
         // Last, because this loop may compute it: whoever waits for an event has it by then.
-        if let next { run(next) }
+        for microbatch in next { run(microbatch) }
     }
 
     private func guess(_ work: DraftWork) {
@@ -323,7 +324,13 @@ actor EntryDriver {
         steps[step] = StepUnderWay(id: microbatch.id, began: .now)
         let job = ComputeJob(
             step: step, operations: microbatch.operations,
-            work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows), slice: microbatch.slice)
+            work: microbatch.rows.isEmpty ? .operationsOnly : .rows(microbatch.rows), slice: microbatch.slice,
+            isDeferred: microbatch.isDeferred)
+        // What waits for this loop's turn came first.
+        if let waiting = nextTurn {
+            nextTurn = nil
+            submit(waiting)
+        }
         // With nothing else in flight this loop would only wait for the step, so it computes it itself.
         guard job.isShort, brain.stepsInFlight == 1 else { return submit(job) }
         guard isAlone else { return forward?.isClear ?? false ? runHere(job) : submit(job) }
@@ -365,10 +372,10 @@ actor EntryDriver {
         case .forward(let frames), .failed(_, .some(let frames)):
             forward?.send(frames)
             feed(.stepCompleted(id))
-        case .sampled(let tokens, let pauses):
+        case .sampled(let tokens):
             steps[step] = nil
             feed(.stepCompleted(id))
-            feed(.sampled(id, tokens, pauses: pauses))
+            feed(.sampled(id, tokens))
         case .failed(let failure, nil):
             steps[step] = nil
             feed(.stepFailed(id, stage: failure.stage, failure.engineError))

@@ -19,7 +19,7 @@ final class LoopTurn: Sendable {
 
     deinit { close(writeEnd) }
 
-    /// Makes the pipe; `callBack` is called on the loop once per `request`.
+    /// Makes the pipe; `callBack` is called on the loop after each `request`.
     ///
     /// **Throws:** `IOError` when the process has no descriptors left.
     static func open(on eventLoop: any EventLoop, callBack: @escaping @Sendable () -> Void) async throws -> LoopTurn {
@@ -42,7 +42,7 @@ final class LoopTurn: Sendable {
         return turn
     }
 
-    /// Asks for the next turn. There MUST be no request that was not called back.
+    /// Asks for the next turn. Several requests may be called back together.
     func request() {
         var byte: UInt8 = 0
         // One byte at a time always fits.

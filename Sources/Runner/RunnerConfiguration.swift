@@ -128,6 +128,29 @@ package struct RemoteListening: Sendable, Codable {
     }
 }
 
+/// What an entry stage has to know of all stages of its chain.
+package struct ChainFacts: Hashable, Sendable, Codable {
+    /// What every stage's steps cost, entry stage first; nil when one could not be timed.
+    package var costs: [StepCosts]?
+    /// Every stage keeps sequences on disk.
+    package var archives = false
+    /// The last stage's own heads for several tokens.
+    package var heads: HeadFacts?
+    /// Every stage may leave a prompt's rows between its layers.
+    package var pauses = false
+
+    /// Nothing is known.
+    package init() {}
+
+    /// What stages say of themselves, entry stage first; nil from one that says nothing.
+    package init(costs: [StepCosts?], archives: [Bool?], heads: HeadFacts?, pauses: [Bool?]) {
+        self.costs = costs.contains { $0 == nil } ? nil : costs.compactMap { $0 }
+        self.archives = archives.allSatisfy { $0 == true }
+        self.heads = heads
+        self.pauses = pauses.allSatisfy { $0 == true }
+    }
+}
+
 /// What the node tells a runner: one JSON object per line on its standard input. The end of the input ends the runner.
 package enum RunnerCommand: Sendable, Codable {
     /// First line: what to run.
@@ -135,9 +158,8 @@ package enum RunnerCommand: Sendable, Codable {
     /// When every runner of the placement listens: open the links to the next stage and, on the last stage, to the
     /// entry stage.
     ///
-    /// `costs` are those of every stage, entry stage first; nil when one could not be timed. `archives` tells whether
-    /// every stage keeps sequences on disk; nil is no. `heads` are the last stage's own for several tokens.
-    case connect(next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool?, heads: HeadFacts?)
+    /// Only the entry stage looks at `chain`.
+    case connect(next: LinkTarget?, entry: LinkTarget?, chain: ChainFacts)
     /// Prove whose runner it is with this from now on, and believe whom it says; links of others are closed.
     case trust(LinkPass)
     /// Say where the time went.
@@ -223,4 +245,6 @@ package struct LoadedStage: Sendable, Codable {
     package var draftMemory: StageMemory?
     /// What its own heads for several tokens take; nil where they are not used.
     package var heads: HeadFacts?
+    /// Whether it may leave a prompt's rows between its layers; nil is no.
+    package var pauses: Bool?
 }

@@ -32,9 +32,9 @@ package enum RunnerMain {
             let stage = try await load(configuration)
             while let line = await iterator.next() {
                 switch try decode(line) {
-                case .connect(let next, let entry, let costs, let archives, let heads):
+                case .connect(let next, let entry, let chain):
                     do {
-                        try await stage.connect(next, entry, costs, archives ?? false, heads)
+                        try await stage.connect(next, entry, chain)
                     } catch {
                         report(.detached(reason: "\(error)"))
                         return 1
@@ -97,7 +97,7 @@ package enum RunnerMain {
 /// A started stage, whatever its engine.
 struct RunningStage: Sendable {
     /// Opens the links to the next stage and, on the last stage, to the entry.
-    let connect: @Sendable (LinkTarget?, LinkTarget?, [StepCosts]?, Bool, HeadFacts?) async throws -> Void
+    let connect: @Sendable (LinkTarget?, LinkTarget?, ChainFacts) async throws -> Void
     /// Goes by another certificate and trust.
     let trust: @Sendable (LinkPass) throws -> Void
     /// Where the time went so far.
@@ -136,7 +136,10 @@ extension RunnerMain {
         let loadSeconds = (ContinuousClock.now - began).inSeconds
         let costs = configuration.costs ?? CostMeasurement.costs(of: &engine)
         let shape = engine.shape
-        let pausableLayers = PauseTrial.passes(&engine) ? shape.layerCount : 0
+        var pauses = false
+        do { pauses = try PauseTrial.passes(&engine) } catch {
+            RunnerLog.warn("prompts are not left between layers: \(error)")
+        }
         // Heads that do not even guess now are not asked.
         let heads = engine.hasHeads ? CostMeasurement.guessCosts(of: &engine).map { HeadFacts(costs: $0) } : nil
         let model = engine.model
@@ -152,12 +155,12 @@ extension RunnerMain {
                     shape: shape, memory: engine.memory, vocabularySize: model.model.vocabularySize,
                     trainedContext: model.model.trainedContext,
                     loadSeconds: loadSeconds, costs: costs, isEncoder: model.model.isEncoder, archives: files != nil,
-                    draftMemory: draft?.memory, heads: heads)))
+                    draftMemory: draft?.memory, heads: heads, pauses: pauses)))
         let tools: EntryTools? =
             configuration.isEntry
             ? EntryTools(
                 tokenizer: LlamaTokenizer(model), renderer: try LlamaRenderer(model, projector: projector),
-                window: configuration.window, isEncoder: model.model.isEncoder, pausableLayers: pausableLayers)
+                window: configuration.window, isEncoder: model.model.isEncoder)
             : nil
         return try await serve(configuration, engine, shape, tools, draft?.loaded, files)
     }
@@ -219,7 +222,6 @@ extension RunnerMain {
         if let tools {
             var settings = settings(configuration, shape)
             settings.runsWholePrompts = tools.isEncoder
-            settings.pausableLayers = tools.pausableLayers
             settings.draft = draft?.facts
             let driver = EntryDriver(
                 identity: identity, settings: settings, tools: tools, room: room, draft: draft?.room,
@@ -227,12 +229,13 @@ extension RunnerMain {
             if configuration.stages.count == 1 { try await driver.computeInTurns() }
             try await listen(eventLoop, configuration, door) { driver }
             return RunningStage(
-                connect: { next, _, costs, archives, heads in
-                    if let heads { await driver.adopt(heads) }
-                    if let costs { await driver.adopt(CostBatchPolicy(costs)) }
+                connect: { next, _, chain in
+                    if let heads = chain.heads { await driver.adopt(heads) }
+                    if chain.pauses { await driver.letPause() }
+                    if let costs = chain.costs { await driver.adopt(CostBatchPolicy(costs)) }
                     if let next { try await driver.dialled(dial(next, driver)) }
                     try await opened { report in await driver.whenOpened(report) }
-                    if archives, let files { await driver.open(files, known: files.records()) }
+                    if chain.archives, let files { await driver.open(files, known: files.records()) }
                 }, trust: trust, times: { await driver.times }, archive: { done in await driver.archiveAll(done) })
         }
         let driver = StageDriver(identity: identity, room: room, eventLoop: eventLoop, lost: lost)
@@ -242,7 +245,7 @@ extension RunnerMain {
         }
         try await listen(eventLoop, configuration, door) { driver }
         return RunningStage(
-            connect: { next, entry, _, _, _ in
+            connect: { next, entry, _ in
                 guard let target = configuration.isLast ? entry : next else {
                     throw RunnerError.badConfiguration(field: "connect", value: "stage \(index)", allowed: "an address")
                 }

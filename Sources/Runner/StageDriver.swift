@@ -73,7 +73,15 @@ actor StageDriver {
         case .operations(let operations, before: _):
             pendingOperations += operations
         case .step(let layout):
-            compute(ComputeJob(step: layout.step, operations: takeOperations(), work: .frame(layout, frame.body)))
+            compute(
+                ComputeJob(
+                    step: layout.step, operations: takeOperations(), work: .frame(layout, frame.body),
+                    slice: layout.slice))
+        case .deferredStep(let layout):
+            compute(
+                ComputeJob(
+                    step: layout.step, operations: [], work: .frame(layout, frame.body), slice: layout.slice,
+                    isDeferred: true))
         case .failure(let failure, let step):
             compute(ComputeJob(step: step, operations: takeOperations(), work: .skip(failure)))
         case .cancel(let first, _):
@@ -117,7 +125,7 @@ actor StageDriver {
         do throws(WireError) {
             switch outcome {
             case .forward(let frames): forward.send(frames)
-            case .sampled(let tokens, _):
+            case .sampled(let tokens):
                 try writer.result(of: step, tokens)
                 forward.send(&writer)
             case .failed(_, .some(let frames)): forward.send(frames)

@@ -3,7 +3,8 @@ package import Vocabulary
 /// A piece of work for the whole chain of stages.
 ///
 /// Every stage applies `operations` in order, then runs `rows`, then passes both on; microbatches never overtake each
-/// other. A stage that cannot run the rows passes the operations on with no rows and reports the failure.
+/// other, but for deferred ones (docs/decisions/0025-deferred-microbatches.md). A stage that cannot run the rows passes
+/// the operations on with no rows and reports the failure.
 package struct Microbatch: Hashable, Sendable {
     /// Its identity; the answer of the last stage names it.
     package var id: StepID
@@ -11,39 +12,27 @@ package struct Microbatch: Hashable, Sendable {
     package var operations: [SequenceOperation]
     /// The rows; empty when there are only operations.
     package var rows: [StageRow]
-    /// Run behind the rows, by a stage that is alone.
-    package var slice: PrefillSlice?
+    /// How long deferred microbatches are run at a time, from now on; nil leaves it as it was.
+    package var slice: Duration?
+    /// Whether others overtake it between layers: rows of a prompt, all of one lane, without operations.
+    package var isDeferred: Bool
 
     /// Makes a microbatch.
-    package init(id: StepID, operations: [SequenceOperation], rows: [StageRow], slice: PrefillSlice? = nil) {
+    package init(
+        id: StepID, operations: [SequenceOperation], rows: [StageRow], slice: Duration? = nil, isDeferred: Bool = false
+    ) {
         self.id = id
         self.operations = operations
         self.rows = rows
         self.slice = slice
-    }
-}
-
-/// Rows of a prompt that go through the layers a few at a time, in one microbatch after the other, so that the rows of
-/// decoding lanes have their turn in between.
-///
-/// **Source:** docs/decisions/0022-layered-prefill.md.
-package struct PrefillSlice: Hashable, Sendable {
-    /// The rows, all of one lane; the same in each microbatch until they are through.
-    package var rows: [StageRow]
-    /// About how long they are run in this one; a layer at least.
-    package var duration: Duration
-
-    /// Makes a slice.
-    package init(rows: [StageRow], duration: Duration) {
-        self.rows = rows
-        self.duration = duration
+        self.isDeferred = isDeferred
     }
 }
 
 extension EngineCore {
     /// One thing the shell has to do.
     package enum Effect: Hashable, Sendable {
-        /// Send the microbatch down the chain. At most one per input.
+        /// Send the microbatch down the chain. Per input at most one, and behind it a deferred one.
         case run(Microbatch)
         /// Give the work to the draft model, which answers every one. At most one per input, and none before the answer
         /// to the one before.

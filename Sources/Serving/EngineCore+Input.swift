@@ -24,9 +24,8 @@ extension EngineCore {
         case cancel(RequestID)
         /// Stage 0 computed the microbatch and its activations went out: stage 0 is free for the next one.
         case stepCompleted(StepID)
-        /// The last stage finished the microbatch; it answers every one, with no tokens when no row samples. With
-        /// `pauses` the rows of its slice are not through all layers.
-        case sampled(StepID, [SampledToken], pauses: Bool = false)
+        /// The last stage finished the microbatch; it answers every one, with no tokens when no row samples.
+        case sampled(StepID, [SampledToken])
         /// A stage could not run the microbatch's rows; its operations were applied and passed on all the same.
         case stepFailed(StepID, stage: Int, EngineError)
         /// The draft model did the work with this number; one entry per wish.

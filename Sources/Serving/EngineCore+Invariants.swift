@@ -10,7 +10,9 @@ extension EngineCore {
         if queue.count > settings.queueLimit { return "\(queue.count) requests wait, limit \(settings.queueLimit)" }
         if active.count > settings.laneCount { return "\(active.count) requests run on \(settings.laneCount) lanes" }
         let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
-        if steps.count > depth { return "\(steps.count) microbatches in flight, limit \(depth)" }
+        let (ordinary, deferred) = (stepsInFlight - deferredInFlight, deferredInFlight)
+        if ordinary > depth { return "\(ordinary) microbatches in flight, limit \(depth)" }
+        if deferred > deferredLimit { return "\(deferred) deferred microbatches in flight, limit \(deferredLimit)" }
         let arrivals = (active + queue).map(\.arrival)
         if archive.entries.count > Limits.archivedSequences { return "\(archive.entries.count) sequences are on disk" }
         if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
@@ -37,11 +39,6 @@ extension EngineCore {
                 owned += 1
             }
         }
-        let sliced = active.flatMap(\.choices).filter { $0.slice != nil }
-        if sliced.map(\.lane) != (slicedLane.map { [$0] } ?? []) {
-            let lane = slicedLane.map { "\($0.index)" } ?? "none"
-            return "\(sliced.count) choices go through the layers bit by bit, and of lanes \(lane)"
-        }
         for (index, slot) in lanes.slots.enumerated() where slot.owner != nil || slot.inFlight > 0 {
             if shelf.residents[index] != nil { return "lane \(index) keeps a sequence and is in use" }
         }
@@ -59,8 +56,15 @@ extension EngineCore {
         for (index, slot) in lanes.slots.enumerated() where slot.inFlight != aboard[index] {
             return "lane \(index) thinks it is in \(slot.inFlight) microbatches, it is in \(aboard[index])"
         }
-        if let stageZeroStep, !steps.contains(where: { $0.id == stageZeroStep }) {
-            return "stage 0 computes step \(stageZeroStep), which is not in flight"
+        for step in [stageZeroStep, stageZeroDeferred].compactMap({ $0 })
+        where !steps.contains(where: { $0.id == step }) {
+            return "stage 0 computes step \(step), which is not in flight"
+        }
+        for choice in active.flatMap(\.choices) {
+            let own = steps.filter { $0.isDeferred && $0.passengers.first?.lane == choice.lane }
+            if choice.lane != nil, choice.deferred.chunks != own.map(\.rowCount) {
+                return "choice \(choice.index) has deferred \(choice.deferred.chunks), in flight \(own.map(\.rowCount))"
+            }
         }
         return nil
     }

@@ -22,9 +22,11 @@ package struct EngineCore {
 
         let id: StepID
         let passengers: [Passenger]
-        /// The passenger whose rows go through the layers bit by bit.
-        let sliced: Lane?
-        /// Rows, those of a slice included.
+        /// Others overtake it between layers.
+        let isDeferred: Bool
+        /// Deferred rows were on their way when it was sent, and it may have waited for some of their layers.
+        let isBesideDeferred: Bool
+        /// Rows.
         let rowCount: Int
         let startedAt: Instant
         /// Nothing else was in flight when it started.
@@ -35,7 +37,7 @@ package struct EngineCore {
         let grouping: Grouping?
 
         /// Every row samples an answer's token.
-        var onlyDecodes: Bool { sliced == nil && passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
+        var onlyDecodes: Bool { passengers.reduce(0) { $0 + $1.answers.count } == rowCount }
     }
 
     /// Bounds and facts.
@@ -61,6 +63,8 @@ package struct EngineCore {
     var steps: [StepInFlight] = []
     /// The microbatch stage 0 computes.
     var stageZeroStep: StepID?
+    /// The deferred one it computes when nothing else is to be done.
+    var stageZeroDeferred: StepID?
     /// Operations decided and not yet sent, in order.
     var operations: [SequenceOperation] = []
     /// Why nothing can run; nil while all stages are there.
@@ -69,11 +73,7 @@ package struct EngineCore {
     var stepCount: UInt64 = 0
     /// Decode rows sent with the last prefill rows and since.
     var decodedSincePrefill = 0
-    /// The lane whose rows are on their way through the layers, bit by bit.
-    var slicedLane: Lane?
-    /// Another prompt's rows went since that lane's last did.
-    var hasGivenWay = false
-    /// The last prompt whose rows were sent while none were on their way, or began to be, went before an older one.
+    /// The last prompt whose rows were deferred, or sent while none were, went before an older one.
     var hasOvertaken = false
     var hops = HopEstimator()
     /// What rounds of the decoding lanes take.
@@ -111,8 +111,8 @@ package struct EngineCore {
         switch input {
         case .submit(let request, let prepared): submit(request, prepared, now: now)
         case .cancel(let id): cancel(id)
-        case .stepCompleted(let step): if stageZeroStep == step { stageZeroStep = nil }
-        case .sampled(let step, let tokens, let pauses): land(step, tokens, pauses: pauses, now: now)
+        case .stepCompleted(let step): leaveStageZero(step)
+        case .sampled(let step, let tokens): land(step, tokens, now: now)
         case .stepFailed(let step, let stage, let error): stepFailed(step, stage: stage, error)
         case .stageLost(let stage, let reason): stageLost(stage, reason)
         case .stagesReady: stagesReady()
@@ -137,6 +137,15 @@ package struct EngineCore {
         defer { effects.list = [] }
         return effects
     }
+
+    /// Stage 0 is free of a microbatch.
+    mutating func leaveStageZero(_ step: StepID) {
+        if stageZeroStep == step { stageZeroStep = nil }
+        if stageZeroDeferred == step { stageZeroDeferred = nil }
+    }
+
+    /// Prompts' rows may be left between so many layers of all stages together; 0 when they may not.
+    package mutating func adopt(pausableLayers: Int) { settings.pausableLayers = pausableLayers }
 
     /// Composes microbatches by another policy from now on: the costs of steps are known only when all stages have been
     /// loaded and timed.
@@ -172,6 +181,8 @@ package struct EngineCore {
     package var ownedLaneCount: Int { lanes.slots.count { $0.owner != nil } }
     /// Microbatches in flight.
     package var stepsInFlight: Int { steps.count }
+    /// Those of them that others overtake.
+    package var deferredInFlight: Int { steps.count { $0.isDeferred } }
     /// KV cells that running requests use.
     package var heldCells: Int { cells.usedCount - cells.idleCount }
     /// KV cells in use, those of kept sequences included.

@@ -34,7 +34,7 @@ package struct EngineSettings: Sendable {
     /// Whether every prompt goes in one microbatch: models that read a text in both directions keep nothing of it. The
     /// window MUST then be at most the row limit.
     package var runsWholePrompts = false
-    /// Layers between which a stage that is alone may leave a prompt's rows; 0 when it may not.
+    /// Layers of all stages together, when each may leave a prompt's rows between its own; 0 when one may not.
     package var pausableLayers = 0
     /// How microbatches are composed.
     package var policy: any BatchPolicy = EvenBatchPolicy()

@@ -48,8 +48,8 @@ package struct StageRecipe: Hashable, Sendable, Codable {
     package var width: Int
     /// Constants to set right.
     package var patches: [ScalePatch]
-    /// The nodes `<name>-<layer>` hold all that the layers behind one need of those before it: a model that is not cut
-    /// may stop at each of them and go on later. Nil where it may not.
+    /// The nodes `<name>-<layer>`, by the layer's place in the stage, hold all that the layers behind one need of those
+    /// before it: a stage may stop at each of them and go on later. Nil where it may not.
     package var layerOutput: String?
 
     /// Makes a recipe.

@@ -33,6 +33,8 @@ package enum FrameKind: UInt8, Hashable, Sendable, CaseIterable {
     case statistics = 0x1B
     /// A stage's part of a sequence on disk was written or read, or could not be.
     case archiveReport = 0x1C
+    /// A chunk of a prompt that other steps overtake between layers.
+    case deferredStep = 0x1D
 
     /// A request to the entry stage's runner.
     case generate = 0x40
@@ -62,7 +64,7 @@ package enum FrameKind: UInt8, Hashable, Sendable, CaseIterable {
             min(budget, Limits.signalBytes)
         case .failure:
             min(budget, Limits.handshakeBytes - FrameHeader.byteCount)
-        case .step, .operations, .result, .generate, .event, .report:
+        case .step, .deferredStep, .operations, .result, .generate, .event, .report:
             budget
         }
     }

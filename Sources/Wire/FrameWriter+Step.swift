@@ -1,13 +1,14 @@
 package import Vocabulary
 
 extension FrameWriter {
-    /// Appends a step frame.
+    /// Appends a step frame, or that of a deferred step. `slice` is rounded to milliseconds, 1 to 255.
     ///
     /// **Shape:** `activations` is `[rows.count, width]`, row-major, or empty when the receiver starts from tokens.
     /// **Throws:** `limitExceeded` beyond the link's budget (send fewer rows), `cannotEncode` for no rows, too many, or
     /// a negative position, `nonFiniteRow` for q8. A throw leaves the writer as it was.
     package mutating func step(
-        _ step: UInt32, rows: [StageRow], activations: Span<Float>, width: Int, format: WireFormat
+        _ step: UInt32, rows: [StageRow], activations: Span<Float>, width: Int, format: WireFormat,
+        slice: Duration? = nil, isDeferred: Bool = false
     ) throws(WireError) {
         precondition((1...Limits.width).contains(width), "width \(width) is outside 1...\(Limits.width)")
         precondition(
@@ -17,10 +18,10 @@ extension FrameWriter {
             throw .cannotEncode(field: "step.rows", value: rows.count, allowed: "1 … \(Limits.rows)")
         }
         let encoding = activations.isEmpty ? .none : ActivationKernel.encoding(of: activations, format)
-        try frame(.step, stream: step) { writer throws(WireError) in
+        try frame(isDeferred ? .deferredStep : .step, stream: step) { writer throws(WireError) in
             try writer.put16(rows.count, "step.rows")
             try writer.put(encoding.rawValue)
-            try writer.put(UInt8(0))
+            try writer.put(slice.map { UInt8(min(255, max(1, ($0 / .milliseconds(1)).rounded()))) } ?? 0)
             try writer.putRows(rows)
             let count = rows.count * encoding.rowByteCount(width: width)
             let start = try writer.reserve(count)

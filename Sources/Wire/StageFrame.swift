@@ -4,6 +4,8 @@ package import Vocabulary
 package enum StageFrame: Hashable, Sendable {
     /// A microbatch; rows and activations are read out of the body through the layout.
     case step(StepLayout)
+    /// A chunk of a prompt, all rows of one lane, that other steps overtake between layers.
+    case deferredStep(StepLayout)
     /// Changes of sequence state, applied in order before step `before`.
     case operations([SequenceOperation], before: UInt32)
     /// The tokens sampled in step `step`.
@@ -38,6 +40,7 @@ package enum StageFrame: Hashable, Sendable {
         let frame: StageFrame
         switch header.kind {
         case .step: return .step(try StepLayout.parse(body, step: header.stream, width: width))
+        case .deferredStep: return .deferredStep(try StepLayout.parse(body, step: header.stream, width: width))
         case .operations: frame = .operations(try reader.operations(body), before: header.stream)
         case .result: frame = .result(try reader.result(body), step: header.stream)
         case .failure: frame = .failure(try reader.failure(body), step: header.stream)

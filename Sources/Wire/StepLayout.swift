@@ -3,8 +3,8 @@ package import Vocabulary
 /// Where the parts of a checked step body lie. The body stays where it was received; rows and activations are read out
 /// of it on demand.
 ///
-/// **Units/encoding:** u16 row count, u8 activation encoding, u8 reserved; per row u16 lane, u16 flags (bit 0:
-/// samples), i32 position, i32 token; then the activations. The step id is the header's stream.
+/// **Units/encoding:** u16 row count, u8 activation encoding, u8 slice in milliseconds; per row u16 lane, u16 flags
+/// (bit 0: samples), i32 position, i32 token; then the activations. The step id is the header's stream.
 /// **Source:** docs/protocols/stage-frames.md.
 package struct StepLayout: Hashable, Sendable {
     /// Bytes before the rows.
@@ -22,6 +22,9 @@ package struct StepLayout: Hashable, Sendable {
     package let encoding: ActivationEncoding
     /// Floats per row.
     package let width: Int
+    /// How long deferred steps may be run before others have their turn, from now on; nil leaves it as it was.
+    /// **Units:** whole milliseconds, at most 255.
+    package let slice: Duration?
 
     /// Offset of the activations in the body; a multiple of 4.
     package var activationOffset: Int { Self.prefixByteCount + rowCount * Self.rowByteCount }
@@ -44,14 +47,16 @@ package struct StepLayout: Hashable, Sendable {
         var reader = ByteReader(body)
         let rowCount = try reader.shortCount(body, "step.rows", limit: Limits.rows)
         let rawEncoding = try reader.u8(body, "step.encoding")
-        try reader.reserved8(body, "step.reserved")
+        let milliseconds = try reader.u8(body, "step.slice")
         guard rowCount > 0 else {
             throw .invalidValue(field: "step.rows", offset: 0, value: 0, allowed: "1 … \(Limits.rows)")
         }
         guard let encoding = ActivationEncoding(rawValue: rawEncoding) else {
             throw .invalidValue(field: "step.encoding", offset: 2, value: Int(rawEncoding), allowed: "0 … 4")
         }
-        let layout = StepLayout(step: step, rowCount: rowCount, encoding: encoding, width: width)
+        let layout = StepLayout(
+            step: step, rowCount: rowCount, encoding: encoding, width: width,
+            slice: milliseconds == 0 ? nil : .milliseconds(Int64(milliseconds)))
         guard body.byteCount == layout.bodyByteCount else {
             throw .lengthMismatch(field: "step", value: body.byteCount, expected: layout.bodyByteCount)
         }

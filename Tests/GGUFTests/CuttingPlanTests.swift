@@ -9,7 +9,8 @@ import Vocabulary
         #expect(
             stage.shared == ["token_embd.weight": "copy [256, 16]", "output_norm.weight": "copy [256]"])
         #expect(stage.file.strings("tokenizer.ggml.tokens")?.count == 16)
-        #expect(stage.recipe == StageRecipe(feed: .tokens, capture: .named("l_out-3"), width: 256))
+        #expect(
+            stage.recipe == StageRecipe(feed: .tokens, capture: .named("l_out-3"), width: 256, layerOutput: "l_out"))
     }
 
     @Test func `a middle stage has a vocabulary of one token`() throws {
@@ -18,7 +19,7 @@ import Vocabulary
         #expect(stage.file.string("tokenizer.ggml.model") == "no_vocab")
         #expect(stage.file["tokenizer.ggml.tokens"] == nil)
         #expect(stage["vocab_size"] == .uint32(1))
-        #expect(stage.recipe == StageRecipe(feed: .rows, capture: .named("l_out-4"), width: 256))
+        #expect(stage.recipe == StageRecipe(feed: .rows, capture: .named("l_out-4"), width: 256, layerOutput: "l_out"))
     }
 
     @Test func `a last stage has the head and a hole for the token table`() throws {
@@ -29,7 +30,7 @@ import Vocabulary
                 "output_norm.weight": "copy [256]",
             ])
         #expect(stage.file.tensor(named: "token_embd.weight")?.type == .iq1_s)
-        #expect(stage.recipe == StageRecipe(feed: .rows, capture: nil, width: 256))
+        #expect(stage.recipe == StageRecipe(feed: .rows, capture: nil, width: 256, layerOutput: "l_out"))
     }
 
     @Test func `a head tied to the token table is in the first and the last stage`() throws {

@@ -87,7 +87,7 @@ extension `The engine` {
                 try stage.open(1, .plain(text))
                 try stage.run(Array(text.prefix(100)), lane: 1)
                 let rows = EngineStage.rows(Array(text[100...]), lane: 1, at: 100)
-                while try !stage.engine.advance(rows, for: .zero, into: &stage.output) {
+                while try !stage.engine.advance(rows, activations: [Float]().span, for: .zero, into: &stage.output) {
                     // The others' cells lie on both sides of the rows' own.
                     try stage.run([text[0]], lane: 0, at: 600)
                     try stage.apply(.trim(lane: Lane(0), from: 600))

@@ -1,3 +1,4 @@
+import Foundation
 import GGUF
 import LlamaEngine
 import Serving
@@ -13,6 +14,9 @@ extension `The engine` {
                     path: BuiltinModel.path, layers: LayerRange(first: 0, end: 8), layerCount: 8, recipe: recipe,
                     context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128, threads: 2)))
         }
+
+        /// What comes into a first stage.
+        private static let none: [Float] = []
 
         private static func text() throws -> [Token] {
             let tokens = try BuiltinModel.tokens(
@@ -60,11 +64,9 @@ extension `The engine` {
             #expect(canPause)
             var (disturbances, stops) = (0, 0)
             let logits = try script(stage, prompt) { stage, rows in
-                stage.output.samples = []
-                while try !stage.engine.advance(rows, for: duration, into: &stage.output) {
+                while try !stage.engine.advance(rows, activations: none.span, for: duration, into: &stage.output) {
                     stops += 1
                     if isDisturbed { try disturb(stage, &disturbances, prompt) }
-                    stage.output.samples = []
                 }
                 #expect(stage.output.samples.count == (rows.last?.samples == true ? 1 : 0))
             }
@@ -101,9 +103,11 @@ extension `The engine` {
             let rows = EngineStage.rows(Array(prompt.prefix(96)), lane: 1)
             for _ in 0..<40 {
                 try stage.open(1, .plain(prompt))
-                let isThrough = try stage.engine.advance(rows, for: .zero, into: &stage.output)
+                let isThrough = try stage.engine.advance(
+                    rows, activations: Self.none.span, for: .zero, into: &stage.output)
                 #expect(!isThrough)
-                _ = try stage.engine.advance(rows, for: .zero, into: &stage.output)
+                _ = try stage.engine.advance(
+                    rows, activations: Self.none.span, for: .zero, into: &stage.output)
                 try stage.apply(.free(lane: Lane(1)))
             }
             // 40 times 96 rows, and as many spare ones, are more than the 1,024 cells there are.
@@ -114,13 +118,52 @@ extension `The engine` {
             }
         }
 
+        @Test(arguments: [[4], [3, 6], [1, 2, 5]])
+        func `has its bits in stages, too, each of which stops behind every layer`(cut: [Int]) throws {
+            let folder = FileManager.default.temporaryDirectory.appending(path: "skein-chain-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let prompt = try Self.text()
+            var stops: [Int: Int] = [:]
+            func script(isLayered: Bool) throws -> [[Float]] {
+                let (stages, pins) = try EngineStage.chain(cut, folder)
+                defer { withExtendedLifetime(pins) {} }
+                for stage in stages { try stage.open(1, .plain(prompt)) }
+                return try stride(from: 0, to: prompt.count, by: 96).map { start in
+                    let chunk = Array(prompt[start..<min(prompt.count, start + 96)])
+                    let rows = EngineStage.rows(chunk, lane: 1, at: start)
+                    var activations: [Float] = []
+                    for (index, stage) in stages.enumerated() {
+                        if isLayered {
+                            while try !stage.engine.advance(
+                                rows, activations: activations.span, for: .zero, into: &stage.output)
+                            {
+                                stops[index, default: 0] += 1
+                            }
+                        } else {
+                            try stage.execute(rows, activations: activations)
+                        }
+                        activations = stage.output.activations
+                    }
+                    return try #require(stages.last).logits(ofRow: rows.count - 1)
+                }
+            }
+            let whole = try script(isLayered: false)
+            let layered = try script(isLayered: true)
+            #expect(zip(layered, whole).allSatisfy { $0.isIdentical(to: $1) })
+            let ends = [0] + cut + [8]
+            for (index, (first, end)) in zip(ends, ends.dropFirst()).enumerated() {
+                #expect(stops[index, default: 0] == (end - first - 1) * whole.count)
+            }
+        }
+
         @Test func `a model without a recipe for it is refused`() throws {
             let stage = try EngineStage()
             let canPause = stage.engine.canPause
             #expect(!canPause)
             try stage.open(0, .plain([1, 2]))
             #expect(throws: EngineError.self) {
-                _ = try stage.engine.advance(EngineStage.rows([1, 2]), for: .zero, into: &stage.output)
+                _ = try stage.engine.advance(
+                    EngineStage.rows([1, 2]), activations: Self.none.span, for: .zero, into: &stage.output)
             }
         }
     }

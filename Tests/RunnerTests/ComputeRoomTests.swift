@@ -41,7 +41,7 @@ import Wire
         let header = try #require(try FrameHeader.parse(body.readableBytesSpan, rules: .established(version: 1)))
         body.moveReaderIndex(forwardBy: header.frameByteCount + FrameHeader.byteCount)
         let next = ComputeJob(step: 77, operations: [], work: .frame(layout, body))
-        guard case .sampled(let samples, _) = try await behind.outcome(of: next) else {
+        guard case .sampled(let samples) = try await behind.outcome(of: next) else {
             Issue.record("nothing is sampled")
             return
         }
@@ -91,7 +91,7 @@ import Wire
         let sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
         let operations = ([8, 1] as [UInt16]).map { SequenceOperation.open(lane: Lane($0), sampling: sampling) }
         let job = ComputeJob(step: 1, operations: operations, work: .rows(Self.rows([5])))
-        guard case .sampled(let samples, _) = try await room.outcome(of: job) else {
+        guard case .sampled(let samples) = try await room.outcome(of: job) else {
             Issue.record("the step failed for all of its lanes")
             return
         }
@@ -181,13 +181,114 @@ import Wire
         for _ in 0...waitingJobLimit { diary.gate.signal() }
         var tokens: [Token] = []
         for await outcome in outcomes {
-            if case .sampled(let samples, _) = outcome { tokens += samples.map(\.token) }
+            if case .sampled(let samples) = outcome { tokens += samples.map(\.token) }
             if tokens.count == waitingJobLimit + 1 { break }
         }
         #expect(tokens == [101] + (0..<Token(waitingJobLimit)).map { 201 + $0 })
         #expect(room.statistics.steps == UInt64(waitingJobLimit + 1))
         diary.gate.signal()
         #expect(submit(1))
+    }
+
+    // MARK: Deferred jobs
+
+    private static func rows(_ token: Token, lane: UInt16) -> [StageRow] {
+        [StageRow(lane: Lane(lane), position: 0, token: token, samples: true)]
+    }
+
+    private static func deferred(_ step: UInt32, _ rows: [StageRow], slice: Duration? = nil) -> ComputeJob {
+        ComputeJob(step: step, operations: [], work: .rows(rows), slice: slice, isDeferred: true)
+    }
+
+    /// Submits jobs while the first part of the first one runs, and answers what becomes of them, in that order.
+    private static func outcomes(
+        of jobs: [ComputeJob], layers: LayerRange, _ diary: EngineDiary
+    ) async throws -> [(step: UInt32, outcome: ComputeOutcome)] {
+        let room = ComputeRoom(layers: layers, diary: diary)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let (outcomes, sink) = AsyncStream.makeStream(of: (UInt32, ComputeOutcome).self)
+        for job in jobs {
+            #expect(room.submit(job, on: loop) { sink.yield((job.step, $0)) })
+            if job.step == jobs[0].step { for await _ in diary.starts { break } }
+        }
+        for _ in 0..<4 * jobs.count { diary.gate.signal() }
+        var all: [(step: UInt32, outcome: ComputeOutcome)] = []
+        for await outcome in outcomes {
+            all.append(outcome)
+            if all.count == jobs.count { break }
+        }
+        return all
+    }
+
+    @Test func `others overtake a deferred job between its parts, and deferred ones go one after the other`()
+        async throws
+    {
+        let diary = EngineDiary(isGated: true)
+        let (first, second, other) = (Self.rows(5, lane: 1), Self.rows(6, lane: 3), Self.rows(7, lane: 2))
+        let pace = Duration.milliseconds(40)
+        let outcomes = try await Self.outcomes(
+            of: [
+                Self.deferred(1, first, slice: .milliseconds(90)), Self.deferred(2, second),
+                ComputeJob(step: 3, operations: [], work: .rows(other), slice: pace),
+            ], layers: Self.last, diary)
+        #expect(outcomes.map(\.step) == [3, 1, 2])
+        #expect(
+            diary.all == [
+                .paused(first, after: .milliseconds(90)), .executed(other, activations: []),
+                .paused(first, after: pace), .executed(first, activations: []),
+                .paused(second, after: pace), .paused(second, after: pace), .executed(second, activations: []),
+            ])
+    }
+
+    @Test func `a deferred job whose lane is freed is answered as cancelled, and its lane is as new`() async throws {
+        let diary = EngineDiary(isGated: true)
+        let (dropped, other) = (Self.rows(5, lane: 1), Self.rows(6, lane: 3))
+        let free = SequenceOperation.free(lane: Lane(1))
+        let outcomes = try await Self.outcomes(
+            of: [
+                Self.deferred(1, dropped), ComputeJob(step: 2, operations: [free], work: .rows(other)),
+                ComputeJob(step: 3, operations: [], work: .rows(Self.rows(8, lane: 1))),
+            ], layers: Self.first, diary)
+        #expect(
+            Set(outcomes.map(\.step)) == [1, 2, 3] && diary.all.count { $0 == .executed(dropped, activations: []) } == 0
+        )
+        for (step, outcome) in outcomes {
+            switch outcome {
+            case .failed(let failure, .some(let buffer)):
+                #expect(step == 1 && failure.engineError == .cancelled)
+                #expect(try buffer.stageFrames(width: 2) == [.failure(failure, step: 1)])
+            case .forward: #expect(step != 1)
+            case .failed, .sampled, .broken: Issue.record("step \(step): \(outcome)")
+            }
+        }
+    }
+
+    @Test func `the next stage defers it, too, and is told for how long`() async throws {
+        let job = Self.deferred(6, Self.rows([5, 6]), slice: .milliseconds(30))
+        let outcome = try await ComputeRoom(layers: Self.first, diary: EngineDiary()).outcome(of: job)
+        guard case .forward(let buffer) = outcome,
+            case .deferredStep(let layout)? = try buffer.stageFrames(width: 2).first
+        else {
+            Issue.record("no deferred step comes")
+            return
+        }
+        #expect(layout.step == 6 && layout.rowCount == 2 && layout.slice == .milliseconds(30))
+    }
+
+    @Test func `a deferred job that fails spoils its lane`() async throws {
+        let room = ComputeRoom(layers: Self.first, diary: EngineDiary())
+        for (token, cause) in [
+            (13, EngineError.failed(operation: "the script", code: 13, reason: "token 13")), (5, .cancelled),
+        ] {
+            guard
+                case .failed(let failure, .some) = try await room.outcome(
+                    of: Self.deferred(1, Self.rows([Token(token)])))
+            else {
+                Issue.record("token \(token) does not fail")
+                return
+            }
+            #expect(failure.engineError == cause)
+        }
     }
 
     @Test func `a stage without a disk passes over what is about disks, but cannot restore`() async throws {
@@ -200,7 +301,7 @@ import Wire
                 work: .operationsOnly)
             #expect(job.isShort == (action != .save && action != .restore))
             switch try await room.outcome(of: job) {
-            case .sampled(let tokens, _): #expect(action != .restore && tokens.isEmpty)
+            case .sampled(let tokens): #expect(action != .restore && tokens.isEmpty)
             case .failed: #expect(action == .restore)
             case .forward, .broken: Issue.record("the last stage forwards")
             }

@@ -31,10 +31,12 @@ enum Configurations {
         configuration.costs = costs
         let commands: [RunnerCommand] = [
             .configure(configuration),
-            .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, costs: nil, archives: nil, heads: nil),
+            .connect(next: LinkTarget(.tcp(host: "::1", port: 9)), entry: nil, chain: ChainFacts()),
             .connect(
-                next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"), costs: [costs, costs],
-                archives: true, heads: HeadFacts(costs: costs)),
+                next: nil, entry: LinkTarget(.tcp(host: "::1", port: 9), serverName: "n"),
+                chain: ChainFacts(
+                    costs: [costs, costs], archives: [true, true], heads: HeadFacts(costs: costs), pauses: [true, true])
+            ),
             .report, .archive, .trust(try Self.pass),
         ]
         for command in commands {

@@ -86,38 +86,128 @@ import Wire
         #expect(!isKnown && preparations.count == Preparations.limit - 2)
     }
 
+    @Test(arguments: [1, 2])
+    func `prompts that are deferred and others go through every stage in their order`(stages: Int) async throws {
+        try await EntryRig.with(ScriptedRenderer(), stages: stages, defers: 12) { entry in
+            var random = SeededRandom(seed: 5)
+            for id in 1...960 as ClosedRange<UInt64> {
+                try entry.generate(id, String(repeating: "a", count: 1 + random.below(40)))
+                if id % 6 == 0 { #expect(try await entry.finished(of: 6) == 6) }
+            }
+            for diary in entry.diaries {
+                var ends: [Lane: Int32] = [:]
+                for entry in diary.all {
+                    switch entry {
+                    case .applied(.open(let lane, _)): ends[lane] = 0
+                    case .applied(.free(let lane)): ends[lane] = nil
+                    case .executed(let rows, _):
+                        for row in rows {
+                            #expect(ends[row.lane] == row.position)
+                            ends[row.lane] = row.position + 1
+                        }
+                    case .applied, .paused, .saved, .restored: break
+                    }
+                }
+                let pauses = diary.all.count { if case .paused = $0 { true } else { false } }
+                #expect(pauses > 0 && pauses % 2 == 0)
+            }
+        }
+    }
+
     @Test func `a grammar that is admitted travels`() {
         #expect(Serving.Limits.grammarBytes == Wire.Limits.grammarBytes)
     }
 }
 
-/// An entry stage that is alone, and the node that speaks with it.
+/// An entry stage, alone or with another one behind it, and the node that speaks with it.
 private struct EntryRig {
     let link: FrameLink
     let node: ControlPeer
+    /// What each stage's engine was asked to do.
+    let diaries: [EngineDiary]
 
-    static func with(_ renderer: ScriptedRenderer, _ body: (EntryRig) async throws -> Void) async throws {
+    static func with(
+        _ renderer: ScriptedRenderer, stages count: Int = 1, defers rows: Int? = nil,
+        _ body: (EntryRig) async throws -> Void
+    ) async throws {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        let identity = try RunnerIdentity(Configurations.stage(0, of: 1), width: 2)
-        let layers = LayerRange(first: 0, end: 8)
-        let shape = StageShape(layers: layers, layerCount: 8, width: 2, cellCount: 64, laneCount: 4, rowLimit: 16)
+        let identity = try RunnerIdentity(Configurations.stage(0, of: count), width: 2)
+        let stages = identity.configuration.stages
+        let diaries = stages.map { _ in EngineDiary() }
+        var settings = EngineSettings(
+            shapes: stages.map {
+                StageShape(layers: $0, layerCount: 8, width: 2, cellCount: 512, laneCount: 4, rowLimit: 16)
+            }, window: 64, seed: 1)
+        if let rows { settings.policy = Deferring(rows: rows) }
         let driver = EntryDriver(
-            identity: identity, settings: EngineSettings(shapes: [shape], window: 64, seed: 1),
-            tools: EntryTools(
-                tokenizer: ByteTokenizer(), renderer: renderer, window: 64, isEncoder: false, pausableLayers: 0),
-            room: ComputeRoom(layers: layers, diary: EngineDiary()), eventLoop: eventLoop, lost: { _ in })
-        let listener = try await LinkEndpoint(on: eventLoop).listen(at: .tcp(host: "127.0.0.1", port: 0)) { driver }
+            identity: identity, settings: settings,
+            tools: EntryTools(tokenizer: ByteTokenizer(), renderer: renderer, window: 64, isEncoder: false),
+            room: ComputeRoom(layers: stages[0], diary: diaries[0]), eventLoop: eventLoop, lost: { _ in })
+        if rows != nil { await driver.letPause() }
+        let endpoint = LinkEndpoint(on: eventLoop)
+        let listener = try await endpoint.listen(at: .tcp(host: "127.0.0.1", port: 0)) { driver }
         let address = LinkAddress.tcp(host: "127.0.0.1", port: try #require(listener.localAddress?.port))
+        var last: (any Channel)?
+        if count == 1 {
+            try await driver.computeInTurns()
+        } else {
+            last = try await follow(driver, at: address, diaries[1], endpoint, eventLoop)
+        }
         let node = ControlPeer(on: eventLoop)
-        let link = try await LinkEndpoint(on: eventLoop).connect(to: address, delegate: node)
-        let entry = EntryRig(link: link, node: node)
+        let link = try await endpoint.connect(to: address, delegate: node)
+        let entry = EntryRig(link: link, node: node, diaries: diaries)
         var hello = identity.hello(role: .control, to: 0)
         hello.sender = nil
         let offer = hello
         try entry.send { writer throws(WireError) in try writer.hello(offer) }
         try await body(entry)
         try await link.channel.close().get()
+        try await last?.close().get()
         try await listener.close().get()
+    }
+
+    /// The second stage of two, linked with the first one.
+    private static func follow(
+        _ first: EntryDriver, at address: LinkAddress, _ diary: EngineDiary, _ endpoint: LinkEndpoint,
+        _ eventLoop: any EventLoop
+    ) async throws -> any Channel {
+        let identity = try RunnerIdentity(Configurations.stage(1), width: 2)
+        let driver = StageDriver(
+            identity: identity, room: ComputeRoom(layers: identity.configuration.layers, diary: diary),
+            eventLoop: eventLoop, lost: { _ in })
+        let listener = try await endpoint.listen(at: .tcp(host: "127.0.0.1", port: 0)) { driver }
+        let own = LinkAddress.tcp(host: "127.0.0.1", port: try #require(listener.localAddress?.port))
+        try await first.dialled(endpoint.connect(to: own, delegate: first))
+        try await driver.dialled(endpoint.connect(to: address, delegate: driver))
+        let (opened, sink) = AsyncStream.makeStream(of: RunnerError?.self)
+        await first.whenOpened { sink.yield($0) }
+        for await error in opened {
+            if let error { throw error }
+            break
+        }
+        return listener
+    }
+
+    /// Defers so many rows at a time of prompts that have more left than that.
+    private struct Deferring: BatchPolicy {
+        let rows: Int
+
+        func depth(stageCount: Int) -> Int { stageCount }
+        func quota(for load: BatchLoad) -> BatchQuota { EvenBatchPolicy().quota(for: load) }
+        /// Quick enough for the event loop to compute short steps itself.
+        func expectedNanoseconds(rows: Int) -> Double? { Double(rows) }
+        func deferredRows(for load: BatchLoad) -> Int { load.hasDeferred || load.firstPromptRows > rows ? rows : 0 }
+    }
+
+    /// How many answers end well until so many have ended.
+    func finished(of count: Int) async throws -> Int {
+        var (ended, finished) = (0, 0)
+        while ended < count {
+            guard case .event(_, _, let event) = try await node.next(), event.isTerminal else { continue }
+            ended += 1
+            if case .finished = event { finished += 1 }
+        }
+        return finished
     }
 
     /// Sends a frame.

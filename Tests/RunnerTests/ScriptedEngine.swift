@@ -13,6 +13,7 @@ final class EngineDiary: Sendable {
     enum Entry: Hashable, Sendable {
         case applied(SequenceOperation)
         case executed([StageRow], activations: [Float])
+        case paused([StageRow], after: Duration)
         case saved(Lane)
         case restored(Lane, [UInt8])
     }
@@ -42,10 +43,11 @@ final class EngineDiary: Sendable {
 }
 
 /// An engine that computes nothing: it adds one to every activation, samples the token after a row's own, refuses lane
-/// 9, cannot open lane 8 and fails on token 13.
+/// 9, cannot open lane 8 and fails on token 13. Rows that may pause do so twice.
 struct ScriptedEngine: StageEngine, ~Copyable {
     let shape: StageShape
     let diary: EngineDiary
+    private var pauses = 0
 
     init(layers: LayerRange, diary: EngineDiary) {
         shape = StageShape(layers: layers, layerCount: 8, width: 2, cellCount: 64, laneCount: 8, rowLimit: 16)
@@ -67,6 +69,20 @@ struct ScriptedEngine: StageEngine, ~Copyable {
     mutating func restore(_ lane: Lane, from bytes: [UInt8]) throws(EngineError) {
         diary.write(.restored(lane, bytes))
         guard bytes.count == 2 else { throw .failed(operation: "restoring", code: 1, reason: "\(bytes.count) bytes") }
+    }
+
+    mutating func advance(
+        _ rows: [StageRow], activations: Span<Float>, for duration: Duration, into output: inout StageOutput
+    ) throws(EngineError) -> Bool {
+        guard pauses == 2 else {
+            pauses += 1
+            diary.write(.paused(rows, after: duration))
+            diary.pass()
+            return false
+        }
+        pauses = 0
+        try execute(rows, activations: activations, into: &output)
+        return true
     }
 
     mutating func execute(

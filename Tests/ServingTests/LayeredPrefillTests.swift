@@ -8,10 +8,11 @@ import Vocabulary
     private static let long = String(repeating: "the geese fly north ", count: 3)
 
     private static func options(
-        rows: Int = 8, layers: Int = 1, cells: Int = 512, policy: any BatchPolicy = EvenBatchPolicy()
+        rows: Int = 8, layers: Int = 1, cells: Int = 512, stages: Int = 1, policy: any BatchPolicy = EvenBatchPolicy()
     ) -> LocalPipeline.Options {
-        var options = LocalPipeline.Options(laneCount: 3, cellCount: cells, window: 128, rowLimit: 16)
-        options.policy = ForcedSlices(policy, rows: rows, layers: layers)
+        var options = LocalPipeline.Options(
+            stageCount: stages, laneCount: 3, cellCount: cells, window: 128, rowLimit: 16)
+        options.policy = ForcedDeferral(policy, rows: rows, layers: layers)
         return options
     }
 
@@ -34,23 +35,50 @@ import Vocabulary
         return pipeline.answer(RequestID(id))
     }
 
-    @Test(arguments: [1, 3, 4])
-    func `a prompt's chunk takes several microbatches, and a token of the others comes with each`(layers: Int) throws {
-        var pipeline = try Self.pair(Self.options(layers: layers))
+    @Test(arguments: [(1, 1), (1, 3), (1, 4), (2, 1), (4, 1)])
+    func `a prompt's chunks are left between layers, and the others' tokens come meanwhile`(
+        stages: Int, layers: Int
+    ) throws {
+        var pipeline = try Self.pair(Self.options(layers: layers, stages: stages))
         pipeline.run()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
-        let slices = pipeline.microbatches.filter { $0.slice?.rows.first?.lane == Lane(1) }
+        let (lane, all) = (Lane(1), pipeline.deferredMicrobatches)
+        let chunks = all.filter { $0.rows.first?.lane == lane }
         // 60 tokens in chunks of 8 go through four layers.
-        let parts = (4 + layers - 1) / layers
-        let chunks = (Self.long.utf8.count + 7) / 8
-        #expect(slices.count >= parts * (chunks - 1))
-        #expect(slices.prefix(parts * (chunks - 1)).allSatisfy { $0.rows.count == 1 })
-        for start in stride(from: 0, to: parts * (chunks - 1), by: parts) {
-            #expect(Set(slices[start..<start + parts].map { $0.slice?.rows }).count == 1, "one chunk at a time")
-        }
+        #expect(chunks.count == (Self.long.utf8.count + 7) / 8)
+        #expect(all.allSatisfy { Set($0.rows.map(\.lane)).count == 1 && $0.operations.isEmpty })
+        let parts = (4 / stages + layers - 1) / layers * stages
+        #expect(pipeline.partCount == all.count * (parts - stages))
+        let begin = pipeline.microbatches.drop { !$0.isDeferred || $0.rows.first?.lane != lane }
+        let ordinary = begin.filter { !$0.isDeferred }
+        #expect(ordinary.count { $0.rows.contains { $0.lane == Lane(0) } } >= chunks.count)
+        let prompt = ordinary.flatMap(\.rows).filter { $0.lane == lane && $0.position < Self.long.utf8.count }
+        #expect(prompt.isEmpty)
         #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)))
         #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
+    }
+
+    @Test func `as many chunks are under way as there are stages, and one more`() throws {
+        var pipeline = try Self.pair(Self.options(stages: 4))
+        var most = 0
+        while pipeline.step() { most = max(most, pipeline.core.deferredInFlight) }
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil && (4...5) ~= most)
+    }
+
+    @Test func `in any order of what happens nothing is lost`() throws {
+        for seed in 0..<60 {
+            var options = Self.options(rows: 4 + seed % 9, cells: 200, stages: 1 + seed % 4)
+            options.interleaving = UInt64(seed)
+            var pipeline = try Self.pair(options)
+            try pipeline.submit(Requests.text(3, String(Self.long.dropFirst(7)), limit: 5) { $0.choiceCount = 2 })
+            pipeline.run()
+            pipeline.checkQuiescence()
+            #expect(pipeline.violation == nil, "seed \(seed)")
+            #expect(!pipeline.deferredMicrobatches.isEmpty)
+            #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)), "seed \(seed)")
+        }
     }
 
     @Test func `choices share a prompt that went so`() throws {
@@ -58,16 +86,17 @@ import Vocabulary
         try pipeline.submit(Requests.text(1, Self.long, limit: 6) { $0.choiceCount = 3 })
         pipeline.run()
         pipeline.checkQuiescence()
-        #expect(pipeline.violation == nil && pipeline.microbatches.contains { $0.slice != nil })
+        #expect(pipeline.violation == nil && !pipeline.deferredMicrobatches.isEmpty)
         var plain = LocalPipeline(.init(laneCount: 3, window: 128, rowLimit: 16))
         try plain.submit(Requests.text(1, Self.long, limit: 6) { $0.choiceCount = 3 })
         plain.run()
         #expect(pipeline.answer(RequestID(1)) == plain.answer(RequestID(1)))
     }
 
-    @Test func `one whose client leaves between its layers leaves nothing behind`() throws {
-        var pipeline = try Self.pair(Self.options())
-        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
+    @Test(arguments: [1, 3])
+    func `one whose client leaves between its layers leaves nothing behind`(stages: Int) throws {
+        var pipeline = try Self.pair(Self.options(stages: stages))
+        while pipeline.partCount == 0, pipeline.step() {}
         pipeline.cancel(RequestID(2))
         try pipeline.submit(Requests.text(3, Self.long, limit: 4))
         pipeline.run()
@@ -83,14 +112,14 @@ import Vocabulary
         pipeline.run()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
-        let sliced = Set(pipeline.microbatches.flatMap { $0.slice?.rows ?? [] })
-        #expect(!sliced.isEmpty && sliced.count < Self.long.utf8.count)
+        let deferred = Set(pipeline.deferredMicrobatches.flatMap(\.rows))
+        #expect(!deferred.isEmpty && deferred.count < Self.long.utf8.count)
         #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
     }
 
     @Test func `kept sequences do not give way for the cells of large chunks`() throws {
         var options = LocalPipeline.Options(laneCount: 2, cellCount: 760, window: 700, rowLimit: 256)
-        options.policy = ForcedSlices(rows: 256, layers: 1)
+        options.policy = ForcedDeferral(rows: 256, layers: 1)
         (options.shelfCount, options.prefixReuse) = (2, .beginnings)
         var pipeline = LocalPipeline(options)
         let kept = "You are a goose. Fly south when it gets cold, and tell the others."
@@ -99,7 +128,7 @@ import Vocabulary
         // 603 cells are promised; the last 200 rows would want as many beside their own.
         try pipeline.submit(Requests.text(2, String(repeating: Self.long, count: 10), limit: 4))
         pipeline.run()
-        #expect(pipeline.microbatches.contains { ($0.slice?.rows.count ?? 0) > 64 })
+        #expect(pipeline.deferredMicrobatches.contains { $0.rows.count > 64 })
         try pipeline.submit(Requests.text(3, kept, limit: 4))
         pipeline.run()
         #expect(pipeline.completion(RequestID(3))?.usage.cachedTokens == kept.utf8.count - 2)
@@ -107,26 +136,32 @@ import Vocabulary
         #expect(pipeline.violation == nil)
     }
 
-    @Test func `a part that fails is computed again`() throws {
-        var pipeline = try Self.pair(Self.options())
-        pipeline.fault = { _, microbatch in microbatch.slice != nil && microbatch.id.value % 7 == 0 ? .cancelled : nil }
+    @Test(arguments: [1, 3])
+    func `rows whose part fails are computed again`(stages: Int) throws {
+        var plain = try Self.pair(Self.options(stages: stages))
+        plain.run()
+        let second = plain.deferredMicrobatches.filter { $0.rows[0].lane == Lane(1) }[1].id
+        var pipeline = try Self.pair(Self.options(stages: stages))
+        pipeline.fault = { stage, microbatch in microbatch.id == second && stage == stages - 1 ? .cancelled : nil }
         pipeline.run()
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
-        #expect(
-            pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40))
-                || pipeline.failure(RequestID(1)) != nil)
+        #expect(pipeline.deferredMicrobatches.count > plain.deferredMicrobatches.count)
+        #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)), "nobody else notices")
+        #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
     }
 
-    @Test func `where pausing fails nobody's answer does, and prompts go as ever`() throws {
-        var pipeline = try Self.pair(Self.options())
-        let slices = pipeline.microbatches.count { $0.slice != nil }
-        pipeline.fault = { _, microbatch in
-            microbatch.slice == nil ? nil : .failed(operation: "pausing", code: 1, reason: "planned")
+    @Test(arguments: [1, 3])
+    func `where pausing fails nobody's answer does, and prompts go as ever`(stages: Int) throws {
+        var pipeline = try Self.pair(Self.options(stages: stages))
+        pipeline.fault = { stage, microbatch in
+            microbatch.isDeferred && stage == stages - 1
+                ? .failed(operation: "pausing", code: 1, reason: "planned") : nil
         }
         pipeline.run()
         pipeline.checkQuiescence()
-        #expect(pipeline.violation == nil && pipeline.microbatches.count { $0.slice != nil } == slices + 1)
+        #expect(pipeline.violation == nil)
+        #expect((2...stages + 2) ~= pipeline.deferredMicrobatches.count, "another one was deferred before")
         #expect(pipeline.answer(RequestID(1)) == (try Self.alone(1, "Hi", limit: 40)))
         #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
     }
@@ -147,39 +182,50 @@ import Vocabulary
             stageCount: 1, rowLimit: 512, seatedLanes: 4, decodingLanes: 3, readyDecodes: 3, readyPrefills: 1,
             inFlight: 0)
         (load.prefillRowsLeft, load.firstPromptRows) = (4000, 4000)
-        (load.decodedSincePrefill, load.pausableLayers) = (3, 28)
+        (load.decodedSincePrefill, load.pausableLayers, load.mayDefer) = (3, 28, true)
         change(&load)
         return load
     }
 
     @Test func `a long prompt takes a round and a half of the others' time, layer by layer`() throws {
         let policy = try Self.policy()
-        let begun = policy.quota(for: Self.load { _ in })
-        #expect(begun.slice == .milliseconds(60) && begun.decodeLanes == 3)
+        let begun = Self.load { _ in }
+        #expect(policy.slice(for: begun) == .milliseconds(60) && policy.quota(for: begun).decodeLanes == 3)
         // A layer of 256 rows takes 50 ms, one of 512 would take 100.
-        #expect(begun.prefillRows == 256)
-        let deep = policy.quota(for: Self.load { $0.firstPromptDepth = 3500 })
-        #expect(deep.prefillRows == 128, "there a row takes twice as long")
-        let going = policy.quota(for: Self.load { ($0.isSlicing, $0.readyPrefills) = (true, 0) })
-        #expect(going.slice == .milliseconds(60) && going.prefillRows == 0)
-        let early = policy.quota(for: Self.load { ($0.isSlicing, $0.decodedSincePrefill) = (true, 0) })
-        #expect(early.slice == nil, "once per round")
+        #expect(policy.deferredRows(for: begun) == 256)
+        #expect(policy.deferredRows(for: Self.load { $0.firstPromptDepth = 3500 }) == 128, "a row takes twice as long")
+        #expect(policy.slice(for: Self.load { $0.isDeferring = true }) == .milliseconds(60))
+        #expect(policy.slice(for: Self.load { $0.seatedLanes = 5 }) == .milliseconds(120), "two prompts")
+    }
+
+    @Test func `several stages share what a round may be longer by, and lanes go together`() throws {
+        let costs = try #require(
+            StepCosts([(1, 12), (2, 24), (3, 36), (64, 175)].map { .init(rows: $0, nanoseconds: $1 * 1e6) }))
+        let policy = CostBatchPolicy([costs, costs])
+        #expect(policy.groupSize(decoding: 3, hop: 0, rowLimit: 512) == 1, "three groups keep both stages busy")
+        let busy = Self.load { ($0.stageCount, $0.isDeferring) = (2, true) }
+        #expect(policy.quota(for: busy).decodeLanes == 3, "each group would wait for a layer on each stage")
+        // A round of 36 ms, two and a half times; 72 of them take the lanes' own steps.
+        #expect(policy.slice(for: busy) == .milliseconds(9))
+        let waiting = policy.quota(for: Self.load { ($0.stageCount, $0.isDeferring, $0.readyDecodes) = (2, true, 2) })
+        #expect(waiting.decodeLanes == 2, "nothing comes back that could join them")
+        let joined = policy.quota(
+            for: Self.load { ($0.stageCount, $0.isDeferring, $0.readyDecodes, $0.inFlight) = (2, true, 2, 1) })
+        #expect(joined.decodeLanes == 0)
     }
 
     @Test func `alone it takes whole chunks, and is left between layers for who comes meanwhile`() throws {
         let policy = try Self.policy()
-        func quota(_ change: (inout BatchLoad) -> Void) -> BatchQuota {
-            policy.quota(
-                for: Self.load {
-                    ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (0, 0, 1)
-                    change(&$0)
-                })
+        func alone(_ change: (inout BatchLoad) -> Void = { _ in }) -> BatchLoad {
+            Self.load {
+                ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (0, 0, 1)
+                change(&$0)
+            }
         }
-        let begun = quota { _ in }
-        #expect(begun.slice == Limits.longestSlice && begun.prefillRows == 512)
-        #expect(quota { ($0.isSlicing, $0.readyPrefills) = (true, 0) }.slice == Limits.longestSlice)
-        let last = quota { ($0.prefillRowsLeft, $0.firstPromptRows, $0.firstPromptDepth) = (80, 80, 3920) }
-        #expect(last.slice == nil && last.prefillRows == 80, "80 rows take less than two slices")
+        #expect(policy.slice(for: alone()) == Limits.longestSlice && policy.deferredRows(for: alone()) == 512)
+        let last = alone { ($0.prefillRowsLeft, $0.firstPromptRows, $0.firstPromptDepth) = (80, 80, 3920) }
+        #expect(policy.deferredRows(for: last) == 0, "80 rows take less than two slices")
+        #expect(policy.quota(for: last).prefillRows == 80)
     }
 
     @Test(arguments: [
@@ -187,36 +233,48 @@ import Vocabulary
         ("a short prompt alone", 300, 28, 0), ("a model that cannot pause, alone", 4000, 0, 0),
     ])
     func `other prompts go at once`(why: String, rows: Int, layers: Int, decoding: Int) throws {
-        let quota = try Self.policy().quota(
-            for: Self.load {
-                ($0.prefillRowsLeft, $0.firstPromptRows, $0.pausableLayers) = (rows, rows, layers)
-                ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (decoding, decoding, decoding + 1)
-            })
-        #expect(quota.slice == nil && quota.prefillRows > 0, "\(why)")
+        let policy = try Self.policy()
+        let load = Self.load {
+            ($0.prefillRowsLeft, $0.firstPromptRows, $0.pausableLayers) = (rows, rows, layers)
+            ($0.decodingLanes, $0.readyDecodes, $0.seatedLanes) = (decoding, decoding, decoding + 1)
+        }
+        #expect(policy.deferredRows(for: load) == 0 && policy.quota(for: load).prefillRows > 0, "\(why)")
+    }
+
+    @Test func `the rest of a prompt does not wait for its own deferred rows`() throws {
+        let policy = try Self.policy()
+        func rest(_ rows: Int, decoding: Int, hasDeferred: Bool) -> Int {
+            policy.deferredRows(
+                for: Self.load {
+                    ($0.firstPromptRows, $0.firstPromptDepth, $0.hasDeferred) = (rows, 4000 - rows, hasDeferred)
+                    ($0.decodingLanes, $0.readyDecodes, $0.isDeferring) = (decoding, decoding, hasDeferred)
+                })
+        }
+        for decoding in [0, 3] {
+            #expect(rest(30, decoding: decoding, hasDeferred: true) == 30)
+            #expect(rest(30, decoding: decoding, hasDeferred: false) == 0, "it goes with the others")
+        }
     }
 
     @Test func `where a tile of rows is quick it goes beside the others`() throws {
         let costs = try #require(StepCosts([.init(rows: 1, nanoseconds: 20e6), .init(rows: 512, nanoseconds: 60e6)]))
-        #expect(CostBatchPolicy([costs]).quota(for: Self.load { _ in }).slice == nil)
+        #expect(CostBatchPolicy([costs]).deferredRows(for: Self.load { _ in }) == 0)
     }
 
     @Test func `a shorter prompt goes before a long one's layers, by chunks`() throws {
         let policy = try Self.policy()
-        func quota(_ rows: Int, overtakes: Bool) -> BatchQuota {
+        func rows(_ rows: Int, isDeferring: Bool) -> Int {
             policy.quota(
                 for: Self.load {
-                    ($0.isSlicing, $0.overtakes, $0.firstPromptRows) = (true, overtakes, rows)
+                    ($0.isDeferring, $0.overtakes, $0.firstPromptRows) = (isDeferring, true, rows)
                     $0.seatedLanes = 5
-                })
+                }
+            ).prefillRows
         }
-        #expect(quota(20, overtakes: true).prefillRows == 20 && quota(20, overtakes: true).slice == nil)
-        #expect(quota(20, overtakes: false).prefillRows == 0 && quota(20, overtakes: false).slice != nil)
-        let chunk = quota(300, overtakes: true)
-        #expect(chunk.slice == nil && (20...61) ~= chunk.prefillRows)
+        #expect(rows(20, isDeferring: true) == 20)
+        #expect((20...61) ~= rows(300, isDeferring: true))
         // Between two chunks of the long one, none of its rows come along.
-        let between = policy.quota(
-            for: Self.load { ($0.overtakes, $0.firstPromptRows, $0.seatedLanes) = (true, 20, 5) })
-        #expect(between.slice == nil && between.prefillRows == 20)
+        #expect(rows(20, isDeferring: false) == 20)
     }
 
     // MARK: Whose turn it is
@@ -302,7 +360,7 @@ import Vocabulary
         var pipeline = try Self.library(Reader.slow, isBusy: true)
         let book = String(repeating: Self.long, count: 24)
         try pipeline.submit(Requests.text(2, book, limit: 4))
-        while pipeline.microbatches.last?.slice == nil, pipeline.step() {}
+        while pipeline.deferredMicrobatches.isEmpty, pipeline.step() {}
         try pipeline.submit(Requests.text(3, String(book.prefix(590)), limit: 4))
         while pipeline.answer(RequestID(3)) == nil, pipeline.step() {}
         #expect(pipeline.answer(RequestID(2)) == nil, "the shorter one is through first")
@@ -310,7 +368,7 @@ import Vocabulary
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
         for (lane, rows) in [(Lane(1), book.utf8.count), (Lane(2), 590)] {
-            let ordinary = pipeline.microbatches.flatMap(\.rows).filter { $0.lane == lane }
+            let ordinary = pipeline.microbatches.filter { !$0.isDeferred }.flatMap(\.rows).filter { $0.lane == lane }
             #expect(ordinary.allSatisfy { Int($0.position) >= rows - Limits.attentionTile }, "\(lane)")
         }
     }

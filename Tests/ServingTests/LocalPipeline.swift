@@ -45,6 +45,9 @@ struct LocalPipeline {
     private(set) var stages: [ReferenceStage]
     private var spoiled: [SpoiledLanes]
     private var inboxes: [[Parcel]]
+    /// What each stage computes when nothing else is to be done, and how long at a time.
+    private var deferred: [DeferredQueue<Parcel>]
+    private var slices: [Duration]
     /// Reports of stage 0, and answers of the last stage and failures: two connections, each in order.
     /// The third is of the disks, the fourth of the draft model.
     private var reports: [[EngineCore.Input]] = [[], [], [], []]
@@ -76,6 +79,7 @@ struct LocalPipeline {
     private(set) var submissions: [RequestID: Instant] = [:]
     private(set) var events: [RequestID: [GenerationEvent]] = [:]
     private(set) var microbatches: [Microbatch] = []
+    var deferredMicrobatches: [Microbatch] { microbatches.filter(\.isDeferred) }
     private(set) var wakeAt: Instant?
     private(set) var wakeCount = 0
     /// The first thing that must never happen.
@@ -85,12 +89,16 @@ struct LocalPipeline {
     /// Changes what the last stage answers.
     var distort: (inout [SampledToken], Microbatch) -> Void = { _, _ in }
     private(set) var actionCount = 0
+    /// How many times a stage stopped between layers.
+    private(set) var partCount = 0
 
     init(_ options: Options = Options(), adjust: (inout EngineSettings) -> Void = { _ in }) {
         self.options = options
         stages = Self.makeStages(options)
         spoiled = stages.map { _ in SpoiledLanes() }
         inboxes = Array(repeating: [], count: options.stageCount)
+        deferred = stages.map { _ in DeferredQueue() }
+        slices = stages.map { _ in .zero }
         disks = stages.map { _ in Disk() }
         random = options.interleaving.map { SeededRandom(seed: $0) }
         var settings = EngineSettings(
@@ -108,7 +116,7 @@ struct LocalPipeline {
         if let headroom = options.headroom { settings.outputHeadroom = headroom }
         if let reservation = options.reservation { settings.outputReservation = reservation }
         if let policy = options.policy { settings.policy = policy }
-        if options.stageCount == 1 { settings.pausableLayers = options.sizes.layerCount }
+        settings.pausableLayers = options.sizes.layerCount
         adjust(&settings)
         if options.archives { (settings.smallestArchived, settings.smallestFetch) = (8, 8) }
         core = EngineCore(settings: settings, tokenizer: ReferenceTokenizer(), renderer: ReferenceRenderer())
@@ -164,7 +172,10 @@ struct LocalPipeline {
 
     /// A stage dies: what is in flight is gone, and the stage comes back empty.
     mutating func lose(stage: Int) {
-        for index in inboxes.indices { inboxes[index] = [] }
+        for index in inboxes.indices {
+            inboxes[index] = []
+            deferred[index] = DeferredQueue()
+        }
         reports = [[], [], [], reports[3]]
         stages[stage] = Self.makeStages(options)[stage]
         spoiled[stage] = SpoiledLanes()
@@ -213,6 +224,7 @@ struct LocalPipeline {
     mutating func step() -> Bool {
         var choices: [Int] = []
         for index in inboxes.indices where !inboxes[index].isEmpty { choices.append(index) }
+        for index in deferred.indices where !deferred[index].isEmpty { choices.append(Self.deferring + index) }
         for index in reports.indices where !reports[index].isEmpty { choices.append(-1 - index) }
         if !draftInbox.isEmpty { choices.append(Self.drafting) }
         guard let first = choices.first else { return false }
@@ -224,6 +236,8 @@ struct LocalPipeline {
         now = now.advanced(by: .microseconds(random?.below(1000) ?? usual))
         if choice == Self.drafting {
             draft()
+        } else if choice >= Self.deferring {
+            goOn(choice - Self.deferring)
         } else if choice >= 0 {
             work(choice)
         } else {
@@ -245,6 +259,8 @@ struct LocalPipeline {
     }
 
     private static let drafting = Int.min
+    /// A part of what stage 0 has deferred, as a choice of what happens next; the other stages' follow.
+    private static let deferring = 1000
     /// The answer of the draft model, as a choice of what happens next.
     private static let draftReport = -4
 
@@ -266,14 +282,18 @@ struct LocalPipeline {
 
     private mutating func work(_ index: Int) {
         let parcel = inboxes[index].removeFirst()
-        let isLast = index + 1 == stages.count
+        slices[index] = parcel.microbatch.slice ?? slices[index]
+        if parcel.microbatch.isDeferred, let lane = parcel.microbatch.rows.first?.lane {
+            if !parcel.microbatch.operations.isEmpty { note("operations are deferred") }
+            return deferred[index].append(parcel, lane: lane)
+        }
         var output = StageOutput()
         var next = parcel.microbatch
         var refused: EngineError?
-        var pauses = false
         do {
             for operation in parcel.microbatch.operations {
                 spoiled[index].follow(operation)
+                deferred[index].follow(operation)
                 if options.ignoresTrims, case .trim = operation { continue }
                 if case .archive(let archive) = operation {
                     if !carryOut(archive, index) { refused = .failed(operation: "restore", code: 0, reason: "no part") }
@@ -293,25 +313,49 @@ struct LocalPipeline {
             }
             if let planned { throw planned }
             try stages[index].execute(parcel.microbatch.rows, activations: parcel.activations.span, into: &output)
-            if let slice = parcel.microbatch.slice {
-                try spoiled[index].admit(slice.rows)
-                pauses = try !stages[index].advance(slice.rows, for: slice.duration, into: &output)
-            }
             if index == 0 { reports[0].append(.stepCompleted(parcel.microbatch.id)) }
         } catch {
             // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
-            let rows = parcel.microbatch.rows + (parcel.microbatch.slice?.rows ?? [])
-            if planned == nil, !rows.isEmpty { note("stage \(index): \(error)") }
-            spoiled[index].failed(rows)
+            if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
+            spoiled[index].failed(parcel.microbatch.rows)
             reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
             next.rows = []
         }
-        if isLast {
-            distort(&output.samples, parcel.microbatch)
-            reports[1].append(.sampled(parcel.microbatch.id, output.samples, pauses: pauses))
-        } else {
-            inboxes[index + 1].append(Parcel(microbatch: next, activations: output.activations))
+        pass(Parcel(microbatch: next, activations: output.activations), output, from: index)
+    }
+
+    /// Some layers of the first of the rows that a stage has deferred.
+    private mutating func goOn(_ index: Int) {
+        guard let (parcel, isDropped) = deferred[index].next else { return }
+        let microbatch = parcel.microbatch
+        let planned = isDropped ? .cancelled : fault(index, microbatch)
+        var output = StageOutput()
+        do throws(EngineError) {
+            if let planned { throw planned }
+            try spoiled[index].admit(microbatch.rows)
+            guard
+                try stages[index].advance(
+                    microbatch.rows, activations: parcel.activations.span, for: slices[index], into: &output)
+            else {
+                partCount += 1
+                return
+            }
+            deferred[index].removeNext()
+            if index == 0 { reports[0].append(.stepCompleted(microbatch.id)) }
+            pass(Parcel(microbatch: microbatch, activations: output.activations), output, from: index)
+        } catch {
+            if planned == nil, error != .cancelled { note("stage \(index): \(error)") }
+            deferred[index].removeNext()
+            if !isDropped { spoiled[index].failed(microbatch.rows) }
+            reports[1].append(.stepFailed(microbatch.id, stage: index, error))
         }
+    }
+
+    private mutating func pass(_ parcel: Parcel, _ output: StageOutput, from index: Int) {
+        guard index + 1 == stages.count else { return inboxes[index + 1].append(parcel) }
+        var samples = output.samples
+        distort(&samples, parcel.microbatch)
+        reports[1].append(.sampled(parcel.microbatch.id, samples))
     }
 
     /// What a runner does about a sequence on disk; false when it could not be put into its lane.

@@ -26,8 +26,8 @@ import Vocabulary
                 options.policy = ForcedWindows(options.policy ?? EvenBatchPolicy(), width: random.below(7))
             }
         }
-        if options.stageCount == 1, random.below(2) == 0 {
-            options.policy = ForcedSlices(
+        if random.below(2) == 0 {
+            options.policy = ForcedDeferral(
                 options.policy ?? EvenBatchPolicy(), rows: 1 + random.below(options.rowLimit), layers: random.below(4))
         }
         let usesFaults = random.below(3) == 0

@@ -125,7 +125,7 @@ import Wire
             try writer.frame(try RunnerFrame.parse(header, body: body))
         } else {
             let frame = try StageFrame.parse(header, body: body, width: 4)
-            if case .step(let layout) = frame {
+            if let (layout, isDeferred) = frame.rows {
                 var rows: [StageRow] = []
                 var floats: [Float] = []
                 layout.rows(of: body, into: &rows)
@@ -133,7 +133,8 @@ import Wire
                 #expect(rows.count == layout.rowCount)
                 guard layout.encoding == .f32 else { return }
                 try writer.step(
-                    layout.step, rows: rows, activations: floats.span, width: layout.width, format: .f32)
+                    layout.step, rows: rows, activations: floats.span, width: layout.width, format: .f32,
+                    slice: layout.slice, isDeferred: isDeferred)
                 #expect(FrameBytes.written(writer).dropFirst(16).elementsEqual(body.withUnsafeBytes { [UInt8]($0) }))
                 return
             }
@@ -155,6 +156,16 @@ import Wire
     }
 }
 
+extension StageFrame {
+    fileprivate var rows: (StepLayout, isDeferred: Bool)? {
+        switch self {
+        case .step(let layout): (layout, false)
+        case .deferredStep(let layout): (layout, true)
+        default: nil
+        }
+    }
+}
+
 extension FrameWriter {
     fileprivate mutating func message(_ message: Handshake.Message) throws(WireError) {
         switch message {
@@ -166,7 +177,7 @@ extension FrameWriter {
 
     fileprivate mutating func frame(_ frame: StageFrame) throws(WireError) {
         switch frame {
-        case .step: break
+        case .step, .deferredStep: break
         case .operations(let operations, let step): try self.operations(operations, before: step)
         case .result(let tokens, let step): try result(of: step, tokens)
         case .failure(let failure, let step): try self.failure(of: step, failure)

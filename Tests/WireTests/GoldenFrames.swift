@@ -201,6 +201,18 @@ enum GoldenFrames {
             try writer.archiveReport(ArchiveReport(key: sequenceKey, stage: 1, outcome: .stored))
         },
         GoldenFrame(
+            kind: .deferredStep,
+            hex: """
+                3c0000001d000100050000007cb11dfc
+                0200013c0200000011000000a50100000200010012000000070000000000803f000000c00000003f0000000000004040
+                000080be0000c842000080bf
+                """
+        ) { writer throws(WireError) in
+            try writer.step(
+                5, rows: rows, activations: activations.span, width: 4, format: .f32, slice: .milliseconds(60),
+                isDeferred: true)
+        },
+        GoldenFrame(
             kind: .generate, hex: "0a0000004000010000000000bd05dddd4d000000000000007b7d"
         ) { writer throws(WireError) in
             try writer.generate(RequestID(77), body: [UInt8]("{}".utf8).span.bytes)

@@ -36,6 +36,20 @@ import Wire
         #expect(frame.layout.bodyByteCount == 16)
     }
 
+    @Test(arguments: [
+        (Duration.nanoseconds(1), 1), (.microseconds(1400), 1), (.milliseconds(250), 250), (.seconds(9), 255),
+    ])
+    func `a slice is told in milliseconds`(slice: Duration, milliseconds: Int) throws {
+        let bytes = try FrameBytes.write { writer throws(WireError) in
+            try writer.step(1, rows: row, activations: [1, 2].span, width: 2, format: .f32, slice: slice)
+        }
+        guard case .step(let layout) = try FrameBytes.stageFrame(bytes, width: 2) else {
+            Issue.record("no step")
+            return
+        }
+        #expect(layout.slice == .milliseconds(milliseconds))
+    }
+
     @Test func `the writer's buffer does not change over a thousand steps`() throws {
         var writer = FrameWriter(version: 1)
         let floats = [Float](repeating: 1.1, count: 64 * 16)
@@ -165,9 +179,6 @@ import Wire
         }
         #expect(throws: WireError.invalidValue(field: "step.encoding", offset: 2, value: 9, allowed: "0 … 4")) {
             try parse { $0[2] = 9 }
-        }
-        #expect(throws: WireError.invalidValue(field: "step.reserved", offset: 3, value: 1, allowed: "0")) {
-            try parse { $0[3] = 1 }
         }
         #expect(throws: WireError.invalidValue(field: "step.row.flags", offset: 18, value: 3, allowed: "0 or 1")) {
             try parse { $0[18] = 3 }

@@ -46,18 +46,21 @@ extension ModelCutter {
     /// How the engine runs the model in one stage, from its own file.
     package var wholeRecipe: StageRecipe {
         var recipe = StageRecipe.whole(width: width)
-        // What a stage may be cut at, it may stop at: the residual is then all that later layers need.
-        if case .perLayer(let name) = rules.residual, !laterStagesReadTokens, layerCount > 1,
-            legalBoundaries == Array(1..<layerCount)
-        {
-            recipe.layerOutput = name
-        }
+        recipe.layerOutput = layerOutput
         return recipe
+    }
+
+    /// What a model may be cut at, a stage may stop at: the residual is then all that later layers need.
+    private var layerOutput: String? {
+        guard case .perLayer(let name) = rules.residual, !laterStagesReadTokens, layerCount > 1,
+            legalBoundaries == Array(1..<layerCount)
+        else { return nil }
+        return name
     }
 
     /// How the engine runs the stage `layers`.
     private func recipe(_ layers: LayerRange) -> StageRecipe {
-        var recipe = StageRecipe(feed: .tokens, capture: nil, width: width)
+        var recipe = StageRecipe(feed: .tokens, capture: nil, width: width, layerOutput: layerOutput)
         if layers.first > 0 {
             switch rules.feed {
             case .rows: recipe.feed = .rows

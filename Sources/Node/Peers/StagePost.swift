@@ -31,6 +31,8 @@ struct StagePost: Sendable, Codable {
     var heads: HeadFacts?
     /// Whether the runner passes on what is wished of a last stage's head; nil is no, from releases that cannot.
     var passesWishes: Bool?
+    /// Whether the stage may leave a prompt's rows between its layers; nil is no, from releases that cannot.
+    var pauses: Bool?
 
     /// The hello of a node to the stage's runner; nil when digest, stage or wire format are none.
     var hello: Hello? {

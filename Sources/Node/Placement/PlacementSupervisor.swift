@@ -235,15 +235,15 @@ actor PlacementSupervisor {
             }
             if case .report(_, .listening) = notice, addresses.count == configurations.count {
                 // A stage listens after it has reported what it loaded.
-                let stages = configurations.indices.map { loaded[$0]?.costs }
-                let costs = stages.contains(nil) ? nil : stages.compactMap { $0 }
-                let archives = configurations.indices.allSatisfy { loaded[$0]?.archives == true }
+                let stages = configurations.indices.map { loaded[$0] }
+                let chain = ChainFacts(
+                    costs: stages.map { $0?.costs }, archives: stages.map { $0?.archives },
+                    heads: stages.last??.heads, pauses: stages.map { $0?.pauses })
                 for (index, continuation) in commands.enumerated() {
                     continuation.yield(
                         .connect(
                             next: addresses[index + 1].map { LinkTarget($0) },
-                            entry: addresses[0].map { LinkTarget($0) }, costs: costs, archives: archives,
-                            heads: loaded[configurations.count - 1]?.heads))
+                            entry: addresses[0].map { LinkTarget($0) }, chain: chain))
                 }
             }
             if case .report(_, .ready) = notice, readyStages == configurations.count, let entry = addresses[0],

@@ -42,6 +42,7 @@ actor HostedStage {
     private var costs: StepCosts?
     /// What is known of the model's own head on a last stage; nil without one.
     private var heads: HeadFacts?
+    private var pauses = false
     private var archives = false
     private var port: Int?
     private var isListening = false
@@ -213,6 +214,7 @@ actor HostedStage {
             isEncoder = stage.isEncoder
             costs = stage.costs
             heads = stage.heads
+            pauses = stage.pauses ?? false
             archives = stage.archives ?? false
             if let measured = stage.costs { plan?.remember(measured, of: configuration) }
         case .listening(_, let remotePort):
@@ -260,7 +262,7 @@ actor HostedStage {
         return StagePost(
             cluster: host.cluster, placement: "\(placement.replica)", epoch: epoch, stage: index,
             stages: plan.stages, card: plan.card, width: width, wire: plan.spec.wire.description, port: port,
-            costs: costs, archives: archives, heads: heads, passesWishes: true)
+            costs: costs, archives: archives, heads: heads, passesWishes: true, pauses: pauses)
     }
 
     /// Where the runner listens for its own node.
@@ -270,7 +272,7 @@ actor HostedStage {
     ///
     /// **Throws:** when the runner ends before.
     func connect(
-        next: LinkTarget?, entry: LinkTarget?, costs: [StepCosts]?, archives: Bool = false, heads: HeadFacts? = nil
+        next: LinkTarget?, entry: LinkTarget?, chain: ChainFacts = ChainFacts()
     ) async throws {
         guard isListening, !hasEnded else {
             throw PeerRefusal(.conflict, "The stage of epoch \(epoch) is not loaded on this node.")
@@ -278,7 +280,7 @@ actor HostedStage {
         guard !isReady else { return }
         // Whom the links lead to may have become a member since.
         renewTrust()
-        command.yield(.connect(next: next, entry: entry, costs: costs, archives: archives, heads: heads))
+        command.yield(.connect(next: next, entry: entry, chain: chain))
         while !isReady {
             guard !hasEnded else {
                 throw PeerRefusal(.conflict, "The stage ended: \(lastWords ?? "it was stopped").")

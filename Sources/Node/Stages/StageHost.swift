@@ -123,7 +123,7 @@ actor StageHost: StageTasks {
         let stage = try known(epoch)
         let next = try await wish.next.asyncMap { try await peers.target(of: NodeID($0), epoch: epoch) }
         let entry = try await peers.target(of: NodeID(wish.entry), epoch: epoch)
-        try await stage.connect(next: next, entry: entry, costs: wish.costs)
+        try await stage.connect(next: next, entry: entry)
     }
 
     private func known(_ epoch: Epoch) throws(PeerRefusal) -> HostedStage {
@@ -155,20 +155,21 @@ struct StageChain: Sendable {
             return posts
         }
         let own = try await entry.post()
-        let known = [own.costs] + others.indices.map { posts[$0]?.costs }
-        let costs = known.contains { $0 == nil } ? nil : known.compactMap { $0 }
-        // A release that does not know the operations never gets to see one.
-        let archives = own.archives == true && others.indices.allSatisfy { posts[$0]?.archives == true }
-        let passesWishes = others.indices.allSatisfy { posts[$0]?.passesWishes == true }
-        let heads = passesWishes ? (posts[others.count - 1] ?? own).heads : nil
+        let known = [own] + others.indices.map { posts[$0] }
+        // A release that does not know an operation or a kind of step never gets to see one.
+        let passesWishes = known.dropFirst().allSatisfy { $0?.passesWishes == true }
+        let chain = ChainFacts(
+            costs: known.map { $0?.costs }, archives: known.map { $0?.archives },
+            heads: passesWishes ? known.last??.heads : nil, pauses: known.map { $0?.pauses })
         let next = try await posts[0].asyncMap { try await peers.target(of: others[0], $0) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                try await entry.connect(next: next, entry: nil, costs: costs, archives: archives, heads: heads)
+                try await entry.connect(next: next, entry: nil, chain: chain)
             }
             for (index, other) in others.enumerated() {
                 let wish = StageConnect(
-                    next: index + 1 < others.count ? others[index + 1].value : nil, entry: node.value, costs: costs)
+                    next: index + 1 < others.count ? others[index + 1].value : nil, entry: node.value,
+                    costs: chain.costs)
                 group.addTask { try await self.peers.post("stages/\(epoch.pathText)/connect", wish, to: other) }
             }
             try await group.waitForAll()

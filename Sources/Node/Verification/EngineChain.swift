@@ -10,8 +10,6 @@ struct EngineChain: ~Copyable {
     private var writer = FrameWriter(version: Handshake.versions.upperBound)
     private var output = StageOutput()
     private var scratch: [Float] = []
-    /// How many times `advance` stopped between layers.
-    private(set) var stops = 0
 
     /// An engine on the heap, because arrays hold copyable values.
     private final class EngineBox {
@@ -43,10 +41,11 @@ struct EngineChain: ~Copyable {
         for box in engines { try box.engine.apply(operation) }
     }
 
-    /// Runs rows through all stages and answers the logits of the rows that sample.
-    mutating func execute(_ rows: [StageRow]) throws -> [[Float]] {
+    /// Runs rows through all stages and answers the logits of the rows that sample. With `isLayered` each stage stops
+    /// behind every layer.
+    mutating func execute(_ rows: [StageRow], isLayered: Bool = false) throws -> [[Float]] {
         guard let first = engines.first, let last = engines.last else { return [] }
-        try first.engine.execute(rows, activations: [Float]().span, into: &output)
+        try execute(rows, [Float]().span, on: first, isLayered)
         for box in engines.dropFirst() {
             writer.removeAll()
             try Self.encode(rows, output, width: box.engine.shape.width, wire, into: &writer)
@@ -57,22 +56,21 @@ struct EngineChain: ~Copyable {
                 layout.activations(of: body, into: &floats)
                 return floats
             }
-            try box.engine.execute(rows, activations: floats.span, into: &output)
+            try execute(rows, floats.span, on: box, isLayered)
             scratch = floats
         }
         return logits(of: rows, last)
     }
 
-    /// Whether `advance` may stop between layers.
-    var canPause: Bool { engines.count == 1 && engines[0].engine.canPause }
-
-    /// Runs rows through the layers of the one stage, one by one, and answers the logits of the rows that sample.
-    mutating func advance(_ rows: [StageRow]) throws -> [[Float]] {
-        guard let only = engines.first, engines.count == 1 else { return [] }
-        output.samples.removeAll()
-        while try !only.engine.advance(rows, for: .zero, into: &output) { stops += 1 }
-        return logits(of: rows, only)
+    private mutating func execute(
+        _ rows: [StageRow], _ floats: Span<Float>, on box: EngineBox, _ isLayered: Bool
+    ) throws(EngineError) {
+        guard isLayered else { return try box.engine.execute(rows, activations: floats, into: &output) }
+        while try !box.engine.advance(rows, activations: floats, for: .zero, into: &output) {}
     }
+
+    /// Whether every stage stops between its layers, as runners find out when they have loaded it.
+    func pauses() -> Bool { engines.allSatisfy { (try? PauseTrial.passes(&$0.engine)) ?? false } }
 
     private func logits(of rows: [StageRow], _ last: EngineBox) -> [[Float]] {
         var logits: [[Float]] = []

@@ -185,9 +185,8 @@ package struct Verification: Sendable {
         var verdict = CutVerdict(cut: [], legal: true, maxAbsDiff: 0, tokensEqual: 0, tokens: whole.tokens.count)
         do {
             let chain = try wholeModel(cutter)
-            guard chain.canPause else { return nil }
+            guard chain.pauses() else { return nil }
             let trace = try script.run(chain, isLayered: true)
-            guard trace.stops > 0 else { return nil }
             (verdict.maxAbsDiff, verdict.tokensEqual, verdict.tokens) = whole.compare(trace)
         } catch {
             verdict.reason = "\(error)"
@@ -208,8 +207,14 @@ package struct Verification: Sendable {
                 pins.append(pin)
                 stages.append(stage(path: pin.path, layers, cutter, recipe: plan.recipe))
             }
-            let trace = try script.run(try EngineChain(stages, wire: spec.wire))
+            let chain = try EngineChain(stages, wire: spec.wire)
+            let pauses = chain.pauses()
+            let trace = try script.run(chain)
             (verdict.maxAbsDiff, verdict.tokensEqual, verdict.tokens) = whole.compare(trace)
+            guard pauses else { return verdict }
+            let layered = whole.compare(try script.run(try EngineChain(stages, wire: spec.wire), isLayered: true))
+            verdict.maxAbsDiff = max(verdict.maxAbsDiff, layered.maxAbsDiff)
+            verdict.tokensEqual = min(verdict.tokensEqual, layered.tokensEqual)
         } catch {
             verdict.reason = "\(error)"
             verdict.tokens = whole.tokens.count

@@ -43,7 +43,6 @@ struct VerificationScript: Sendable {
             }
             last = try chain.execute(rows).map { trace.take($0) }
         }
-        trace.stops = chain.stops
         return trace
     }
 
@@ -67,7 +66,7 @@ struct VerificationScript: Sendable {
                     lane: Lane(UInt16(lane)), position: Int32(position), token: prompt[position],
                     samples: position + 1 == prompt.count)
             }
-            logits = try (isLayered ? chain.advance(rows) : chain.execute(rows)).first ?? logits
+            logits = try chain.execute(rows, isLayered: isLayered).first ?? logits
             start = end
         }
         return logits
@@ -77,8 +76,6 @@ struct VerificationScript: Sendable {
 /// What a run left behind: the chosen tokens and their logits, in order.
 struct VerificationTrace: Sendable {
     private(set) var tokens: [Token] = []
-    /// How many times prompts stopped between layers.
-    var stops = 0
     private var logits: [[Float]] = []
 
     /// Keeps the logits and answers the most likely token.

@@ -78,11 +78,11 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     /// between MUST NOT change the lane, but for `free` and `trim`, which end it; what is copied from it MUST end
     /// before the rows. Until the last part the rows take twice their cells.
     ///
-    /// True when the rows are through all layers: what they sample is added to the output's samples. Only a stage that
-    /// is the whole model may be asked.
-    /// **Throws:** as `execute`; the rows are begun anew then.
+    /// True when the rows are through all of the stage's layers; only then the output is that of `execute`.
+    /// **Shape:** `activations` as for `execute`, the same for each part. **Throws:** as `execute`; the rows are begun
+    /// anew then.
     mutating func advance(
-        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+        _ rows: [StageRow], activations: Span<Float>, for duration: Duration, into output: inout StageOutput
     ) throws(EngineError) -> Bool
 
     /// The state of a lane's sequence in this stage's layers, with what the last stage's sampler knows of it.
@@ -102,13 +102,11 @@ extension StageEngine where Self: ~Copyable {
     /// It may not.
     package var canPause: Bool { false }
 
-    /// All layers at once. **Throws:** as `execute`.
+    /// All layers at once. **Shape:** `activations` is `[rows.count, width]`. **Throws:** as `execute`.
     package mutating func advance(
-        _ rows: [StageRow], for duration: Duration, into output: inout StageOutput
+        _ rows: [StageRow], activations: Span<Float>, for duration: Duration, into output: inout StageOutput
     ) throws(EngineError) -> Bool {
-        var own = StageOutput()
-        try execute(rows, activations: [Float]().span, into: &own)
-        output.samples += own.samples
+        try execute(rows, activations: activations, into: &output)
         return true
     }
 }

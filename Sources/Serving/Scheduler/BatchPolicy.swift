@@ -12,7 +12,7 @@ package struct BatchLoad: Hashable, Sendable {
     package var readyDecodes: Int
     /// Prefilling lanes that could go now.
     package var readyPrefills: Int
-    /// Microbatches in flight.
+    /// Microbatches in flight, deferred ones left out.
     package var inFlight: Int
     /// Rows of all prefilling lanes that have not been sent.
     package var prefillRowsLeft = 0
@@ -22,11 +22,15 @@ package struct BatchLoad: Hashable, Sendable {
     package var firstPromptDepth = 0
     /// Decode rows sent with the last prefill rows and since.
     package var decodedSincePrefill = 0
-    /// Layers between which that lane's rows may be left; 0 when they may not.
+    /// Whether that lane's rows may be left between layers.
+    package var mayDefer = false
+    /// Whether rows of that lane are on their way that others overtake: what follows has to be deferred, too, or waits.
+    package var hasDeferred = false
+    /// Layers of all stages together, when rows may be left between them; else 0.
     package var pausableLayers = 0
-    /// Rows of a prompt are on their way through the layers, bit by bit.
-    package var isSlicing = false
-    /// It is that lane's turn before a longer prompt that came first, or is on its way.
+    /// Rows are on their way that others overtake.
+    package var isDeferring = false
+    /// It is that lane's turn before a longer prompt that came first, or is deferred.
     package var overtakes = false
     /// What a step takes beyond the stages' own time, from stage 0 and back. **Units:** nanoseconds.
     package var hopNanoseconds = 0.0
@@ -57,9 +61,6 @@ package struct BatchQuota: Hashable, Sendable {
     package var prefillLanes: Int
     /// Rows of all prefilling lanes together.
     package var prefillRows: Int
-    /// About how long a prompt's rows go through the layers in this microbatch, when they do so bit by bit: those that
-    /// are on their way, else `prefillRows` of the prefilling lane whose turn it is, and those of no other.
-    package var slice: Duration?
     /// How the decoding lanes are grouped, by a policy that wants to know what rounds of them take.
     package var grouping: Grouping?
 
@@ -79,6 +80,13 @@ package protocol BatchPolicy: Sendable {
     /// What the next microbatch may carry. The scheduler keeps it within the row limit and, while nothing is in
     /// flight, lets at least one lane go, so no policy can stop the work.
     func quota(for load: BatchLoad) -> BatchQuota
+
+    /// Rows of the prompt whose turn it is that others overtake between layers; 0 when they had better go with others.
+    /// Asked where they may be left only.
+    func deferredRows(for load: BatchLoad) -> Int
+
+    /// How long deferred rows are run at a time, before others have their turn.
+    func slice(for load: BatchLoad) -> Duration
 
     /// What all stages together are expected to take for a step; nil when the policy does not know. **Units:**
     /// nanoseconds.
@@ -101,6 +109,12 @@ package protocol BatchPolicy: Sendable {
 }
 
 extension BatchPolicy {
+    /// None: nobody knows how long they would take.
+    package func deferredRows(for load: BatchLoad) -> Int { 0 }
+
+    /// The longest.
+    package func slice(for load: BatchLoad) -> Duration { Limits.longestSlice }
+
     /// Unknown.
     package func expectedNanoseconds(rows: Int) -> Double? { nil }
 

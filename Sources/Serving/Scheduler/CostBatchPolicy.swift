@@ -80,28 +80,49 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
 
     /// See the type.
     package func quota(for load: BatchLoad) -> BatchQuota {
-        let group =
-            isTrial(load)
-            ? max(1, load.readyDecodes)
-            : groupSize(
-                decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit, tries: load.isTimed)
+        let group = isTrial(load) ? max(1, load.readyDecodes) : groupSize(for: load)
         var decodes = min(load.readyDecodes, group)
         // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
-        if decodes < group, load.inFlight >= max(2, load.stageCount) { decodes = 0 }
+        if decodes < group, load.inFlight >= (load.isDeferring ? 1 : max(2, load.stageCount)) { decodes = 0 }
         var quota = BatchQuota(decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: 0)
         quota.grouping = Grouping(lanes: load.decodingLanes, size: group)
-        if load.isSlicing {
-            quota.prefillRows = load.overtakes ? overtakingRows(for: load, beside: decodes, group: group) : 0
-            if quota.prefillRows == 0 { quota.slice = sliceDuration(for: load, beside: decodes, group: group) }
-        } else if let rows = slicedRows(for: load, beside: decodes, group: group) {
-            quota.slice = sliceDuration(for: load, beside: decodes, group: group)
-            quota.prefillRows = quota.slice == nil ? 0 : rows
-        } else if load.overtakes {
-            quota.prefillRows = overtakingRows(for: load, beside: decodes, group: group)
+        if load.overtakes {
+            // Before a short prompt nobody else's rows.
+            var short = load
+            short.prefillRowsLeft = load.firstPromptRows
+            quota.prefillRows = prefillRows(for: short, beside: decodes, group: group)
         } else {
             quota.prefillRows = prefillRows(for: load, beside: decodes, group: group)
         }
         return quota
+    }
+
+    private func groupSize(for load: BatchLoad) -> Int {
+        guard !load.isDeferring else { return groupSize(besideDeferred: load) }
+        return groupSize(
+            decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit, tries: load.isTimed)
+    }
+
+    /// Decoding lanes per microbatch while rows are deferred: no stage stands idle then, and each microbatch may have
+    /// to wait for a layer of a tile of them on every stage. So what counts is what all of them take together.
+    private func groupSize(besideDeferred load: BatchLoad) -> Int {
+        let wait = layerNanoseconds(rows: Limits.attentionTile, of: load) * Double(stages.count)
+        var best = (size: 1, time: Double.infinity)
+        for size in 1...max(1, min(load.decodingLanes, load.rowLimit)) {
+            let (groups, rest) = load.decodingLanes.quotientAndRemainder(dividingBy: size)
+            var time = Double(groups + (rest > 0 ? 1 : 0)) * wait
+            for stage in stages {
+                time += stage.boundNanoseconds(rows: size) * Double(groups)
+                time += rest > 0 ? stage.boundNanoseconds(rows: rest) : 0
+            }
+            if time < best.time * 0.99 { best = (size, time) }
+        }
+        return best.size
+    }
+
+    /// What one layer of so many rows takes on average, by what is timed with an empty cache.
+    private func layerNanoseconds(rows: Int, of load: BatchLoad) -> Double {
+        stages.reduce(0) { $0 + $1.nanoseconds(rows: rows) } / Double(max(1, load.pausableLayers))
     }
 
     /// Decoding lanes per microbatch: those with which a round of all lanes is shortest, by what is foretold and by
@@ -216,49 +237,55 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         return isIdle || load.decodedSincePrefill >= load.decodingLanes
     }
 
-    /// Rows of a prompt that go through the layers bit by bit; nil when they had better go all at once, as rows of the
-    /// others' steps. A whole tile of attention does so where it fits into what a round may take longer, and short
-    /// prompts do, as rows that share a step share its weights.
-    private func slicedRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int? {
+    /// A whole tile of attention is deferred where it takes longer than a round may; short prompts are not, as rows
+    /// that share a step share its weights.
+    package func deferredRows(for load: BatchLoad) -> Int {
         let tile = Limits.attentionTile
         let room = min(load.rowLimit, load.firstPromptRows)
-        guard load.pausableLayers > 1, room >= tile,
-            load.firstPromptDepth + load.firstPromptRows >= Limits.deepPrompt
-        else { return nil }
+        let isLong = room >= tile && load.firstPromptDepth + load.firstPromptRows >= Limits.deepPrompt
+        guard load.pausableLayers > 1, isLong || load.hasDeferred else { return 0 }
         guard load.decodingLanes > 0 else {
             // No tokens flow yet; who comes meanwhile should not wait for all of a large chunk.
-            return pace(rows: room) > Self.pausedChunk * Double(Limits.longestSlice.inNanoseconds) ? room : nil
+            let rows = chunk(of: load.firstPromptRows, limit: load.rowLimit)
+            let isSlow = pace(rows: rows) > Self.pausedChunk * Double(Limits.longestSlice.inNanoseconds)
+            return isSlow || load.hasDeferred ? rows : 0
         }
-        let (stretch, alone) = (stretch(load, group: group), decodes > 0 ? pace(rows: decodes) : 0)
-        guard pace(rows: decodes + tile) - alone > stretch else { return nil }
+        let group = groupSize(for: load)
+        guard load.hasDeferred || pace(rows: group + tile) - pace(rows: group) > stretch(load, group: group) else {
+            return 0
+        }
         // As many rows as one layer of fits into a slice: the fewer the chunks, the fewer of the others' cells lie
         // between the prompt's own.
-        let slice = sliceNanoseconds(for: load, group: group)
+        let slice = sliceNanoseconds(for: load)
         let deepening = 1 + Double(load.firstPromptDepth) / Self.deepening
-        func layer(of rows: Int) -> Double { pace(rows: rows) * deepening / Double(load.pausableLayers) }
-        var rows = tile
-        while 2 * rows <= room, layer(of: 2 * rows) <= slice { rows *= 2 }
+        var rows = min(tile, room)
+        while 2 * rows <= room, layerNanoseconds(rows: 2 * rows, of: load) * deepening <= slice { rows *= 2 }
         // The rest of a prompt that is less than a tile would cost one.
         return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
     }
 
-    /// Rows of a short prompt before those of a long one: nobody wants to wait for somebody else's book.
-    private func overtakingRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {
-        var short = load
-        short.prefillRowsLeft = load.firstPromptRows
-        return prefillRows(for: short, beside: decodes, group: group)
-    }
-
-    /// How long rows go through the layers before the next round of decoding; nil while it is the others' turn.
-    private func sliceDuration(for load: BatchLoad, beside decodes: Int, group: Int) -> Duration? {
+    /// See the type.
+    package func slice(for load: BatchLoad) -> Duration {
         guard load.decodingLanes > 0 else { return Limits.longestSlice }
-        guard isTurnOfPrefill(load) || decodes == 0 else { return nil }
-        return .nanoseconds(Int64(sliceNanoseconds(for: load, group: group)))
+        return .nanoseconds(Int64(sliceNanoseconds(for: load)))
     }
 
-    /// What a slice takes beside a round of decoding, bounded whatever steps cost.
-    private func sliceNanoseconds(for load: BatchLoad, group: Int) -> Double {
-        min(stretch(load, group: group), Double(Limits.longestSlice.inNanoseconds))
+    /// What each stage may take behind each group of a round, so that the round is longer by `prefillStretch` of one
+    /// without prefill for each prompt that waits: groups may go one by one through all stages meanwhile. Bounded
+    /// whatever steps cost.
+    private func sliceNanoseconds(for load: BatchLoad) -> Double {
+        let usual = Grouping(
+            lanes: load.decodingLanes,
+            size: groupSize(decoding: load.decodingLanes, hop: load.hopNanoseconds, rowLimit: load.rowLimit))
+        let round = foretold(usual, hop: load.hopNanoseconds)
+        let group = groupSize(for: load)
+        let groups = Double((load.decodingLanes + group - 1) / group)
+        let parts = groups * Double(stages.count)
+        let way = stages.reduce(stages.count > 1 ? load.hopNanoseconds : 0) {
+            $0 + $1.nanoseconds(rows: group) * groups
+        }
+        let wished = (1 + Self.prefillStretch * waiting(load)) * round - way
+        return min(max(wished, round / 2) / parts, Double(Limits.longestSlice.inNanoseconds))
     }
 
     private func prefillRows(for load: BatchLoad, beside decodes: Int, group: Int) -> Int {

@@ -5,13 +5,20 @@ extension EngineCore {
     mutating func stepFailed(_ id: StepID, stage: Int, _ error: EngineError) {
         guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
         let step = steps.remove(at: index)
-        if stageZeroStep == id { stageZeroStep = nil }
+        leaveStageZero(id)
         rounds = RoundWatch()
-        for passenger in step.passengers { lanes.land(passenger.lane) }
+        for passenger in step.passengers {
+            lanes.land(passenger.lane)
+            if step.isDeferred { landDeferred(passenger.lane) }
+        }
         if archive.fetch?.step == id { return restoreFailed() }
 
         var isWorthRepeating = false
         switch error {
+        case .failed where step.isDeferred, .outOfCells where step.isDeferred:
+            // Prompts go as rows of others' steps then, and nobody suffers for it twice.
+            settings.pausableLayers = 0
+            isWorthRepeating = true
         case .outOfCells:
             // The engine holds less than its shape said: believe what was seen.
             cellLimit = max(1, min(cellLimit, usedCells - 1))
@@ -19,10 +26,6 @@ extension EngineCore {
             isWorthRepeating = true
         case .cancelled:
             // Also what a failed microbatch in front of it has spoiled.
-            isWorthRepeating = true
-        case .failed where step.sliced != nil:
-            // Prompts go as rows of others' steps then, and nobody suffers for it twice.
-            settings.pausableLayers = 0
             isWorthRepeating = true
         case .loadFailed, .invalidRow, .failed:
             break
@@ -46,8 +49,7 @@ extension EngineCore {
         for state in active { effects.emit(state.id, .failed(.stageLost(stage: stage, reason: reason))) }
         active = []
         steps = []
-        stageZeroStep = nil
-        slicedLane = nil
+        (stageZeroStep, stageZeroDeferred) = (nil, nil)
         rounds = RoundWatch()
         operations = []
         lanes.clear()

@@ -1,20 +1,26 @@
 import Vocabulary
 
 extension EngineCore {
+    /// Lanes that may go, and what the policy is told of them.
+    private struct Choices {
+        var load: BatchLoad
+        var decodes: [Candidate] = []
+        var prefills: [Candidate] = []
+    }
+
     /// What goes into the next microbatch.
     private struct Load {
         var boardings: [Boarding] = []
-        var slice: SliceBoarding?
         /// How the decoding lanes are grouped, when nothing but their newest tokens goes.
         var grouping: Grouping?
     }
 
-    /// Rows of a lane that begin their way through the layers, or are on it.
-    private struct SliceBoarding {
+    /// What goes into a deferred microbatch.
+    private struct DeferredLoad {
         let lane: Lane
-        /// Rows that begin; 0 for those that are on their way.
         let rows: Int
-        let duration: Duration
+        let slice: Duration
+        let overtakes: Bool
     }
 
     /// A lane that may go into the next microbatch.
@@ -23,32 +29,49 @@ extension EngineCore {
         let lastStep: UInt64
     }
 
-    /// Sends the next microbatch when stage 0 is free and the pipe is not full.
+    /// Sends the next microbatch when stage 0 is free and the pipe is not full, and a deferred one behind it when it
+    /// has none of those.
     mutating func schedule(now: Instant) {
-        guard loss == nil, stageZeroStep == nil else { return }
-        guard steps.count < max(1, settings.policy.depth(stageCount: settings.stageCount)) else { return }
+        guard loss == nil else { return }
+        // First, because kept sequences that make room for it are freed with the next microbatch.
+        let deferred = chooseDeferred()
+        if mayCompose {
+            // A restore that fails must not take rows along.
+            var load = archive.awaitsRestore ? Load() : chooseLanes()
+            // Those that had to give way to others.
+            load.boardings.removeAll { lanes[$0.lane].owner == nil }
+            let isWaitedFor = deferred != nil && !operations.isEmpty
+            if !load.boardings.isEmpty || hasUrgentOperations || isWaitedFor { send(load, now: now) }
+        }
+        if let deferred { send(deferred, now: now) }
+    }
+
+    /// Stage 0 is free and the pipe not full.
+    private var mayCompose: Bool {
+        let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
+        return stageZeroStep == nil && stepsInFlight - deferredInFlight < depth
+    }
+
+    private mutating func send(_ load: Load, now: Instant) {
         let id = StepID(stepCount + 1)
+        stepCount += 1
+        stageZeroStep = id
+        if archive.awaitsRestore { archive.fetch?.step = id }
         var rows: [StageRow] = []
         var passengers: [StepInFlight.Passenger] = []
-        // A restore that fails must not take rows along.
-        let restores = archive.awaitsRestore
-        let load = restores ? Load() : chooseLanes()
         for boarding in load.boardings {
             guard let owner = lanes[boarding.lane].owner else { continue }
             board(owner, boarding, step: id, rows: &rows, passengers: &passengers)
         }
-        let slice = load.slice.flatMap { board($0, step: id, passengers: &passengers) }
-        guard !rows.isEmpty || slice != nil || hasUrgentOperations else { return }
-        stepCount += 1
-        stageZeroStep = id
-        if restores { archive.fetch?.step = id }
         let isGuessing = passengers.contains { makesGuesses($0.lane) }
         steps.append(
             StepInFlight(
-                id: id, passengers: passengers, sliced: slice?.rows.first?.lane,
-                rowCount: rows.count + (slice?.rows.count ?? 0), startedAt: now, wasAlone: steps.isEmpty,
-                makesGuesses: isGuessing, grouping: isGuessing ? nil : load.grouping))
-        effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: slice)))
+                id: id, passengers: passengers, isDeferred: false, isBesideDeferred: isDeferring, rowCount: rows.count,
+                startedAt: now, wasAlone: steps.isEmpty, makesGuesses: isGuessing,
+                grouping: isGuessing ? nil : load.grouping))
+        var microbatch = Microbatch(id: id, operations: operations, rows: rows)
+        if isDeferring { microbatch.slice = settings.policy.slice(for: choices.load) }
+        effects.list.append(.run(microbatch))
         operations.removeAll(keepingCapacity: true)
     }
 
@@ -57,46 +80,57 @@ extension EngineCore {
     /// Cells are assured from the oldest request to the youngest, but for one that overtakes: room is made by
     /// preempting the youngest, so what was assured before stays, or has no lane any more when it would board.
     private mutating func chooseLanes() -> Load {
-        var decodes: [Candidate] = []
-        var prefills: [Candidate] = []
-        var load = BatchLoad(
-            stageCount: settings.stageCount, rowLimit: settings.rowLimit, seatedLanes: 0, decodingLanes: 0,
-            readyDecodes: 0, readyPrefills: 0, inFlight: steps.count)
-        load.decodedSincePrefill = decodedSincePrefill
-        load.hopNanoseconds = hops.nanoseconds
+        var choices = choices
+        // Nothing overtakes what its own lane has deferred.
+        choices.prefills.removeAll { isDeferred($0.lane) }
+        choices.load.readyPrefills = choices.prefills.count
+        choices.load.overtakes =
+            isDeferring ? letShortOvertake(&choices.prefills) : letShorterOvertake(&choices.prefills)
+        guard !choices.decodes.isEmpty || !choices.prefills.isEmpty else { return Load() }
+        describeFirst(&choices)
+        return fill(quota(for: choices.load), choices)
+    }
+
+    /// All lanes that have something to send.
+    private var choices: Choices {
+        var choices = Choices(
+            load: BatchLoad(
+                stageCount: settings.stageCount, rowLimit: settings.rowLimit, seatedLanes: 0, decodingLanes: 0,
+                readyDecodes: 0, readyPrefills: 0, inFlight: stepsInFlight - deferredInFlight))
+        choices.load.decodedSincePrefill = decodedSincePrefill
+        choices.load.hopNanoseconds = hops.nanoseconds
         for request in active.indices {
             for choice in active[request].choices.indices {
                 guard let lane = active[request].choices[choice].lane else { continue }
-                load.seatedLanes += 1
+                choices.load.seatedLanes += 1
                 let isDecoding = active[request].isDecoding(choice) && !settings.runsWholePrompts
-                if isDecoding { load.decodingLanes += 1 }
+                if isDecoding { choices.load.decodingLanes += 1 }
                 let sendable = active[request].sendableCount(choice)
                 // Rows on their way cannot be sent, and are prefill all the same.
-                let isSliced = active[request].choices[choice].slice != nil
-                if !isDecoding { load.prefillRowsLeft += isSliced ? 1 : sendable }
+                let isDeferred = !active[request].choices[choice].deferred.isEmpty
+                if !isDecoding { choices.load.prefillRowsLeft += max(sendable, isDeferred ? 1 : 0) }
                 // A prompt's chunks follow each other down the chain; a decoding lane has nothing to send until its
                 // token is back.
                 guard sendable > 0, active[request].choices[choice].awaitedDraft == nil else { continue }
                 let candidate = Candidate(lane: lane, lastStep: active[request].choices[choice].lastStep)
-                guard !isDecoding else {
-                    decodes.append(candidate)
-                    continue
-                }
-                prefills.append(candidate)
+                if isDecoding { choices.decodes.append(candidate) } else { choices.prefills.append(candidate) }
             }
         }
-        load.isSlicing = slicedLane != nil
-        load.overtakes = letShorterOvertake(&prefills)
-        guard !decodes.isEmpty || !prefills.isEmpty || load.isSlicing else { return Load() }
-        load.isTimed = rounds.isWatching && load.prefillRowsLeft == 0
-        load.readyDecodes = decodes.count
-        load.readyPrefills = prefills.count
-        if let owner = prefills.first.flatMap({ lanes[$0.lane].owner }) {
-            load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
-            load.firstPromptDepth = active[owner.request].choices[owner.choice].sent
-            if mayPause(owner) { load.pausableLayers = settings.pausableLayers }
-        }
-        return fill(quota(for: load), load: load, decodes: decodes, prefills: prefills)
+        choices.load.isDeferring = isDeferring
+        choices.load.pausableLayers = settings.pausableLayers
+        choices.load.isTimed = rounds.isWatching && choices.load.prefillRowsLeft == 0
+        choices.load.readyDecodes = choices.decodes.count
+        choices.load.readyPrefills = choices.prefills.count
+        return choices
+    }
+
+    /// Tells the policy of the prompt whose turn it is.
+    private func describeFirst(_ choices: inout Choices) {
+        guard let owner = choices.prefills.first.flatMap({ lanes[$0.lane].owner }) else { return }
+        choices.load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
+        choices.load.firstPromptDepth = active[owner.request].choices[owner.choice].sent
+        choices.load.mayDefer = mayDefer(owner)
+        choices.load.hasDeferred = !active[owner.request].choices[owner.choice].deferred.isEmpty
     }
 
     /// The policy's quota, held within the row limit; with an empty pipe at least one lane goes.
@@ -104,33 +138,30 @@ extension EngineCore {
         var quota = settings.policy.quota(for: load)
         quota.decodeLanes = min(max(0, quota.decodeLanes), load.readyDecodes, load.rowLimit)
         quota.prefillLanes = min(max(0, quota.prefillLanes), load.readyPrefills)
-        // A slice is decoded by itself.
-        quota.prefillRows = min(
-            max(0, quota.prefillRows), load.rowLimit - (quota.slice == nil ? quota.decodeLanes : 0))
+        quota.prefillRows = min(max(0, quota.prefillRows), load.rowLimit - quota.decodeLanes)
         if settings.runsWholePrompts {
             return BatchQuota(decodeLanes: 0, prefillLanes: load.readyPrefills, prefillRows: load.rowLimit)
         }
-        if load.isSlicing {
-            if quota.slice != nil { quota.prefillRows = 0 }
-        } else if load.pausableLayers == 0 {
-            quota.slice = nil
-        }
+        // Rows that are deferred, or are going to be, do not go with others.
+        let isDeferred = load.isDeferring ? !load.overtakes : deferredRows(for: load) > 0
+        if isDeferred { quota.prefillRows = 0 }
         let isEmpty = quota.decodeLanes == 0 && min(quota.prefillLanes, quota.prefillRows) == 0
-        if isEmpty, load.isSlicing {
-            quota.slice = quota.slice ?? .zero
-        } else if isEmpty, load.inFlight == 0 {
-            if load.readyDecodes > 0 { quota.decodeLanes = 1 } else { (quota.prefillLanes, quota.prefillRows) = (1, 1) }
+        if isEmpty, load.inFlight == 0 {
+            if load.readyDecodes > 0 {
+                quota.decodeLanes = 1
+            } else if !isDeferred {
+                (quota.prefillLanes, quota.prefillRows) = (1, 1)
+            }
         }
         return quota
     }
 
-    private mutating func fill(
-        _ quota: BatchQuota, load: BatchLoad, decodes: [Candidate], prefills: [Candidate]
-    ) -> Load {
-        var chosen = decodes
-        if quota.decodeLanes < decodes.count {
+    private mutating func fill(_ quota: BatchQuota, _ choices: Choices) -> Load {
+        let load = choices.load
+        var chosen = choices.decodes
+        if quota.decodeLanes < chosen.count {
             chosen.sort { ($0.lastStep, $0.lane) < ($1.lastStep, $1.lane) }
-            chosen.removeLast(decodes.count - quota.decodeLanes)
+            chosen.removeLast(chosen.count - quota.decodeLanes)
             chosen.sort { ownerIndex($0.lane) < ownerIndex($1.lane) }
         }
         var result: [Boarding] = []
@@ -140,13 +171,9 @@ extension EngineCore {
             result.append(Boarding(lane: candidate.lane, rows: 1))
         }
         let decodeCount = result.count
-        var slice: SliceBoarding?
-        if let duration = quota.slice {
-            slice = chooseSlice(quota, duration, prefills, overtakes: load.overtakes, planned: &planned)
-        }
-        var rowsLeft = quota.slice == nil ? quota.prefillRows : 0
+        var rowsLeft = quota.prefillRows
         var lanesLeft = quota.prefillLanes
-        for candidate in prefills where rowsLeft > 0 && lanesLeft > 0 {
+        for candidate in choices.prefills where rowsLeft > 0 && lanesLeft > 0 {
             guard let owner = lanes[candidate.lane].owner else { continue }
             let sendable = active[owner.request].sendableCount(owner.choice)
             let count = min(rowsLeft, sendable)
@@ -155,72 +182,151 @@ extension EngineCore {
             result.append(Boarding(lane: candidate.lane, rows: count))
             rowsLeft -= count
             lanesLeft -= 1
-            if load.isSlicing { hasGivenWay = true } else { hasOvertaken = load.overtakes }
+            if !load.isDeferring { hasOvertaken = load.overtakes }
         }
         // Those that go beside prefill are the first of the next round.
-        let hasPrefill = slice != nil || result.count > decodeCount
-        decodedSincePrefill = decodeCount + (hasPrefill ? 0 : decodedSincePrefill)
+        decodedSincePrefill = decodeCount + (result.count > decodeCount ? 0 : decodedSincePrefill)
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
         wishGuesses(for: result.prefix(decodeCount))
         let isPlain = load.prefillRowsLeft == 0 && result.allSatisfy { $0.drafts.isEmpty && !hasWaited($0.lane) }
-        return Load(boardings: result, slice: slice, grouping: isPlain ? quota.grouping : nil)
+        return Load(boardings: result, grouping: isPlain ? quota.grouping : nil)
     }
 
-    /// The rows that go on through the layers, or those of the prompt whose turn it is that begin to, when there are
-    /// cells for them without anybody giving way. Kept sequences give way for a tile of them, not for more.
-    private mutating func chooseSlice(
-        _ quota: BatchQuota, _ duration: Duration, _ prefills: [Candidate], overtakes: Bool, planned: inout [Int]
-    ) -> SliceBoarding? {
-        if let slicedLane {
-            guard lanes[slicedLane].inFlight == 0 else { return nil }
-            hasGivenWay = false
-            return SliceBoarding(lane: slicedLane, rows: 0, duration: duration)
+    // MARK: Deferred rows
+
+    /// Rows are on their way that others overtake.
+    private var isDeferring: Bool { deferredInFlight > 0 }
+
+    /// Deferred microbatches in flight at most: one for each stage, and one that waits for a stage to be done.
+    var deferredLimit: Int { settings.stageCount + 1 }
+
+    /// Whether a lane has rows on their way that others overtake.
+    private func isDeferred(_ lane: Lane) -> Bool {
+        guard let owner = lanes[lane].owner else { return false }
+        return !active[owner.request].choices[owner.choice].deferred.isEmpty
+    }
+
+    /// Rows of the prompt whose turn it is for stage 0 to compute when nothing else is to be done, their cells assured.
+    private mutating func chooseDeferred() -> DeferredLoad? {
+        guard settings.pausableLayers > 0, stageZeroDeferred == nil, !archive.awaitsRestore,
+            deferredInFlight < deferredLimit, active.contains(where: \.hasPrompt)
+        else { return nil }
+        var choices = choices
+        var overtakes = letShorterOvertake(&choices.prefills)
+        while let lane = choices.prefills.first?.lane {
+            describeFirst(&choices)
+            let wanted = deferredRows(for: choices.load)
+            if wanted > 0 {
+                guard let rows = assureDeferred(lane, rows: wanted) else { return nil }
+                return DeferredLoad(
+                    lane: lane, rows: rows, slice: settings.policy.slice(for: choices.load), overtakes: overtakes)
+            }
+            // Behind those that overtake, or have to wait for their own rows, the next one's turn has come.
+            guard isDeferring, isDeferred(lane) || mayOvertakeDeferred(lane) else { return nil }
+            choices.prefills.removeFirst()
+            overtakes = false
         }
-        guard let lane = prefills.first?.lane, let owner = lanes[lane].owner, quota.prefillLanes > 0 else { return nil }
-        let free = freeCells(for: owner.request) - planned[owner.request]
-        let own = ownCells(of: owner.request) - planned[owner.request]
+        return nil
+    }
+
+    /// Operations go before a deferred microbatch with another one, because all stages have to be told of them at once:
+    /// while there are some it waits.
+    private mutating func send(_ load: DeferredLoad, now: Instant) {
+        guard operations.isEmpty, let owner = lanes[load.lane].owner else { return }
+        // Some may have gone with the other microbatch, before what somebody else has deferred.
+        let count = min(load.rows, active[owner.request].sendableCount(owner.choice))
+        let choice = active[owner.request].choices[owner.choice]
+        let cells = count + max(0, count - choice.deferred.spareCells)
+        guard count > 0, cells <= ownCells(of: owner.request) else { return }
+        let id = StepID(stepCount + 1)
+        stepCount += 1
+        stageZeroDeferred = id
+        hasOvertaken = load.overtakes
+        var rows: [StageRow] = []
+        var passengers: [StepInFlight.Passenger] = []
+        active[owner.request].choices[owner.choice].deferred.send(count)
+        board(owner, Boarding(lane: load.lane, rows: count), step: id, rows: &rows, passengers: &passengers)
+        steps.append(
+            StepInFlight(
+                id: id, passengers: passengers, isDeferred: true, isBesideDeferred: true, rowCount: count,
+                startedAt: now, wasAlone: false,
+                makesGuesses: false, grouping: nil))
+        effects.list.append(
+            .run(Microbatch(id: id, operations: [], rows: rows, slice: load.slice, isDeferred: true)))
+    }
+
+    /// What the policy would have deferred of the prompt whose turn it is.
+    private func deferredRows(for load: BatchLoad) -> Int {
+        guard load.mayDefer, load.firstPromptRows > 0 else { return 0 }
+        return min(settings.policy.deferredRows(for: load), load.firstPromptRows, load.rowLimit)
+    }
+
+    /// As many of the rows as there are cells for without anybody giving way, and spare ones for the time they are on
+    /// their way; nil when there are none. Kept sequences give way for a tile of them, not for more.
+    private mutating func assureDeferred(_ lane: Lane, rows wanted: Int) -> Int? {
+        guard let owner = lanes[lane].owner else { return nil }
+        // Chunks before have spare cells that these use behind them.
+        let spare = active[owner.request].choices[owner.choice].deferred.spareCells
         let common = cellLimit - promisedCells - cells.idleCount
-        let unused = max(own + (common < Limits.cellGrant ? 0 : common), 2 * Limits.attentionTile)
-        let rows = min(
-            quota.prefillRows, active[owner.request].sendableCount(owner.choice), min(free, unused) / 2)
-        guard rows > 0, assureCells(lane, rows: 2 * rows, planned: &planned) else { return nil }
-        hasOvertaken = overtakes
-        return SliceBoarding(lane: lane, rows: rows, duration: duration)
+        let unused = max(
+            ownCells(of: owner.request) + (common < Limits.cellGrant ? 0 : common),
+            2 * Limits.attentionTile - min(spare, Limits.attentionTile))
+        let room = min(freeCells(for: owner.request), unused)
+        let rows = min(wanted, room <= spare ? room : (room + spare) / 2)
+        guard rows > 0 else { return nil }
+        let needed = rows + max(0, rows - spare)
+        // What makes room goes with another microbatch, and before.
+        let growth = promise(to: owner.request, for: needed) - active[owner.request].promisedCells
+        guard mayCompose || promisedCells + growth + cells.idleCount <= cellLimit else { return nil }
+        var planned = Array(repeating: 0, count: active.count)
+        return assureCells(lane, rows: needed, planned: &planned) ? rows : nil
     }
 
     /// Puts the prompt with the fewest rows left in front when it is its turn before a longer one: when it has no more
-    /// than half of that one's, and every other time, so that a row of short ones holds none up for ever. Before rows
-    /// that are on their way through the layers only prompts go that would not do so themselves, or a prompt's last few
-    /// rows.
+    /// than half of that one's, and every other time, so that a row of short ones holds none up for ever.
     private func letShorterOvertake(_ prefills: inout [Candidate]) -> Bool {
-        guard slicedLane == nil ? !hasOvertaken : !hasGivenWay else { return false }
-        let rows = prefills.map { lanes[$0.lane].owner.map { active[$0.request].unsentCount($0.choice) } ?? .max }
-        var (longer, those) = (rows.first ?? 0, Array(rows.indices))
-        if let owner = slicedLane.flatMap({ lanes[$0].owner }) {
-            let onTheirWay = active[owner.request].choices[owner.choice].slice?.count ?? 0
-            longer = active[owner.request].unsentCount(owner.choice) + onTheirWay
-            those.removeAll { rows[$0] >= Limits.attentionTile && !isShort(prefills[$0].lane) }
-        } else if longer < Limits.deepPrompt {
+        guard !hasOvertaken, let longer = prefills.first.map({ rowsLeft($0.lane) }), longer >= Limits.deepPrompt else {
             return false
         }
+        return letOvertake(longer, those: Array(prefills.indices), of: &prefills)
+    }
+
+    /// ... before deferred rows, when it would not be deferred itself.
+    private func letShortOvertake(_ prefills: inout [Candidate]) -> Bool {
+        let longer = active.flatMap(\.choices).filter { !$0.deferred.isEmpty }.compactMap(\.lane).map { rowsLeft($0) }
+            .max()
+        let those = prefills.indices.filter { mayOvertakeDeferred(prefills[$0].lane) }
+        return letOvertake(longer ?? 0, those: those, of: &prefills)
+    }
+
+    private func letOvertake(_ longer: Int, those: [Int], of prefills: inout [Candidate]) -> Bool {
+        let rows = prefills.map { rowsLeft($0.lane) }
         guard let shortest = those.min(by: { rows[$0] < rows[$1] }), rows[shortest] <= longer / 2 else { return false }
         prefills.insert(prefills.remove(at: shortest), at: 0)
         return true
     }
 
-    /// Whether a lane's prompt would not go through the layers bit by bit.
-    private func isShort(_ lane: Lane) -> Bool {
-        guard let owner = lanes[lane].owner else { return false }
-        let state = active[owner.request]
-        return state.choices[owner.choice].sent + state.unsentCount(owner.choice) < Limits.deepPrompt
+    /// Rows of a lane that were not sent, or are deferred.
+    private func rowsLeft(_ lane: Lane) -> Int {
+        guard let owner = lanes[lane].owner else { return .max }
+        return active[owner.request].unsentCount(owner.choice)
+            + active[owner.request].choices[owner.choice].deferred.rowCount
+    }
+
+    /// Whether a lane's prompt would not be deferred itself, or these are its last few rows.
+    private func mayOvertakeDeferred(_ lane: Lane) -> Bool {
+        guard let owner = lanes[lane].owner, !isDeferred(lane) else { return false }
+        let (state, left) = (active[owner.request], active[owner.request].unsentCount(owner.choice))
+        return left < Limits.attentionTile || state.choices[owner.choice].sent + left < Limits.deepPrompt
     }
 
     /// Whether a lane's rows may be left between layers: rows that sample nothing but a token of a text.
-    private func mayPause(_ owner: LaneTable.Owner) -> Bool {
+    private func mayDefer(_ owner: LaneTable.Owner) -> Bool {
         let state = active[owner.request]
         let rows = min(settings.rowLimit, state.sendableCount(owner.choice), Limits.attentionTile)
-        return settings.pausableLayers > 0 && settings.stageCount == 1 && state.images.isEmpty && state.pooling == nil
-            && freeCells(for: owner.request) >= 2 * rows
+        let spare = state.choices[owner.choice].deferred.spareCells
+        return settings.pausableLayers > 0 && state.images.isEmpty && state.pooling == nil
+            && freeCells(for: owner.request) >= rows + max(0, rows - spare)
     }
 
     /// Operations that do not wait for rows. A trim does: nobody has a use for it before its lane goes again, except
@@ -283,35 +389,6 @@ extension EngineCore {
         mirror.follow(operation, sampling: sampling)
     }
 
-    /// Rows that begin to go through the layers bit by bit have been sent, whatever becomes of their parts.
-    private mutating func board(
-        _ boarding: SliceBoarding, step: StepID, passengers: inout [StepInFlight.Passenger]
-    ) -> PrefillSlice? {
-        guard let owner = lanes[boarding.lane].owner else { return nil }
-        let (request, choice) = (owner.request, owner.choice)
-        if boarding.rows > 0 {
-            let first = active[request].choices[choice].sent
-            active[request].choices[choice].slice = first..<first + boarding.rows
-            active[request].choices[choice].sent += boarding.rows
-            slicedLane = boarding.lane
-            cells.extend(boarding.lane, by: boarding.rows)
-        }
-        guard let positions = active[request].choices[choice].slice else { return nil }
-        let samples = active[request].unsentCount(choice) == 0
-        active[request].choices[choice].lastStep = step.value
-        lanes.board(boarding.lane)
-        let end = positions.upperBound
-        passengers.append(
-            StepInFlight.Passenger(
-                lane: boarding.lane, answers: Int32(end)..<Int32(end + (samples ? 1 : 0)), end: end))
-        let rows = positions.map { position in
-            StageRow(
-                lane: boarding.lane, position: Int32(position), token: active[request].token(choice, at: position),
-                samples: samples && position == end - 1)
-        }
-        return PrefillSlice(rows: rows, duration: boarding.duration)
-    }
-
     // MARK: Cells
 
     /// Cells a request may fill beyond those it has without another one giving way.
@@ -322,16 +399,21 @@ extension EngineCore {
     /// ... those of its promise.
     private func ownCells(of request: Int) -> Int { active[request].promisedCells - active[request].heldCells }
 
+    /// What a request has to be promised to fill so many cells more.
+    private func promise(to request: Int, for rows: Int) -> Int {
+        let (needed, promised) = (active[request].heldCells + rows, active[request].promisedCells)
+        guard needed > promised else { return promised }
+        return min(max(needed, promised + Limits.cellGrant), promised + cellLimit - promisedCells)
+    }
+
     /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
     /// the youngest requests when there are too few. False when the lane's own request had to give way.
     mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
         while let owner = lanes[lane].owner {
             if planned[owner.request] + rows <= freeCells(for: owner.request) {
-                let needed = active[owner.request].heldCells + planned[owner.request] + rows
-                let promised = active[owner.request].promisedCells
-                if needed > promised {
-                    active[owner.request].promisedCells = min(
-                        max(needed, promised + Limits.cellGrant), promised + cellLimit - promisedCells)
+                let promise = promise(to: owner.request, for: planned[owner.request] + rows)
+                if promise > active[owner.request].promisedCells {
+                    active[owner.request].promisedCells = promise
                     makeRoom()
                 }
                 planned[owner.request] += rows
@@ -370,9 +452,8 @@ extension EngineCore {
     /// Ends a choice's hold on a lane; what becomes of the sequence there is the caller's.
     mutating func leaveLane(_ lane: Lane, _ index: Int, choice: Int) {
         lanes.release(lane)
-        if slicedLane == lane { slicedLane = nil }
         active[index].choices[choice].lane = nil
-        active[index].choices[choice].slice = nil
+        active[index].choices[choice].deferred = DeferredRows()
         active[index].choices[choice].drafts = []
         active[index].choices[choice].awaitedDraft = nil
         active[index].choices[choice].guesses = Guesses()

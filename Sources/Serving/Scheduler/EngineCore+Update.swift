@@ -2,13 +2,13 @@ import Vocabulary
 
 extension EngineCore {
     /// A microbatch left the pipe: its lanes may go again, and its tokens join their answers.
-    mutating func land(_ id: StepID, _ tokens: [SampledToken], pauses: Bool, now: Instant) {
+    mutating func land(_ id: StepID, _ tokens: [SampledToken], now: Instant) {
         guard let index = steps.firstIndex(where: { $0.id == id }) else { return }
         let step = steps.remove(at: index)
         // The direct return may overtake stage 0's own report.
-        if stageZeroStep == id { stageZeroStep = nil }
+        leaveStageZero(id)
         if archive.fetch?.step == id { restored() }
-        if step.wasAlone, step.rowCount > 0, step.sliced == nil,
+        if step.wasAlone, step.rowCount > 0, !step.isDeferred,
             let expected = settings.policy.expectedNanoseconds(rows: step.rowCount)
         {
             let took = now.since(step.startedAt).inSeconds * 1e9
@@ -22,20 +22,18 @@ extension EngineCore {
         {
             settings.policy.observe(grouping, nanoseconds: round, hop: hops.nanoseconds)
         }
-        let paused = pauses ? step.sliced : nil
         for passenger in step.passengers {
             lanes.land(passenger.lane)
-            if passenger.lane == paused { continue }
-            if passenger.lane == slicedLane { slicedLane = nil }
+            if step.isDeferred { landDeferred(passenger.lane) }
             if let owner = lanes[passenger.lane].owner {
-                active[owner.request].choices[owner.choice].slice = nil
                 active[owner.request].choices[owner.choice].landed = passenger.end
             }
             shareIfPrefilled(passenger.lane)
         }
-        let time = step.onlyDecodes ? now.since(step.startedAt).inSeconds * 1e9 : nil
+        let isUndisturbed = step.onlyDecodes && !step.isBesideDeferred && deferredInFlight == 0
+        let time = isUndisturbed ? now.since(step.startedAt).inSeconds * 1e9 : nil
         var next = 0
-        for passenger in step.passengers where !passenger.answers.isEmpty && passenger.lane != paused {
+        for passenger in step.passengers where !passenger.answers.isEmpty {
             let first = next
             for position in passenger.answers {
                 guard next < tokens.count, tokens[next].lane == passenger.lane, tokens[next].position == position else {
@@ -52,6 +50,12 @@ extension EngineCore {
                 fail(owner.request, .engineFailed(reason: reason))
             }
         }
+    }
+
+    /// The oldest of a lane's deferred microbatches came back, whatever became of it.
+    mutating func landDeferred(_ lane: Lane) {
+        guard let owner = lanes[lane].owner else { return }
+        active[owner.request].choices[owner.choice].deferred.land()
     }
 
     /// Adds the tokens of a window to their choice's answer: as long as the row a token was sampled from holds what the

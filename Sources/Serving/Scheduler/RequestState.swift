@@ -33,8 +33,8 @@ struct Choice {
     var sent = 0
     /// Positions `0 ..< landed` came back, so every stage has computed them.
     var landed = 0
-    /// The newest positions, on their way through the layers bit by bit. They have been sent and not landed.
-    var slice: Range<Int>?
+    /// Its rows that others overtake on their way. They have been sent and not landed.
+    var deferred = DeferredRows()
     /// Waits until the request's first lane has prefilled what all choices share.
     var awaitsCopy = false
     /// The last microbatch it was part of; orders lanes by how long they wait.
@@ -42,6 +42,23 @@ struct Choice {
     var assembler: OutputAssembler
     /// Why it ended.
     var finish: FinishReason?
+}
+
+/// A prompt's rows on their way that are left between layers when others come.
+struct DeferredRows: Hashable {
+    /// Rows of each microbatch, in the order they were sent.
+    private(set) var chunks: [Int] = []
+
+    var isEmpty: Bool { chunks.isEmpty }
+    var rowCount: Int { chunks.reduce(0, +) }
+
+    /// A stage computes them one by one, and gives those that go on cells a second time.
+    var spareCells: Int { chunks.max() ?? 0 }
+
+    mutating func send(_ rows: Int) { chunks.append(rows) }
+
+    /// The oldest ones came back.
+    mutating func land() { chunks.removeFirst() }
 }
 
 /// A request from its acceptance to its terminal event.
@@ -102,14 +119,13 @@ struct RequestState {
     /// Positions all choices share: the last prompt token is computed by each, so that each samples its first token.
     var sharedLength: Int { prompt.count - 1 }
 
-    /// Cells in use: the shared part once, the rest per choice. Rows that go through the layers bit by bit take theirs
-    /// twice.
+    /// Cells in use: the shared part once, the rest per choice, and spare ones for deferred rows.
     var heldCells: Int {
         var longest = 0
         var own = 0
         for choice in choices where choice.lane != nil {
             longest = max(longest, choice.sent)
-            own += max(0, choice.sent - sharedLength) + (choice.slice?.count ?? 0)
+            own += max(0, choice.sent - sharedLength) + choice.deferred.spareCells
         }
         return min(longest, sharedLength) + own
     }
@@ -129,11 +145,14 @@ struct RequestState {
     func unsentCount(_ choice: Int) -> Int { prompt.count + choices[choice].answer.count - choices[choice].sent }
 
     /// Whether a choice has its prompt behind it, its newest token in flight included.
-    func isDecoding(_ choice: Int) -> Bool { unsentCount(choice) <= 1 && choices[choice].slice == nil }
+    func isDecoding(_ choice: Int) -> Bool { unsentCount(choice) <= 1 && choices[choice].deferred.isEmpty }
+
+    /// Whether a choice that runs does not have its prompt behind it.
+    var hasPrompt: Bool { choices.indices.contains { choices[$0].lane != nil && !isDecoding($0) } }
 
     /// Rows a choice may send now: all that is unsent, but the first lane stops where the others copy from it.
     func sendableCount(_ choice: Int) -> Int {
-        if choices[choice].awaitsCopy || choices[choice].slice != nil { return 0 }
+        if choices[choice].awaitsCopy { return 0 }
         for other in choices where other.awaitsCopy { return max(0, sharedLength - choices[choice].sent) }
         return unsentCount(choice)
     }
