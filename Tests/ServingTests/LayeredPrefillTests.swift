@@ -59,6 +59,22 @@ import Vocabulary
         #expect(pipeline.answer(RequestID(2)) == (try Self.alone(2, Self.long, limit: 4)))
     }
 
+    @Test func `what guesses bring is not learnt from steps that waited for deferred rows`() throws {
+        var options = Self.options(policy: ForcedWindows(EvenBatchPolicy(), width: 2))
+        options.speculation = .ngram
+        var pipeline = LocalPipeline(options)
+        try pipeline.submit(Requests.text(1, "Hi", limit: 100, change: Self.talkative))
+        while pipeline.microbatches.count < 30, pipeline.step() {}
+        let early = try #require(pipeline.core.speculated[.ngram])
+        #expect(early.plainTokens > 0)
+        try pipeline.submit(Requests.text(2, Self.long, limit: 4))
+        while pipeline.core.deferredInFlight == 0, pipeline.step() {}
+        let before = try #require(pipeline.core.speculated[.ngram])
+        while pipeline.core.deferredInFlight > 0, pipeline.step() {}
+        let after = try #require(pipeline.core.speculated[.ngram])
+        #expect(after.drafted > before.drafted && after.plainTokens == before.plainTokens)
+    }
+
     @Test func `as many chunks are under way as there are stages, and one more`() throws {
         var pipeline = try Self.pair(Self.options(stages: 4))
         var most = 0
