@@ -15,7 +15,7 @@ import Vocabulary
             let sizes = plan.cut.stages.map(\.count)
             #expect(sizes.count == count)
             #expect(sizes.reduce(0, +) == 8)
-            // The last stage has the head, a third of which weighs half a layer.
+            // The last stage has the head, a quarter of which weighs less than half a layer.
             let expected = [1: [8], 2: [4, 4], 3: [3, 3, 2], 8: Array(repeating: 1, count: 8)]
             #expect(sizes == expected[count])
             #expect(plan.files.count == count)

@@ -2,7 +2,7 @@ import Vocabulary
 
 extension EngineCore {
     /// Lanes that may go, and what the policy is told of them.
-    private struct Choices {
+    struct Choices {
         var load: BatchLoad
         var decodes: [Candidate] = []
         var prefills: [Candidate] = []
@@ -13,18 +13,12 @@ extension EngineCore {
         var boardings: [Boarding] = []
         /// How the decoding lanes are grouped, when nothing but their newest tokens goes.
         var grouping: Grouping?
-    }
-
-    /// What goes into a deferred microbatch.
-    private struct DeferredLoad {
-        let lane: Lane
-        let rows: Int
-        let slice: Duration
-        let overtakes: Bool
+        /// For how long stages may go on with deferred rows at a time, while there are some.
+        var slice: Duration?
     }
 
     /// A lane that may go into the next microbatch.
-    private struct Candidate {
+    struct Candidate {
         let lane: Lane
         let lastStep: UInt64
     }
@@ -47,7 +41,7 @@ extension EngineCore {
     }
 
     /// Stage 0 is free and the pipe not full.
-    private var mayCompose: Bool {
+    var mayCompose: Bool {
         let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
         return stageZeroStep == nil && stepsInFlight - deferredInFlight < depth
     }
@@ -69,9 +63,7 @@ extension EngineCore {
                 id: id, passengers: passengers, isDeferred: false, isBesideDeferred: isDeferring, rowCount: rows.count,
                 startedAt: now, wasAlone: steps.isEmpty, makesGuesses: isGuessing,
                 grouping: isGuessing ? nil : load.grouping))
-        var microbatch = Microbatch(id: id, operations: operations, rows: rows)
-        if isDeferring { microbatch.slice = settings.policy.slice(for: choices.load) }
-        effects.list.append(.run(microbatch))
+        effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: load.slice)))
         operations.removeAll(keepingCapacity: true)
     }
 
@@ -92,7 +84,7 @@ extension EngineCore {
     }
 
     /// All lanes that have something to send.
-    private var choices: Choices {
+    var choices: Choices {
         var choices = Choices(
             load: BatchLoad(
                 stageCount: settings.stageCount, rowLimit: settings.rowLimit, seatedLanes: 0, decodingLanes: 0,
@@ -125,7 +117,7 @@ extension EngineCore {
     }
 
     /// Tells the policy of the prompt whose turn it is.
-    private func describeFirst(_ choices: inout Choices) {
+    func describeFirst(_ choices: inout Choices) {
         guard let owner = choices.prefills.first.flatMap({ lanes[$0.lane].owner }) else { return }
         choices.load.firstPromptRows = active[owner.request].sendableCount(owner.choice)
         choices.load.firstPromptDepth = active[owner.request].choices[owner.choice].sent
@@ -189,144 +181,9 @@ extension EngineCore {
         addDrafts(to: &result, decodes: decodeCount, load: load, planned: &planned)
         wishGuesses(for: result.prefix(decodeCount))
         let isPlain = load.prefillRowsLeft == 0 && result.allSatisfy { $0.drafts.isEmpty && !hasWaited($0.lane) }
-        return Load(boardings: result, grouping: isPlain ? quota.grouping : nil)
-    }
-
-    // MARK: Deferred rows
-
-    /// Rows are on their way that others overtake.
-    private var isDeferring: Bool { deferredInFlight > 0 }
-
-    /// Deferred microbatches in flight at most: one for each stage, and one that waits for a stage to be done.
-    var deferredLimit: Int { settings.stageCount + 1 }
-
-    /// Whether a lane has rows on their way that others overtake.
-    private func isDeferred(_ lane: Lane) -> Bool {
-        guard let owner = lanes[lane].owner else { return false }
-        return !active[owner.request].choices[owner.choice].deferred.isEmpty
-    }
-
-    /// Rows of the prompt whose turn it is for stage 0 to compute when nothing else is to be done, their cells assured.
-    private mutating func chooseDeferred() -> DeferredLoad? {
-        guard settings.pausableLayers > 0, stageZeroDeferred == nil, !archive.awaitsRestore,
-            deferredInFlight < deferredLimit, active.contains(where: \.hasPrompt)
-        else { return nil }
-        var choices = choices
-        var overtakes = letShorterOvertake(&choices.prefills)
-        while let lane = choices.prefills.first?.lane {
-            describeFirst(&choices)
-            let wanted = deferredRows(for: choices.load)
-            if wanted > 0 {
-                guard let rows = assureDeferred(lane, rows: wanted) else { return nil }
-                return DeferredLoad(
-                    lane: lane, rows: rows, slice: settings.policy.slice(for: choices.load), overtakes: overtakes)
-            }
-            // Behind those that overtake, or have to wait for their own rows, the next one's turn has come.
-            guard isDeferring, isDeferred(lane) || mayOvertakeDeferred(lane) else { return nil }
-            choices.prefills.removeFirst()
-            overtakes = false
-        }
-        return nil
-    }
-
-    /// Operations go before a deferred microbatch with another one, because all stages have to be told of them at once:
-    /// while there are some it waits.
-    private mutating func send(_ load: DeferredLoad, now: Instant) {
-        guard operations.isEmpty, let owner = lanes[load.lane].owner else { return }
-        // Some may have gone with the other microbatch, before what somebody else has deferred.
-        let count = min(load.rows, active[owner.request].sendableCount(owner.choice))
-        let choice = active[owner.request].choices[owner.choice]
-        let cells = count + max(0, count - choice.deferred.spareCells)
-        guard count > 0, cells <= ownCells(of: owner.request) else { return }
-        let id = StepID(stepCount + 1)
-        stepCount += 1
-        stageZeroDeferred = id
-        hasOvertaken = load.overtakes
-        var rows: [StageRow] = []
-        var passengers: [StepInFlight.Passenger] = []
-        active[owner.request].choices[owner.choice].deferred.send(count)
-        board(owner, Boarding(lane: load.lane, rows: count), step: id, rows: &rows, passengers: &passengers)
-        steps.append(
-            StepInFlight(
-                id: id, passengers: passengers, isDeferred: true, isBesideDeferred: true, rowCount: count,
-                startedAt: now, wasAlone: false,
-                makesGuesses: false, grouping: nil))
-        effects.list.append(
-            .run(Microbatch(id: id, operations: [], rows: rows, slice: load.slice, isDeferred: true)))
-    }
-
-    /// What the policy would have deferred of the prompt whose turn it is.
-    private func deferredRows(for load: BatchLoad) -> Int {
-        guard load.mayDefer, load.firstPromptRows > 0 else { return 0 }
-        return min(settings.policy.deferredRows(for: load), load.firstPromptRows, load.rowLimit)
-    }
-
-    /// As many of the rows as there are cells for without anybody giving way, and spare ones for the time they are on
-    /// their way; nil when there are none. Kept sequences give way for a tile of them, not for more.
-    private mutating func assureDeferred(_ lane: Lane, rows wanted: Int) -> Int? {
-        guard let owner = lanes[lane].owner else { return nil }
-        // Chunks before have spare cells that these use behind them.
-        let spare = active[owner.request].choices[owner.choice].deferred.spareCells
-        let common = cellLimit - promisedCells - cells.idleCount
-        let unused = max(
-            ownCells(of: owner.request) + (common < Limits.cellGrant ? 0 : common),
-            2 * Limits.attentionTile - min(spare, Limits.attentionTile))
-        let room = min(freeCells(for: owner.request), unused)
-        let rows = min(wanted, room <= spare ? room : (room + spare) / 2)
-        guard rows > 0 else { return nil }
-        let needed = rows + max(0, rows - spare)
-        // What makes room goes with another microbatch, and before.
-        let growth = promise(to: owner.request, for: needed) - active[owner.request].promisedCells
-        guard mayCompose || promisedCells + growth + cells.idleCount <= cellLimit else { return nil }
-        var planned = Array(repeating: 0, count: active.count)
-        return assureCells(lane, rows: needed, planned: &planned) ? rows : nil
-    }
-
-    /// Puts the prompt with the fewest rows left in front when it is its turn before a longer one: when it has no more
-    /// than half of that one's, and every other time, so that a row of short ones holds none up for ever.
-    private func letShorterOvertake(_ prefills: inout [Candidate]) -> Bool {
-        guard !hasOvertaken, let longer = prefills.first.map({ rowsLeft($0.lane) }), longer >= Limits.deepPrompt else {
-            return false
-        }
-        return letOvertake(longer, those: Array(prefills.indices), of: &prefills)
-    }
-
-    /// ... before deferred rows, when it would not be deferred itself.
-    private func letShortOvertake(_ prefills: inout [Candidate]) -> Bool {
-        let longer = active.flatMap(\.choices).filter { !$0.deferred.isEmpty }.compactMap(\.lane).map { rowsLeft($0) }
-            .max()
-        let those = prefills.indices.filter { mayOvertakeDeferred(prefills[$0].lane) }
-        return letOvertake(longer ?? 0, those: those, of: &prefills)
-    }
-
-    private func letOvertake(_ longer: Int, those: [Int], of prefills: inout [Candidate]) -> Bool {
-        let rows = prefills.map { rowsLeft($0.lane) }
-        guard let shortest = those.min(by: { rows[$0] < rows[$1] }), rows[shortest] <= longer / 2 else { return false }
-        prefills.insert(prefills.remove(at: shortest), at: 0)
-        return true
-    }
-
-    /// Rows of a lane that were not sent, or are deferred.
-    private func rowsLeft(_ lane: Lane) -> Int {
-        guard let owner = lanes[lane].owner else { return .max }
-        return active[owner.request].unsentCount(owner.choice)
-            + active[owner.request].choices[owner.choice].deferred.rowCount
-    }
-
-    /// Whether a lane's prompt would not be deferred itself, or these are its last few rows.
-    private func mayOvertakeDeferred(_ lane: Lane) -> Bool {
-        guard let owner = lanes[lane].owner, !isDeferred(lane) else { return false }
-        let (state, left) = (active[owner.request], active[owner.request].unsentCount(owner.choice))
-        return left < Limits.attentionTile || state.choices[owner.choice].sent + left < Limits.deepPrompt
-    }
-
-    /// Whether a lane's rows may be left between layers: rows that sample nothing but a token of a text.
-    private func mayDefer(_ owner: LaneTable.Owner) -> Bool {
-        let state = active[owner.request]
-        let rows = min(settings.rowLimit, state.sendableCount(owner.choice), Limits.attentionTile)
-        let spare = state.choices[owner.choice].deferred.spareCells
-        return settings.pausableLayers > 0 && state.images.isEmpty && state.pooling == nil
-            && freeCells(for: owner.request) >= rows + max(0, rows - spare)
+        return Load(
+            boardings: result, grouping: isPlain ? quota.grouping : nil,
+            slice: load.isDeferring ? settings.policy.slice(for: load) : nil)
     }
 
     /// Operations that do not wait for rows. A trim does: nobody has a use for it before its lane goes again, except
@@ -350,7 +207,7 @@ extension EngineCore {
 
     private func ownerIndex(_ lane: Lane) -> Int { lanes[lane].owner?.request ?? Int.max }
 
-    private mutating func board(
+    mutating func board(
         _ owner: LaneTable.Owner, _ boarding: Boarding, step: StepID, rows: inout [StageRow],
         passengers: inout [StepInFlight.Passenger]
     ) {
@@ -387,81 +244,5 @@ extension EngineCore {
             sampling = draftSampling(owner.request, owner.choice)
         }
         mirror.follow(operation, sampling: sampling)
-    }
-
-    // MARK: Cells
-
-    /// Cells a request may fill beyond those it has without another one giving way.
-    private func freeCells(for request: Int) -> Int {
-        ownCells(of: request) + max(0, cellLimit - promisedCells)
-    }
-
-    /// ... those of its promise.
-    private func ownCells(of request: Int) -> Int { active[request].promisedCells - active[request].heldCells }
-
-    /// What a request has to be promised to fill so many cells more.
-    private func promise(to request: Int, for rows: Int) -> Int {
-        let (needed, promised) = (active[request].heldCells + rows, active[request].promisedCells)
-        guard needed > promised else { return promised }
-        return min(max(needed, promised + Limits.cellGrant), promised + cellLimit - promisedCells)
-    }
-
-    /// Makes sure the lane's request may fill `rows` more cells beside those planned for this microbatch, preempting
-    /// the youngest requests when there are too few. False when the lane's own request had to give way.
-    mutating func assureCells(_ lane: Lane, rows: Int, planned: inout [Int]) -> Bool {
-        while let owner = lanes[lane].owner {
-            if planned[owner.request] + rows <= freeCells(for: owner.request) {
-                let promise = promise(to: owner.request, for: planned[owner.request] + rows)
-                if promise > active[owner.request].promisedCells {
-                    active[owner.request].promisedCells = promise
-                    makeRoom()
-                }
-                planned[owner.request] += rows
-                return true
-            }
-            guard let youngest = active.lastIndex(where: \.isSeated) else { return false }
-            preempt(youngest)
-        }
-        return false
-    }
-
-    /// Takes a request's lanes and cells away; it is computed again from its journal when there is room.
-    ///
-    /// Answers of its microbatches in flight find lanes without an owner and are dropped: the same tokens are
-    /// sampled again, because a token's randomness depends on seed and position only.
-    mutating func preempt(_ index: Int) {
-        releaseLanes(index)
-        active[index].isSeated = false
-        active[index].promisedCells = 0
-    }
-
-    /// Frees all lanes of a request.
-    mutating func releaseLanes(_ index: Int) {
-        for choice in active[index].choices.indices { releaseLane(index, choice: choice) }
-    }
-
-    /// Frees a choice's lane. The operation goes with the next microbatch: the chain keeps the order, so every stage
-    /// has run what is in flight by then.
-    mutating func releaseLane(_ index: Int, choice: Int) {
-        guard let lane = active[index].choices[choice].lane else { return }
-        change(.free(lane: lane))
-        cells.clear(lane)
-        leaveLane(lane, index, choice: choice)
-    }
-
-    /// Ends a choice's hold on a lane; what becomes of the sequence there is the caller's.
-    mutating func leaveLane(_ lane: Lane, _ index: Int, choice: Int) {
-        lanes.release(lane)
-        active[index].choices[choice].lane = nil
-        active[index].choices[choice].deferred = DeferredRows()
-        active[index].choices[choice].drafts = []
-        active[index].choices[choice].awaitedDraft = nil
-        active[index].choices[choice].guesses = Guesses()
-        active[index].choices[choice].headWish = nil
-        active[index].choices[choice].draftTime = 0
-        active[index].choices[choice].draftedFor = 0
-        active[index].choices[choice].sent = 0
-        active[index].choices[choice].landed = 0
-        active[index].choices[choice].awaitsCopy = false
     }
 }
