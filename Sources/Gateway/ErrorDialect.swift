@@ -20,9 +20,6 @@ enum ErrorDialect: String, Sendable {
         }
     }
 
-    /// The HTTP status of an error.
-    func status(_ report: ErrorReport) -> Int { self == .anthropic ? Anthropic.status(of: report) : report.status }
-
     /// The body of an error.
     func body(_ report: ErrorReport, requestID: String) -> [UInt8] {
         switch self {
@@ -41,6 +38,6 @@ enum ErrorDialect: String, Sendable {
         var headers = headers
         if let seconds = report.retryAfterSeconds { headers[.retryAfter] = String(seconds) }
         if report.status == 401 { headers[.wwwAuthenticate] = "Bearer" }
-        return Response(status: .init(code: status(report)), json: body(report, requestID: id), headers: headers)
+        return Response(status: .init(code: report.status), json: body(report, requestID: id), headers: headers)
     }
 }

@@ -23,7 +23,7 @@ final class ErrorLog: Sendable {
         logger.log(
             level: report.severity.level, "a request was not answered",
             metadata: [
-                "error.type": "\(report.code)", "http.status": "\(dialect.status(report))",
+                "error.type": "\(report.code)", "http.status": "\(report.status)",
                 "request.id": "\(requestID)",
             ])
     }

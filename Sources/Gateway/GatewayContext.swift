@@ -11,6 +11,8 @@ struct GatewayContext: RequestContext {
     var caller = Caller.stranger
     /// Where what it costs is charged.
     var gate: AccessGate?
+    /// How long an answer may take; nil for as long as it needs.
+    var timeoutSeconds: Double?
     /// How long a WebSocket may be open.
     var socketLifetime = TimeAmount.seconds(0)
     /// Where its errors are counted.
@@ -30,11 +32,25 @@ struct GatewayContext: RequestContext {
         }
     }
 
-    /// Says in a request what its sender may do to how long models are loaded.
-    func permit(_ request: inout GenerationRequest) { request.residency = permitted(request.residency) }
+    /// Says in a request whose it is, how long it may take, and what its sender may do to how long models are loaded.
+    func permit(_ request: inout GenerationRequest) {
+        request.residency = permitted(request.residency)
+        request.timeoutSeconds = timeoutSeconds
+        request.caller = callerName
+    }
+
+    /// ... and in one for vectors.
+    func permit(_ request: inout EmbeddingRequest) {
+        request.residency = permitted(request.residency)
+        request.timeoutSeconds = timeoutSeconds
+        request.caller = callerName
+    }
+
+    /// Tells callers with keys apart; nil for anybody else.
+    private var callerName: String? { if case .key(let key) = caller { key.id } else { nil } }
 
     /// What the one who sent a request may do to how long models are loaded, of what it asks for.
-    func permitted(_ residency: Residency?) -> Residency {
+    private func permitted(_ residency: Residency?) -> Residency {
         Residency(mayDeploy: mayDeploy, keepAlive: mayDeploy ? residency?.keepAlive : nil)
     }
 

@@ -72,6 +72,7 @@ package struct GatewayServer: Sendable {
             middleware: ErrorShape(
                 errors: errors, hasCluster: cluster != nil, socketLifetime: connections.socketLifetime))
         router.add(middleware: AccessMiddleware(gate: gate))
+        router.add(middleware: TimeoutMiddleware())
         OpenAIRoutes(backend: backend, room: room, fingerprint: fingerprint).add(to: router)
         AnthropicRoutes(backend: backend, room: room).add(to: router)
         OllamaRoutes(backend: backend, keeper: keeper, room: room, server: fingerprint, clock: clock).add(to: router)

@@ -20,6 +20,10 @@ package enum Limits {
     /// Most bytes of responses a WebSocket remembers. **Units:** bytes.
     static let socketMemoryBytes = 64 << 20
 
+    /// Longest time a client may let an answer take in so many words; without any it takes as long as it needs.
+    /// **Units:** seconds.
+    static let longestTimeoutSeconds = 86_400.0
+
     /// Pieces of a stream that are queued before the event loop gets the time to look at its sockets.
     static let piecesPerTurn = 64
 

@@ -222,10 +222,11 @@ actor EntryDriver {
             return emit(
                 id, .failed(.overloaded(queued: preparing.count, limit: Preparations.limit, retryAfterSeconds: 1)))
         }
+        let arrived = ContinuousClock.now
         preparation.submit { [self, tools, eventLoop, imaging] state in
             guard case .active = state else { return }
             let done: @Sendable (Result<Preparation, GenerationError>) -> Void = { outcome in
-                eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome) } }
+                eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome, arrived) } }
             }
             // What was cancelled while it waited costs its turn and no more.
             guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
@@ -269,12 +270,15 @@ actor EntryDriver {
     }
 
     private func prepared(
-        _ id: RequestID, _ ticket: Preparations.Ticket, _ outcome: Result<Preparation, GenerationError>
+        _ id: RequestID, _ ticket: Preparations.Ticket, _ outcome: Result<Preparation, GenerationError>,
+        _ arrived: ContinuousClock.Instant
     ) {
         // Cancelled, or its client gone, while it was being prepared.
         guard preparing.end(id, ticket) else { return }
         switch outcome {
-        case .success(.prompt(let request, let prepared)): feed(.submit(request: request, prepared: prepared))
+        case .success(.prompt(var request, let prepared)):
+            request.elapsedSeconds = (request.elapsedSeconds ?? 0) + (ContinuousClock.now - arrived).inSeconds
+            feed(.submit(request: request, prepared: prepared))
         case .success(.inspected(let events)): for event in events { emit(id, event) }
         case .failure(let error): emit(id, .failed(error))
         }

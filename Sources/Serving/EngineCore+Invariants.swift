@@ -13,9 +13,11 @@ extension EngineCore {
         let (ordinary, deferred) = (stepsInFlight - deferredInFlight, deferredInFlight)
         if ordinary > depth { return "\(ordinary) microbatches in flight, limit \(depth)" }
         if deferred > deferredLimit { return "\(deferred) deferred microbatches in flight, limit \(deferredLimit)" }
-        let arrivals = (active + queue).map(\.arrival)
         if archive.entries.count > Limits.archivedSequences { return "\(archive.entries.count) sequences are on disk" }
-        if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
+        for own in Dictionary(grouping: active + queue, by: \.caller).values {
+            let arrivals = own.map(\.arrival)
+            if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
+        }
         return nil
     }
 

@@ -124,6 +124,7 @@ package struct EngineCore {
         case .archiveAll: archive.isClosing = true
         case .tick: wake = nil  // The wish was used up, perhaps a little early.
         }
+        expireDeadlines(now: now)
         expireWaiting(now: now)
         expireFetch(now: now)
         seat(now: now)

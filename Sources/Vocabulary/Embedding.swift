@@ -21,6 +21,10 @@ package struct EmbeddingRequest: Hashable, Sendable {
     package var dimensions: Int?
     /// What it may do to how long its model is loaded; nil for nothing.
     package var residency: Residency?
+    /// Whose request it is; see `GenerationRequest.caller`.
+    package var caller: String?
+    /// Time it may take until its end; see `GenerationRequest.timeoutSeconds`. **Units:** seconds.
+    package var timeoutSeconds: Double?
 
     /// Makes a request.
     package init(

@@ -69,6 +69,13 @@ package struct GenerationRequest: Sendable, Codable {
     /// node that takes the request, not for runners.
     package var stated: Set<String>?
 
+    /// Whose request it is, so that waiting ones take fair turns: a name that only has to differ from others'. Nil for
+    /// those who cannot be told apart.
+    package var caller: String?
+    /// Time it may take until its end, waiting included; nil for as long as it needs. **Units:** seconds.
+    package var timeoutSeconds: Double?
+    /// How much of that has passed, when it was on its way for a while; nil for none. **Units:** seconds.
+    package var elapsedSeconds: Double?
     /// Make one vector of the prompt and no text; nil generates.
     package var embedding: EmbeddingWish?
     /// Tell what becomes of the prompt and answer nothing; nil answers.

@@ -172,15 +172,15 @@ def test_a_full_waiting_line_refuses_with_a_time_to_come_back(wide):
                 connection.fill()
             except TimeoutError:
                 pass
-            return connection.buffer.startswith(b"HTTP/1.1 503") or wide.metric("skein_requests_queued") > before
+            return connection.buffer.startswith(b"HTTP/1.1 429") or wide.metric("skein_requests_queued") > before
 
         wait_until(settled, 10, "a place in line or a refusal")
-        if connection.buffer.startswith(b"HTTP/1.1 503"):
+        if connection.buffer.startswith(b"HTTP/1.1 429"):
             connection.socket.settimeout(10)
             refusal = connection.answer()
     assert refusal is not None, "a line of 16 places never was full"
     status, headers, body = refusal
-    assert json.loads(body)["error"]["code"] == "overloaded"
+    assert json.loads(body)["error"]["code"] == "rate_limit_exceeded"
     assert int(headers["retry-after"]) >= 1
     for connection in taken:
         connection.socket.close()

@@ -18,7 +18,6 @@ import Vocabulary
         ]
         for code in ErrorCode.allCases {
             let row = code.row
-            let anthropic = Anthropic.status(of: code)
             let retry =
                 switch row.retry {
                 case .never: "-"
@@ -27,7 +26,7 @@ import Vocabulary
                 }
             lines.append(
                 "| `\(code.rawValue)` | \(row.status) | \(OpenAI.errorType(row.kind)) | "
-                    + "\(Anthropic.errorType(row.kind))\(anthropic == row.status ? "" : ", status \(anthropic)") | "
+                    + "\(Anthropic.errorType(row.kind)) | "
                     + "\(retry) | \(row.severity.rawValue) |")
         }
         return lines.joined(separator: "\n") + "\n"

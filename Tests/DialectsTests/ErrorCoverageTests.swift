@@ -48,7 +48,7 @@ import Vocabulary
         (.modelNotFound(name: "m", available: []), .modelNotFound),
         (.modelAmbiguous(name: "m", candidates: []), .modelAmbiguous),
         (.modelNotReady(name: "m", reason: "r", retryAfterSeconds: 1), .modelNotReady),
-        (.overloaded(queued: 1, limit: 1, retryAfterSeconds: 1), .overloaded),
+        (.overloaded(queued: 1, limit: 1, retryAfterSeconds: 1), .rateLimitExceeded),
         (.stageLost(stage: 0, reason: "r"), .stageLost), (.deadlineExceeded(seconds: 1), .deadlineExceeded),
         (.cancelled, .cancelled), (.engineFailed(reason: "r"), .engineFailed),
     ]
@@ -120,7 +120,7 @@ import Vocabulary
         (.tooLarge(bytes: 2, limit: 1), .stringTooLong), (.otherTemplate, .unsupportedParameter),
         (.unusableFile(reason: "r"), .modelFileRefused), (.wrongDigest(expected: "a", actual: "b"), .digestMismatch),
         (.blobTooLarge(bytes: 2, limit: 1), .requestTooLarge), (.diskFull(neededBytes: 2, freeBytes: 1), .diskFull),
-        (.tooManyUploads(limit: 1), .overloaded), (.storeFailed(reason: "r"), .modelStorageFailed),
+        (.tooManyUploads(limit: 1), .rateLimitExceeded), (.storeFailed(reason: "r"), .modelStorageFailed),
         (.impossible(what: "w", remedy: "r"), .notImplemented), (.undecided(reason: "r"), .modelNotReady),
         (.badName(.ambiguous(name: "m", candidates: [])), .modelAmbiguous),
     ]

@@ -342,7 +342,7 @@ private let digest = String(repeating: "a1", count: 32)
             (.otherTemplate, 400, "unsupported_parameter"), (.unusableFile(reason: "r."), 400, "model_file_refused"),
             (.wrongDigest(expected: "a", actual: "b"), 400, "digest_mismatch"),
             (.blobTooLarge(bytes: 2, limit: 1), 413, "request_too_large"),
-            (.diskFull(neededBytes: 2, freeBytes: 1), 507, "disk_full"), (.tooManyUploads(limit: 4), 503, "overloaded"),
+            (.diskFull(neededBytes: 2, freeBytes: 1), 507, "disk_full"), (.tooManyUploads(limit: 4), 429, "rate_limit_exceeded"),
             (.storeFailed(reason: "r."), 500, "model_storage_failed"),
             (.impossible(what: "It", remedy: "r"), 501, "not_implemented"),
             (.undecided(reason: "r."), 503, "model_not_ready"),

@@ -72,7 +72,7 @@ import Vocabulary
             (.invalidField(name: "messages", value: "x", limit: "y"), 400, "invalid_request_error"),
             (.modelNotFound(name: "none", available: ["tiny"]), 404, "not_found_error"),
             (.modelNotReady(name: "tiny", reason: "loading", retryAfterSeconds: 3), 503, "overloaded_error"),
-            (.overloaded(queued: 9, limit: 9, retryAfterSeconds: 3), 529, "overloaded_error"),
+            (.overloaded(queued: 9, limit: 9, retryAfterSeconds: 3), 429, "rate_limit_error"),
             (.engineFailed(reason: "it broke"), 500, "api_error"),
         ]
         for (error, status, type) in failures {
@@ -83,7 +83,7 @@ import Vocabulary
                 ] {
                     let answer = try await server.post(path, Self.start + rest)
                     #expect(answer.status == status, "\(error)")
-                    #expect((answer.headers["retry-after"] == "3") == (status == 503 || status == 529))
+                    #expect((answer.headers["retry-after"] == "3") == [429, 503].contains(status))
                     let object = try answer.object()
                     #expect(object["type"] as? String == "error")
                     #expect(try answer.error()["type"] as? String == type)

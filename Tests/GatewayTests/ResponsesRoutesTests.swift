@@ -197,7 +197,7 @@ extension HTTPAnswer {
         let failures: [(GenerationError, Int, String?)] = [
             (.contextLengthExceeded(promptTokens: 9, outputTokens: 0, window: 8), 400, "input"),
             (.modelNotFound(name: "none", available: ["tiny"]), 404, "model"),
-            (.overloaded(queued: 9, limit: 9, retryAfterSeconds: 3), 503, nil),
+            (.overloaded(queued: 9, limit: 9, retryAfterSeconds: 3), 429, nil),
             (.engineFailed(reason: "it broke"), 500, nil),
         ]
         for (error, status, param) in failures {

@@ -35,10 +35,4 @@ extension Anthropic {
         case .cancelled, .server: "api_error"
         }
     }
-
-    /// The HTTP status; Anthropic says 529 where others say 503 for a full queue.
-    package static func status(of report: ErrorReport) -> Int { status(of: report.entry) }
-
-    /// The HTTP status of a row of the error table.
-    package static func status(of code: ErrorCode) -> Int { code == .overloaded ? 529 : code.row.status }
 }

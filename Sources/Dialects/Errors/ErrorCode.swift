@@ -43,8 +43,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case modelAmbiguous = "model_ambiguous"
     /// The model cannot answer now.
     case modelNotReady = "model_not_ready"
-    /// The queue is full.
-    case overloaded
     /// A stage died while it answered.
     case stageLost = "stage_lost"
     /// The request took too long.
@@ -99,7 +97,7 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case tooManyConnections = "too_many_connections"
     /// The request did not arrive in time.
     case requestTimeout = "request_timeout"
-    /// The key is over its bounds.
+    /// The key is over its bounds, or the line of waiting requests is full.
     case rateLimitExceeded = "rate_limit_exceeded"
     /// Something unexpected.
     case internalError = "internal_error"
@@ -173,7 +171,6 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
             Row(400, .invalidRequest, .debug)
         case .modelNotFound, .unknownURL, .responseNotFound: Row(404, .notFound, .debug)
         case .modelNotReady: Row(503, .unavailable, .info, .stated)
-        case .overloaded: Row(503, .unavailable, .warning, .stated)
         case .stageLost: Row(503, .unavailable, .error, .after(1))
         case .deadlineExceeded: Row(504, .timeout, .warning)
         case .cancelled: Row(499, .cancelled, .debug)

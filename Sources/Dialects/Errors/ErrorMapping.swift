@@ -37,7 +37,7 @@ extension ErrorReport {
         case .modelAmbiguous: self.init(.modelAmbiguous, param: "model", message: message)
         case .modelNotReady(_, _, let seconds):
             self.init(.modelNotReady, param: "model", message: message, retryAfterSeconds: seconds)
-        case .overloaded(_, _, let seconds): self.init(.overloaded, message: message, retryAfterSeconds: seconds)
+        case .overloaded(_, _, let seconds): self.init(.rateLimitExceeded, message: message, retryAfterSeconds: seconds)
         case .stageLost: self.init(.stageLost, message: message)
         case .deadlineExceeded: self.init(.deadlineExceeded, message: message)
         case .cancelled: self.init(.cancelled, message: message)

@@ -89,7 +89,7 @@ extension ErrorReport {
         case .wrongDigest: entry = .digestMismatch
         case .blobTooLarge: entry = .requestTooLarge
         case .diskFull: entry = .diskFull
-        case .tooManyUploads: (entry, seconds) = (.overloaded, 5)
+        case .tooManyUploads: (entry, seconds) = (.rateLimitExceeded, 5)
         case .storeFailed: entry = .modelStorageFailed
         case .impossible: entry = .notImplemented
         case .undecided: (entry, seconds) = (.modelNotReady, 5)

@@ -197,7 +197,7 @@ extension APIRoute {
             upload: "application/octet-stream",
             answers: [Answer(status: 201, content: [], note: "It is here.")],
             errors: [
-                .invalidValue, .requestTooLarge, .requestTimeout, .digestMismatch, .diskFull, .overloaded,
+                .invalidValue, .requestTooLarge, .requestTimeout, .digestMismatch, .diskFull,
                 .modelStorageFailed, .notImplemented,
             ]),
         APIRoute("GET", "/api/version", .ollama, "The version of the API.", answers: [json("Version")]),

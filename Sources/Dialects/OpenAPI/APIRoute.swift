@@ -100,14 +100,10 @@ package struct APIRoute: Sendable {
         if isOpen {
             all = [.headersTooLarge, .malformedRequest, .tooManyConnections, .methodNotAllowed, .internalError]
         }
-        let statuses = Set(all.map(status)).sorted()
+        let statuses = Set(all.map(\.row.status)).sorted()
         return statuses.map { status in
-            (status, ErrorCode.allCases.filter { all.contains($0) && self.status($0) == status })
+            (status, ErrorCode.allCases.filter { all.contains($0) && $0.row.status == status })
         }
-    }
-
-    private func status(_ code: ErrorCode) -> Int {
-        dialect == .anthropic ? Anthropic.status(of: code) : code.row.status
     }
 
     /// What can happen to any request before a route sees it.
@@ -127,8 +123,7 @@ package struct APIRoute: Sendable {
     /// What can be wrong with a request that asks a model.
     static let answering: [ErrorCode] =
         decoding + [
-            .contextLengthExceeded, .modelNotFound, .modelAmbiguous, .modelNotReady, .overloaded, .stageLost,
-            .deadlineExceeded,
-            .cancelled, .engineFailed,
+            .contextLengthExceeded, .modelNotFound, .modelAmbiguous, .modelNotReady, .stageLost,
+            .deadlineExceeded, .cancelled, .engineFailed,
         ]
 }

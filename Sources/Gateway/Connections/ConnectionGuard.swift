@@ -168,7 +168,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             .contentType: "application/json", .contentLength: String(body.count), .connection: "close",
         ]
         if let seconds = report.retryAfterSeconds { fields[.retryAfter] = String(seconds) }
-        let status = HTTPResponse.Status(code: dialect.status(report))
+        let status = HTTPResponse.Status(code: report.status)
         context.write(wrapOutboundOut(.head(HTTPResponse(status: status, headerFields: fields))), promise: nil)
         context.write(wrapOutboundOut(.body(ByteBuffer(bytes: body))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)

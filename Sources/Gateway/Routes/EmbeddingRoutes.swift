@@ -32,7 +32,7 @@ struct EmbeddingRoutes: Sendable {
             return await refusal(call.request.model, id, dialect, context)
         }
         if let objection = context.objection(to: call.request.residency) { call.warnings.append(objection) }
-        call.request.residency = context.permitted(call.request.residency)
+        context.permit(&call.request)
         do throws(GenerationError) {
             let answer = try await Self.answer(embedder, call.request, context)
             context.gate?.charge(answer.promptTokens, to: context.caller)

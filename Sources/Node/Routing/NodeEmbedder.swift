@@ -11,15 +11,18 @@ struct NodeEmbedder: Embedding {
     let backend: any Generating
 
     func embed(_ request: EmbeddingRequest) async throws(GenerationError) -> EmbeddingAnswer {
+        let began = ContinuousClock.now
         var answer = EmbeddingAnswer(vectors: Array(repeating: [], count: request.inputs.count), promptTokens: 0)
         let outcome = await withTaskGroup(of: (Int, Result<Vector, GenerationError>).self) { group in
             var next = 0
             var failure: GenerationError?
             func startOne(_ group: inout TaskGroup<(Int, Result<Vector, GenerationError>)>) {
                 guard failure == nil, next < request.inputs.count else { return }
-                let (index, single) = (next, single(of: request, next))
+                let index = next
+                var single = single(of: request, index)
+                single.elapsedSeconds = (ContinuousClock.now - began).inSeconds
                 next += 1
-                group.addTask { (index, await vector(single)) }
+                group.addTask { [single] in (index, await vector(single)) }
             }
             for _ in 0..<Self.textsAtOnce { startOne(&group) }
             while let (index, result) = await group.next() {
@@ -63,6 +66,8 @@ struct NodeEmbedder: Embedding {
         var single = GenerationRequest(id: id, model: request.model, prompt: prompt)
         single.embedding = EmbeddingWish(truncates: request.truncates)
         single.residency = request.residency.map { Residency(mayDeploy: $0.mayDeploy) }
+        single.caller = request.caller
+        single.timeoutSeconds = request.timeoutSeconds
         return single
     }
 

@@ -72,7 +72,11 @@ extension EngineCore {
             thinking: check.laneThinking(of: prepared),
             outputLimit: limit, reservesOutput: request.maxOutputTokens != nil,
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
-            submittedAt: now, startedAt: now, choices: choices)
+            caller: request.caller,
+            deadline: request.timeoutSeconds.map { seconds in
+                (now.advanced(by: .seconds(max(0, seconds - (request.elapsedSeconds ?? 0)))), seconds)
+            },
+            isResumed: !request.answered.isEmpty, submittedAt: now, startedAt: now, choices: choices)
     }
 
     /// Puts a choice where it was elsewhere: its tokens are replayed, and what they told is not told again.
@@ -89,16 +93,40 @@ extension EngineCore {
 
     /// Why the request may not even wait; nil when it may.
     private func overload(for state: RequestState, now: Instant) -> GenerationError? {
-        if queue.count >= settings.queueLimit {
-            return overloaded(after: predictedWait(ahead: 1, now: now) ?? oldestAge(now: now))
+        let own = queue.count { $0.caller == state.caller }
+        let places = FairOrder.places(of: state.caller, taken: queue.count, limit: settings.queueLimit)
+        if queue.count >= settings.queueLimit || own >= places {
+            let isFull = queue.count >= settings.queueLimit
+            let wait = predictedWait(behind: queue.prefix(1), now: now) ?? oldestAge(now: now)
+            return .overloaded(
+                queued: isFull ? queue.count : own, limit: isFull ? settings.queueLimit : own,
+                retryAfterSeconds: Self.wholeSeconds(wait))
         }
-        guard loss == nil, let wait = predictedWait(ahead: queue.count, now: now) else { return nil }
+        var line = queue + [state]
+        FairOrder.sort(&line, held: heldLanes)
+        guard loss == nil, let wait = predictedWait(behind: line.prefix { $0.id != state.id }, now: now) else {
+            return nil
+        }
         let limit = settings.waitLimit.inSeconds
         return wait > limit ? overloaded(after: wait - limit) : nil
     }
 
     private func overloaded(after seconds: Double) -> GenerationError {
         .overloaded(queued: queue.count, limit: settings.queueLimit, retryAfterSeconds: Self.wholeSeconds(seconds))
+    }
+
+    /// Lanes by whose requests have them, or have a claim on them.
+    private var heldLanes: [String?: Int] {
+        active.reduce(into: [:]) { $0[$1.caller, default: 0] += $1.unfinishedCount }
+    }
+
+    /// Puts the waiting request whose turn it is in front.
+    private mutating func orderQueue() {
+        guard queue.count > 1 else { return }
+        let before = queue.first?.id
+        FairOrder.sort(&queue, held: heldLanes)
+        // Places behind the first one move with it.
+        if queue.first?.id != before { queueChanged = true }
     }
 
     /// Whole seconds for a `Retry-After`, at least 1, at most an hour.
@@ -113,33 +141,57 @@ extension EngineCore {
         active.first.map { now.since($0.startedAt).inSeconds } ?? 0
     }
 
-    /// Expected seconds until everything running and the first `ahead` waiting requests have left; nil before the first
-    /// request has ended.
-    func predictedWait(ahead: Int, now: Instant) -> Double? {
+    /// Expected seconds until everything running and the `waiting` requests have left; nil before the first request has
+    /// ended.
+    private func predictedWait(behind waiting: ArraySlice<RequestState>, now: Instant) -> Double? {
         var work = 0.0
         for state in active {
             guard let total = expectedSeconds(state) else { return nil }
-            work += max(0, total - now.since(state.startedAt).inSeconds)
+            let age = now.since(state.startedAt).inSeconds
+            // What lasts longer than expected is expected to last as long again, if it may have so many tokens.
+            let left = total > age ? total - age : min(age, longestLeft(state))
+            work += left * Double(max(1, state.unfinishedCount))
         }
-        for state in queue.prefix(ahead) {
+        for state in waiting {
             guard let total = expectedSeconds(state) else { return nil }
-            work += total
+            work += total * Double(state.choices.count)
         }
         return work / Double(settings.laneCount)
     }
 
+    /// Seconds each lane of a request is held.
     private func expectedSeconds(_ state: RequestState) -> Double? {
-        if state.pooling != nil { return estimator.seconds(promptTokens: state.prompt.count) }
-        return estimator.seconds(promptTokens: state.prompt.count, outputLimit: state.outputLimit)
-            .map { $0 * Double(state.choices.count) }
+        let computed = state.prompt.count - state.cachedTokens
+        if state.pooling != nil { return estimator.seconds(promptTokens: computed) }
+        return estimator.seconds(promptTokens: computed, outputLimit: state.outputLimit)
+    }
+
+    /// Seconds until a running request has all the tokens it may have.
+    private func longestLeft(_ state: RequestState) -> Double {
+        let told = state.choices.map(\.answer.count).min() ?? 0
+        return (estimator.decodeSecondsPerToken ?? 0) * Double(max(0, state.outputLimit - told))
     }
 
     // MARK: Waiting
 
+    /// Ends requests whose time is up, wherever they are.
+    mutating func expireDeadlines(now: Instant) {
+        for state in queue {
+            guard let deadline = state.deadline, now >= deadline.at else { continue }
+            queue.removeAll { $0.id == state.id }
+            queueChanged = true
+            effects.emit(state.id, .failed(.deadlineExceeded(seconds: deadline.seconds)))
+        }
+        for index in active.indices.reversed() {
+            guard let deadline = active[index].deadline, now >= deadline.at else { continue }
+            fail(index, .deadlineExceeded(seconds: deadline.seconds))
+        }
+    }
+
     /// Ends the wait of requests that waited too long.
     mutating func expireWaiting(now: Instant) {
-        while let head = queue.first, now >= head.submittedAt.advanced(by: settings.waitLimit) {
-            queue.removeFirst()
+        while let index = queue.firstIndex(where: { now >= $0.submittedAt.advanced(by: settings.waitLimit) }) {
+            let head = queue.remove(at: index)
             queueChanged = true
             if let loss {
                 let reason = "stage \(loss.stage) was lost (\(loss.reason)) and is not back yet"
@@ -147,7 +199,7 @@ extension EngineCore {
                 effects.emit(
                     head.id, .failed(.modelNotReady(name: head.model, reason: reason, retryAfterSeconds: retry)))
             } else {
-                let wait = predictedWait(ahead: 1, now: now) ?? oldestAge(now: now)
+                let wait = predictedWait(behind: queue.prefix(1), now: now) ?? oldestAge(now: now)
                 effects.emit(head.id, .failed(overloaded(after: wait)))
             }
         }
@@ -159,23 +211,24 @@ extension EngineCore {
         queueChanged = false
         for index in queue.indices where queue[index].announcedPosition != index + 1 {
             queue[index].announcedPosition = index + 1
-            let wait = loss == nil ? predictedWait(ahead: index, now: now) : nil
+            let wait = loss == nil ? predictedWait(behind: queue.prefix(index), now: now) : nil
             effects.emit(queue[index].id, .queued(position: index + 1, predictedWaitSeconds: wait))
         }
     }
 
-    /// Asks to be woken when the first waiting request has waited too long, also for the disk, and when there is time
-    /// to write to it.
+    /// Asks to be woken when a request has waited too long, also for the disk, or its time is up, and when there is time
+    /// to write to the disk.
     mutating func wakeForWaiting() {
-        let waits = queue.first?.submittedAt.advanced(by: settings.waitLimit)
-        let deadline = [waits, archive.wake].compactMap { $0 }.min()
+        let waits = queue.map(\.submittedAt).min()?.advanced(by: settings.waitLimit)
+        let due = (queue + active).compactMap { $0.deadline?.at }.min()
+        let deadline = [waits, due, archive.wake].compactMap { $0 }.min()
         if let deadline, deadline != wake { effects.list.append(.wakeAt(deadline)) }
         wake = deadline
     }
 
     // MARK: Lanes
 
-    /// Gives lanes to preempted requests first, then to waiting ones, strictly in order of arrival.
+    /// Gives lanes to preempted requests first, then to waiting ones, in fair order: nobody passes the first one.
     mutating func seat(now: Instant) {
         guard loss == nil else { return }
         while let index = active.firstIndex(where: { !$0.isSeated }) {
@@ -186,6 +239,7 @@ extension EngineCore {
             }
             takeLanes(index)
         }
+        orderQueue()
         while let head = queue.first {
             guard canSeat(head) else {
                 guard neverFits(head) else { return }
@@ -198,6 +252,7 @@ extension EngineCore {
             guard !awaitsArchive(now: now) else { return }
             start(queue.removeFirst(), now: now)
             queueChanged = true
+            orderQueue()
         }
     }
 

@@ -5,29 +5,36 @@ struct WaitEstimator: Sendable {
     /// Weight of the newest sample in the moving averages.
     static let weight = 0.25
 
-    private(set) var prefillSecondsPerToken: Double?
+    /// What prompts took and how many of their tokens were computed: a prompt of which nearly all was kept says little
+    /// of what a token takes.
+    private var prefillSeconds: Double?
+    private var prefillTokens: Double?
     private(set) var decodeSecondsPerToken: Double?
     private(set) var outputTokens: Double?
 
-    mutating func record(promptTokens: Int, outputTokens: Int, timings: Timings) {
-        Self.mix(&prefillSecondsPerToken, timings.prefillSeconds / Double(max(1, promptTokens)))
+    /// Takes a finished request.
+    ///
+    /// - Parameters:
+    ///   - computedTokens: tokens of the prompt that were not kept from before.
+    ///   - outputTokens: tokens of one of its answers; nil for a vector, which says nothing of how long texts get.
+    mutating func record(computedTokens: Int, outputTokens: Int?, timings: Timings) {
+        Self.mix(&prefillSeconds, timings.prefillSeconds)
+        Self.mix(&prefillTokens, Double(max(1, computedTokens)))
+        guard let outputTokens else { return }
         Self.mix(&self.outputTokens, Double(outputTokens))
         if outputTokens > 1 { Self.mix(&decodeSecondsPerToken, timings.decodeSeconds / Double(outputTokens - 1)) }
     }
 
-    /// Takes a request whose answer was a vector: it says nothing of how long texts get.
-    mutating func record(promptTokens: Int, timings: Timings) {
-        Self.mix(&prefillSecondsPerToken, timings.prefillSeconds / Double(max(1, promptTokens)))
-    }
-
     /// Expected seconds a lane is held by a text that becomes a vector; nil before the first sample.
-    func seconds(promptTokens: Int) -> Double? { prefillSecondsPerToken.map { $0 * Double(promptTokens) } }
+    func seconds(promptTokens: Int) -> Double? {
+        guard let prefillSeconds, let prefillTokens else { return nil }
+        return prefillSeconds / prefillTokens * Double(promptTokens)
+    }
 
     /// Expected seconds a lane is held by one choice; nil before the first sample.
     func seconds(promptTokens: Int, outputLimit: Int) -> Double? {
-        guard let prefillSecondsPerToken, let outputTokens else { return nil }
-        return prefillSecondsPerToken * Double(promptTokens)
-            + (decodeSecondsPerToken ?? 0) * min(Double(outputLimit), outputTokens)
+        guard let prefill = seconds(promptTokens: promptTokens), let outputTokens else { return nil }
+        return prefill + (decodeSecondsPerToken ?? 0) * min(Double(outputLimit), outputTokens)
     }
 
     private static func mix(_ average: inout Double?, _ sample: Double) {

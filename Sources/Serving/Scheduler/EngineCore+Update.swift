@@ -190,12 +190,10 @@ extension EngineCore {
             promptTokens: state.prompt.count, cachedTokens: state.cachedTokens,
             outputTokens: state.choices.reduce(0) { $0 + $1.answer.count },
             reasoningTokens: state.choices.reduce(0) { $0 + $1.assembler.reasoningTokens })
-        if state.pooling != nil {
-            estimator.record(promptTokens: state.prompt.count, timings: timings)
-        } else {
+        if !state.isResumed {
+            let texts = state.pooling == nil ? usage.outputTokens / state.choices.count : nil
             estimator.record(
-                promptTokens: state.prompt.count, outputTokens: usage.outputTokens / state.choices.count,
-                timings: timings)
+                computedTokens: state.prompt.count - state.cachedTokens, outputTokens: texts, timings: timings)
         }
         let completion = Completion(
             finishReasons: state.choices.map { $0.finish ?? .stop },

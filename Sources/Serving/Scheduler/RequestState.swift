@@ -91,6 +91,12 @@ struct RequestState {
     let reservesOutput: Bool
     /// Text that opens every choice.
     let echo: String
+    /// Whose it is; nil for those who cannot be told apart.
+    let caller: String?
+    /// When it has to have ended, and what was granted. **Units:** seconds.
+    let deadline: (at: Instant, seconds: Double)?
+    /// It began elsewhere, so what it takes says little of others.
+    let isResumed: Bool
     let submittedAt: Instant
 
     var startedAt: Instant
