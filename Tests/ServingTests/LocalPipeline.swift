@@ -33,8 +33,8 @@ struct LocalPipeline {
         var draft: SimulatedDraft?
         /// The model's own heads for several tokens; nil without any.
         var heads: HeadFacts?
-        /// A mistake on purpose: stages do not forget what they are told to.
-        var ignoresTrims = false
+        /// A mistake on purpose.
+        var planted: PlantedBug?
         /// Stages have disks.
         var archives = false
         /// Seed of the order in which things happen; nil takes the first thing that can.
@@ -82,8 +82,12 @@ struct LocalPipeline {
     var deferredMicrobatches: [Microbatch] { microbatches.filter(\.isDeferred) }
     private(set) var wakeAt: Instant?
     private(set) var wakeCount = 0
-    /// The first thing that must never happen.
+    /// The first thing that must never happen; nothing follows it.
     private(set) var violation: String?
+    private(set) var mishaps = Mishaps()
+    /// Requests whose events are held against what the model alone answers.
+    private var watches: [RequestID: AnswerWatch] = [:]
+    private var planted: PlantedBug?
     /// Error of (stage, microbatch), in place of running it.
     var fault: (Int, Microbatch) -> EngineError? = { _, _ in nil }
     /// Changes what the last stage answers.
@@ -94,6 +98,7 @@ struct LocalPipeline {
 
     init(_ options: Options = Options(), adjust: (inout EngineSettings) -> Void = { _ in }) {
         self.options = options
+        planted = options.planted
         stages = Self.makeStages(options)
         spoiled = stages.map { _ in SpoiledLanes() }
         inboxes = Array(repeating: [], count: options.stageCount)
@@ -151,6 +156,14 @@ struct LocalPipeline {
         submit(request, prepared)
     }
 
+    /// Submits a request whose every event is held against what the model alone answers.
+    mutating func submitWatched(_ request: GenerationRequest) throws {
+        var request = request
+        request.keepsJournal = true
+        watches[request.id] = AnswerWatch(try Undisturbed(request, options))
+        try submit(request)
+    }
+
     mutating func submit(_ request: GenerationRequest, _ prepared: PreparedPrompt) {
         submissions[request.id] = now
         handle(.submit(request: request, prepared: prepared))
@@ -159,6 +172,7 @@ struct LocalPipeline {
     /// A client leaves: its request ends at once, whatever it was doing.
     mutating func cancel(_ id: RequestID) {
         let isUnderWay = events[id]?.last?.isTerminal == false
+        mishaps.left.insert(id)
         handle(.cancel(id))
         if isUnderWay, events[id]?.last?.isTerminal != true { note("request \(id) goes on after its client left") }
     }
@@ -179,14 +193,18 @@ struct LocalPipeline {
         reports = [[], [], [], reports[3]]
         stages[stage] = Self.makeStages(options)[stage]
         spoiled[stage] = SpoiledLanes()
+        mishaps.lostStages.insert(stage)
         handle(.stageLost(stage: stage, reason: "killed"))
     }
 
     mutating func stagesReady() { handle(.stagesReady) }
 
     mutating func handle(_ input: EngineCore.Input) {
-        let effects = core.handle(input, now: now)
-        for effect in effects.list {
+        // What follows a violation proves nothing.
+        guard violation == nil else { return }
+        let effects = core.handle(planted?.heard(input) ?? input, now: now).list
+        planted?.disturb(&core)
+        for effect in planted?.told(effects) ?? effects {
             switch effect {
             case .run(let microbatch):
                 microbatches.append(microbatch)
@@ -217,7 +235,7 @@ struct LocalPipeline {
                 wakeCount += 1
             }
         }
-        if let broken = core.brokenInvariant { note(broken) }
+        if let broken = core.brokenInvariant ?? brokenBound ?? brokenStage { note(broken) }
     }
 
     /// Does one of the things that can happen; false when nothing can.
@@ -294,7 +312,6 @@ struct LocalPipeline {
             for operation in parcel.microbatch.operations {
                 spoiled[index].follow(operation)
                 deferred[index].follow(operation)
-                if options.ignoresTrims, case .trim = operation { continue }
                 if case .archive(let archive) = operation {
                     if !carryOut(archive, index) { refused = .failed(operation: "restore", code: 0, reason: "no part") }
                 } else {
@@ -318,7 +335,7 @@ struct LocalPipeline {
             // The brain counts cells and positions exactly, so no engine ever has to refuse its work.
             if planned == nil, !parcel.microbatch.rows.isEmpty { note("stage \(index): \(error)") }
             spoiled[index].failed(parcel.microbatch.rows)
-            reports[1].append(.stepFailed(parcel.microbatch.id, stage: index, error))
+            report(error, of: parcel.microbatch, from: index)
             next.rows = []
         }
         pass(Parcel(microbatch: next, activations: output.activations), output, from: index)
@@ -347,12 +364,21 @@ struct LocalPipeline {
             if planned == nil, error != .cancelled { note("stage \(index): \(error)") }
             deferred[index].removeNext()
             if !isDropped { spoiled[index].failed(microbatch.rows) }
-            reports[1].append(.stepFailed(microbatch.id, stage: index, error))
+            report(error, of: microbatch, from: index)
         }
     }
 
+    private mutating func report(_ error: EngineError, of microbatch: Microbatch, from index: Int) {
+        mishaps.failures.insert("stage \(index): \(error)")
+        reports[1].append(.stepFailed(microbatch.id, stage: index, error))
+    }
+
     private mutating func pass(_ parcel: Parcel, _ output: StageOutput, from index: Int) {
-        guard index + 1 == stages.count else { return inboxes[index + 1].append(parcel) }
+        guard index + 1 == stages.count else {
+            inboxes[index + 1].append(parcel)
+            if index == 0 { planted?.arrange(&inboxes[1]) }
+            return
+        }
         var samples = output.samples
         distort(&samples, parcel.microbatch)
         reports[1].append(.sampled(parcel.microbatch.id, samples))
@@ -430,6 +456,35 @@ struct LocalPipeline {
         case .output, .finished: if !hasStarted { note("request \(id) answers before it started") }
         case .failed: break
         }
+        if let problem = watches[id]?.problem(with: event, of: id, after: mishaps) { note("request \(id): \(problem)") }
+    }
+
+    /// The bounds that the placement was given, whatever the brain believes them to be.
+    private var brokenBound: String? {
+        if let limit = options.queueLimit, core.queuedCount > limit {
+            return "\(core.queuedCount) requests wait, \(limit) may"
+        }
+        if core.ownedLaneCount > options.laneCount {
+            return "\(core.ownedLaneCount) lanes are owned, \(options.laneCount) may be"
+        }
+        return core.usedCells > options.cellCount ? "\(core.usedCells) of \(options.cellCount) cells are used" : nil
+    }
+
+    /// While nothing is on its way, every stage holds what the brain believes it to.
+    private var brokenStage: String? {
+        let isStill =
+            core.loss == nil && core.stepsInFlight == 0 && core.operations.isEmpty
+            && inboxes.allSatisfy(\.isEmpty) && deferred.allSatisfy(\.isEmpty)
+        guard isStill else { return nil }
+        for (index, stage) in stages.enumerated() {
+            let used = options.cellCount - stage.freeCellCount
+            if used != core.usedCells { return "stage \(index) fills \(used) cells, not \(core.usedCells)" }
+            for lane in (0..<stage.shape.laneCount).map({ Lane(UInt16($0)) }) {
+                let (length, believed) = (stage.length(of: lane), core.cells.length(of: lane))
+                if length != believed { return "lane \(lane.index) of stage \(index) has \(length), not \(believed)" }
+            }
+        }
+        return nil
     }
 
     /// Everything ended and every lane and cell came back, in the brain and on every stage.
@@ -437,8 +492,12 @@ struct LocalPipeline {
         handle(.forgetPrefixes)
         run()
         if !core.isQuiescent { note("the brain is not quiescent") }
-        for (id, list) in events.sorted(by: { $0.key < $1.key }) where list.count(where: \.isTerminal) != 1 {
-            note("request \(id) has \(list.count(where: \.isTerminal)) ends")
+        if core.usedCells != 0 || core.ownedLaneCount != 0 {
+            note("the brain keeps \(core.usedCells) cells and \(core.ownedLaneCount) lanes")
+        }
+        for id in submissions.keys.sorted() {
+            let ends = (events[id] ?? []).count(where: \.isTerminal)
+            if ends != 1 { note("request \(id) has \(ends) ends") }
         }
         if core.settings.draft != nil, let draft = draftModel?.engine,
             draft.openLaneCount != 0 || draft.freeCellCount != draft.shape.cellCount

@@ -10,4 +10,11 @@ enum Seeds {
     private static func number(_ name: String) -> UInt64? {
         ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
     }
+
+    /// Worlds of random workloads. A debug build takes twenty times as long for each.
+    static var usual: Int {
+        var isDebug = false
+        assert({ isDebug = true }() == ())
+        return isDebug ? 160 : 1000
+    }
 }

@@ -222,12 +222,6 @@ import Vocabulary
         try GuessedWorld.survivesCancellation(options, requests)
     }
 
-    @Test func `a stage that forgets to trim is found out`() throws {
-        var options = speculating(.init(stageCount: 2), width: 4)
-        options.ignoresTrims = true
-        #expect(try pipeline(requests(1), options).violation != nil)
-    }
-
     @Test func `takes answers that are longer or shorter than they should be`() throws {
         let requests = requests(2)
         let options = LocalPipeline.Options(stageCount: 2, window: 80)
