@@ -128,7 +128,6 @@ package struct APIRoute: Sendable {
     static let answering: [ErrorCode] =
         decoding + [
             .contextLengthExceeded, .modelNotFound, .modelAmbiguous, .modelNotReady, .overloaded, .stageLost,
-            .deadlineExceeded,
-            .cancelled, .engineFailed,
+            .deadlineExceeded, .cancelled, .clientTooSlow, .engineFailed,
         ]
 }
