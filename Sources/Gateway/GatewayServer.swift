@@ -92,7 +92,8 @@ package struct GatewayServer: Sendable {
         return HTTP1Channel.Configuration(
             additionalChannelHandlers: [
                 ConnectionGuard(limits: limits, count: count) { errors.record($0, .openAI, requestID: "") },
-                DisconnectWatch(), SilenceWatch(interval: limits.silence), SocketSwitch(limits: limits),
+                DisconnectWatch(), StallWatch(patience: limits.stall), SilenceWatch(interval: limits.silence),
+                SocketSwitch(limits: limits),
             ],
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: limits.headerFieldBytes, maxHeaderListSize: limits.headerBytes,

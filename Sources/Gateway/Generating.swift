@@ -48,7 +48,8 @@ extension Generating {
 
 /// The events of one request.
 package struct GenerationStream: Sendable {
-    /// The events; they end after the one terminal event. Dropping them cancels the request.
+    /// The events; they end after the one terminal event. Dropping them cancels the request. Whoever makes them MUST
+    /// bound what waits unread.
     package let events: AsyncStream<GenerationEvent>
     /// Ends the request early, from any thread; without effect when it has ended.
     package let cancel: @Sendable () -> Void

@@ -11,6 +11,11 @@ package enum Limits {
     /// Longest body that `BareServer` repeats. **Units:** bytes.
     static let echoBytes = 64 << 10
 
+    /// Most bytes of an answer, about, that wait for its reader when one more piece is taken. A model that makes a
+    /// hundred tokens a second takes five minutes for so much text, and 25 s with twenty alternatives to each token: a
+    /// client that pauses for a moment never falls so far behind, and beside a model it is little. **Units:** bytes.
+    package static let unreadBytes = 4 << 20
+
     /// Prompts of one request that are under way at once: enough to fill microbatches, few enough to leave most places
     /// in the line to others.
     static let promptsAtOnce = 4

@@ -3,8 +3,9 @@ import Vocabulary
 
 /// Answers a request with several prompts by a request for each. Choice c of prompt p is choice p × n + c of the whole.
 ///
-/// Answers are handed on one after the other while the next few are being made; their pieces wait in their streams. The
-/// first one that fails ends them all, because the client gets one answer.
+/// Answers are handed on one after the other while the next few are being made; their pieces wait in their streams. One
+/// that becomes too long to wait is made again when its turn comes. The first one that fails ends them all, because
+/// the client gets one answer.
 struct PromptFan: Generating {
     let backend: any Generating
     /// The prompts in their order.
@@ -47,6 +48,8 @@ struct PromptFan: Generating {
             var asked: [GenerationStream] = []
             /// The prompt whose answer is read.
             var index = 0
+            /// Whether its turn has begun, so that what waits of it waits for the client alone.
+            var isBegun = false
             var total = Completion(
                 finishReasons: [], stopTexts: [], usage: Usage(promptTokens: 0, outputTokens: 0),
                 timings: Timings(queueSeconds: 0, prefillSeconds: 0, decodeSeconds: 0))
@@ -67,8 +70,9 @@ struct PromptFan: Generating {
         func next() async -> GenerationEvent? {
             while let answer = await current() {
                 guard let event = await Self.next(of: answer.events) else { break }
+                if case .failed(.clientTooSlow) = event, await askAgain() { continue }
                 if case .failed = event { cancel() }
-                if let seen = state.withLock({ fan.take(event, &$0.total, &$0.index) }) {
+                if let seen = take(event) {
                     if seen.isTerminal { state.withLock { $0.isOver = true } }
                     return seen
                 }
@@ -91,15 +95,42 @@ struct PromptFan: Generating {
         /// The answer that is read, after the next few were asked for; nil when there is none.
         private func current() async -> GenerationStream? {
             while let index = state.withLock({ fan.due($0.asked.count, $0.index, $0.isCancelled || $0.isOver) }) {
-                let answer = await fan.backend.generate(fan.single(index, of: request))
-                let isLate = state.withLock { state in
-                    state.asked.append(answer)
-                    return state.isCancelled
-                }
-                if isLate { answer.cancel() }
+                await ask(index)
             }
             return state.withLock { state in
                 state.isOver || state.index >= state.asked.count ? nil : state.asked[state.index]
+            }
+        }
+
+        /// Asks for the answer of a prompt, the next one or one that was asked for before.
+        private func ask(_ index: Int) async {
+            let answer = await fan.backend.generate(fan.single(index, of: request))
+            let isLate = state.withLock { state in
+                if index < state.asked.count { state.asked[index] = answer } else { state.asked.append(answer) }
+                return state.isCancelled
+            }
+            if isLate { answer.cancel() }
+        }
+
+        /// Asks once more for the answer that is read, if it ended before its turn: it had to wait for the others then,
+        /// and the client was not slow. False if that was not so.
+        private func askAgain() async -> Bool {
+            let index = state.withLock { state -> Int? in
+                defer { state.isBegun = true }
+                return state.isBegun || state.isCancelled ? nil : state.index
+            }
+            guard let index else { return false }
+            await ask(index)
+            return true
+        }
+
+        /// What the whole says of an event of the answer that is read; nil for nothing.
+        private func take(_ event: GenerationEvent) -> GenerationEvent? {
+            state.withLock { state in
+                let index = state.index
+                let seen = fan.take(event, &state.total, &state.index)
+                state.isBegun = state.index == index
+                return seen
             }
         }
 

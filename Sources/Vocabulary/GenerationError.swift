@@ -20,6 +20,9 @@ package enum GenerationError: Error, Hashable, Sendable, Codable, CustomStringCo
     case deadlineExceeded(seconds: Double)
     /// The client went away or asked to stop.
     case cancelled
+    /// The client read so slowly that more of the answer waited for it than is kept. **Units:** bytes. Nodes say this,
+    /// runners never do.
+    case clientTooSlow(limit: Int)
     /// The engine refused or failed a step.
     case engineFailed(reason: String)
 
@@ -51,6 +54,9 @@ package enum GenerationError: Error, Hashable, Sendable, Codable, CustomStringCo
             "The request was not finished within \(seconds) s; raise its timeout or ask for fewer tokens."
         case .cancelled:
             "The request was cancelled."
+        case .clientTooSlow(let limit):
+            "The client read too slowly: more than \(limit) bytes of the answer waited for it; read the stream as it "
+                + "comes, or ask for less."
         case .engineFailed(let reason):
             "The engine failed: \(reason); send the request again."
         }

@@ -42,6 +42,8 @@ extension FrameWriter {
             try put(seconds)
         case .cancelled:
             try putCode(.cancelled)
+        case .clientTooSlow(let limit):
+            throw .cannotEncode(field: "error.clientTooSlow", value: limit, allowed: "nothing; only nodes say it")
         case .engineFailed(let reason):
             try putCode(.engineFailed, texts: [reason])
         }

@@ -16,6 +16,8 @@ from sse import RawConnection, events, post
 
 #: Seconds within which a lane must be free after its client has gone.
 FREED_SECONDS = 10
+#: Seconds within which as much is made as is kept of an answer that nobody reads, usually a few.
+UNREAD_SECONDS = 45
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=lambda stages: f"{stages}-stages")
@@ -125,6 +127,21 @@ def test_a_client_that_does_not_read_holds_up_nobody(wide):
         assert text_of(client_of(wide), CAPITAL) == CAPITAL_ANSWER
     connection.socket.close()
     wide.wait_until_idle(FREED_SECONDS)
+
+
+def test_of_an_answer_that_nobody_reads_only_so_much_is_kept(own_node):
+    """Its lanes are free long before it would be complete, while its connection stays open; what comes then is the
+    reason. Twenty alternatives to each token fill 4 MiB with 2,600 tokens, of the 32,000 that were asked for."""
+    node = own_node("--threads", 1, "--ctx", 16_384, "--lanes", 2)
+    with RawConnection(node) as connection:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.send("POST", "/v1/chat/completions", endless(n=2, logprobs=True, top_logprobs=20))
+        wait_until(lambda: node.metric("skein_lanes_in_use") == 2, 10, "the start of the answer")
+        node.wait_until_idle(UNREAD_SECONDS)
+        status, _, body = connection.answer()
+    assert status == 200
+    last = events(body)[-1]
+    assert last.is_error and last.json["error"]["code"] == "client_too_slow"
 
 
 def test_a_client_that_gives_up_in_the_waiting_line_leaves_it(wide):

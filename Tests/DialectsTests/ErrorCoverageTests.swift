@@ -51,6 +51,7 @@ import Vocabulary
         (.overloaded(queued: 1, limit: 1, retryAfterSeconds: 1), .rateLimitExceeded),
         (.stageLost(stage: 0, reason: "r"), .stageLost), (.deadlineExceeded(seconds: 1), .deadlineExceeded),
         (.cancelled, .cancelled), (.engineFailed(reason: "r"), .engineFailed),
+        (.clientTooSlow(limit: 1), .clientTooSlow),
     ]
 
     private static func place(_ error: GenerationError) -> Int {
@@ -66,6 +67,7 @@ import Vocabulary
         case .deadlineExceeded: 8
         case .cancelled: 9
         case .engineFailed: 10
+        case .clientTooSlow: 11
         }
     }
 

@@ -43,7 +43,8 @@ import Vocabulary
             (.overloaded(queued: 5, limit: 5, retryAfterSeconds: 0), 429, "rate_limit_exceeded", nil, 1),
             (.stageLost(stage: 1, reason: "x"), 503, "stage_lost", nil, 1),
             (.deadlineExceeded(seconds: 3), 504, "deadline_exceeded", nil, nil),
-            (.cancelled, 499, "cancelled", nil, nil), (.engineFailed(reason: "x"), 500, "engine_failed", nil, nil),
+            (.cancelled, 499, "cancelled", nil, nil), (.clientTooSlow(limit: 9), 408, "client_too_slow", nil, nil),
+            (.engineFailed(reason: "x"), 500, "engine_failed", nil, nil),
         ] as [(GenerationError, Int, String, String?, Int?)])
     func `a request that cannot be completed`(
         error: GenerationError, status: Int, code: String, param: String?, retry: Int?

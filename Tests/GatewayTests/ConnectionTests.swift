@@ -165,6 +165,64 @@ private struct GuardedChannel {
     }
 }
 
+@Suite struct `Stall watch` {
+    private let channel = EmbeddedChannel()
+
+    init() throws {
+        try channel.pipeline.syncOperations.addHandler(StallWatch(patience: .seconds(60)))
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    }
+
+    private func advance(_ seconds: Int64) { channel.embeddedEventLoop.advanceTime(by: .seconds(seconds)) }
+
+    /// From now on so many bytes wait for the client; more are taken when they are none.
+    private func hold(_ bytes: Int) {
+        channel.flush()
+        channel.write(ByteBuffer(repeating: 0, count: bytes), promise: nil)
+        guard channel.isWritable != (bytes == 0) else { return }
+        channel.isWritable = bytes == 0
+        channel.pipeline.fireChannelWritabilityChanged()
+    }
+
+    @Test func `a client that waits for the model is left alone`() {
+        advance(100_000)
+        #expect(channel.isActive)
+    }
+
+    @Test func `a client that reads nothing of what waits for it is disconnected`() {
+        hold(1000)
+        advance(59)
+        #expect(channel.isActive)
+        advance(1)
+        #expect(!channel.isActive)
+    }
+
+    @Test func `a client that reads slowly may go on until it stops`() {
+        hold(1000)
+        for bytes in stride(from: 900, through: 100, by: -100) {
+            advance(59)
+            hold(bytes)
+            advance(1)
+            #expect(channel.isActive)
+        }
+        advance(60)
+        #expect(!channel.isActive)
+    }
+
+    @Test func `a client that has read all begins anew`() {
+        for _ in 0..<3 {
+            hold(1000)
+            advance(59)
+            hold(0)
+            advance(1000)
+            #expect(channel.isActive)
+        }
+        hold(1000)
+        advance(60)
+        #expect(!channel.isActive)
+    }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct `Connections over HTTP` {
     private static let chat = #"{"model":"tiny","stream":true,"messages":[{"role":"user","content":"hi"}]}"#
     private static let message =
@@ -272,6 +330,17 @@ private struct GuardedChannel {
             var rest: [UInt8] = []
             for await chunk in connection.received { rest += chunk }
             #expect(String(decoding: rest, as: UTF8.self).contains("Hello"))
+        }
+    }
+
+    @Test func `a client that reads nothing of an endless answer is disconnected, and its request ends`() async throws {
+        var limits = ConnectionLimits()
+        limits.stall = .milliseconds(20)
+        let node = ScriptedNode { _ in .endless }
+        try await LoopbackServer.with(node, connections: limits) { server in
+            let connection = try await RawConnection.open(port: server.port, reads: false)
+            connection.send("POST", "/v1/chat/completions", Self.chat)
+            #expect(try await node.ends.next())
         }
     }
 

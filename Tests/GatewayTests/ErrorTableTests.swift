@@ -77,6 +77,9 @@ private struct ErrorRow {
         ErrorRow(
             error: .engineFailed(reason: "x"), code: "engine_failed", status: 500, openAI: "server_error",
             anthropic: "api_error", level: .error),
+        ErrorRow(
+            error: .clientTooSlow(limit: 9), code: "client_too_slow", status: 408, openAI: "timeout_error",
+            anthropic: "timeout_error", level: .info),
     ]
 
     /// The place of an error's case. Whoever adds a case is led here by the compiler, and to `all` by the test.
@@ -93,6 +96,7 @@ private struct ErrorRow {
         case .deadlineExceeded: 8
         case .cancelled: 9
         case .engineFailed: 10
+        case .clientTooSlow: 11
         }
     }
 }

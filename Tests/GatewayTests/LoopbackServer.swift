@@ -85,9 +85,11 @@ final class RawConnection: Sendable {
         self.received = received
     }
 
-    static func open(port: Int) async throws -> RawConnection {
+    /// Connects; one that does not read leaves all that comes to the system, which takes only so much.
+    static func open(port: Int, reads: Bool = true) async throws -> RawConnection {
         let (stream, sink) = AsyncStream.makeStream(of: [UInt8].self)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(ChannelOptions.autoRead, value: reads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Sink(sink)) }
             }

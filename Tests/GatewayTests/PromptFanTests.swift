@@ -84,6 +84,27 @@ import Vocabulary
         }
     }
 
+    @Test func `an answer that became too long before its turn is made again, one that is read is not`() async throws {
+        let node = SteppedNode()
+        let tooSlow = GenerationEvent.failed(.clientTooSlow(limit: 9))
+        try await LoopbackServer.with(node) { server in
+            let connection = try await RawConnection.open(port: server.port)
+            connection.send("POST", "/v1/completions", Self.body(#","stream":true"#))
+            for _ in 0..<4 { _ = try await node.begins.next() }
+            node.send([tooSlow], to: 1)
+            node.send([.started(promptTokens: 9, cachedTokens: 0), .text("Hel"), .end])
+            for number in [4, 5] { #expect(try await node.begins.next() == number) }
+            guard case .text("b")? = node.requests.last?.prompt else {
+                Issue.record("asked again is \(String(describing: node.requests.last?.prompt))")
+                return
+            }
+            node.send([.started(promptTokens: 9, cachedTokens: 0), .text("again"), tooSlow], to: 5)
+            let seen = await connection.read(until: "client_too_slow")
+            #expect(seen.contains(#""again""#) && !seen.contains("[DONE]"))
+            #expect(node.requests.count == 6)
+        }
+    }
+
     @Test func `a few prompts are asked ahead, and none is left when the client leaves`() async throws {
         let node = SteppedNode()
         try await LoopbackServer.with(node) { server in

@@ -95,6 +95,7 @@ import Vocabulary
         (.stageLost(stage: 1, reason: "killed"), 503, "stage_lost"),
         (.deadlineExceeded(seconds: 2), 504, "deadline_exceeded"),
         (.cancelled, 499, "cancelled"),
+        (.clientTooSlow(limit: 9), 408, "client_too_slow"),
         (.engineFailed(reason: "it broke"), 500, "engine_failed"),
     ]
 

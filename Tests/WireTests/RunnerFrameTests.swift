@@ -86,8 +86,10 @@ enum RunnerEvents {
             })
         #expect(events == Set(EventCode.allCases))
         let errors = Set(
-            RunnerEvents.errors.map { error -> ErrorCode in
+            RunnerEvents.errors.compactMap { error -> ErrorCode? in
                 switch error {
+                // Said by nodes to clients, never between a runner and its node.
+                case .clientTooSlow: nil
                 case .invalidField: .invalidField
                 case .unsupported: .unsupported
                 case .contextLengthExceeded: .contextLengthExceeded
@@ -166,6 +168,7 @@ enum RunnerEvents {
             error(.output(OutputDelta(choice: 5000)))
                 == .cannotEncode(field: "event.choice", value: 5000, allowed: "0 … 1024"))
         #expect(error(.started(promptTokens: 1 << 40, cachedTokens: 0)) != nil)
+        #expect(error(.failed(.clientTooSlow(limit: 1))) != nil)
     }
 
     @Test func `an unknown event, flag or reason is refused by name`() throws {

@@ -49,6 +49,8 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
     case deadlineExceeded = "deadline_exceeded"
     /// The client went away.
     case cancelled
+    /// The client read too slowly.
+    case clientTooSlow = "client_too_slow"
     /// The engine failed.
     case engineFailed = "engine_failed"
     /// A route of a vendor that this server does not have.
@@ -187,7 +189,7 @@ package enum ErrorCode: String, Hashable, Sendable, CaseIterable {
         case .badHandshake: Row(426, .invalidRequest, .info)
         case .socketExpired: Row(400, .invalidRequest, .debug)
         case .tooManyConnections: Row(503, .unavailable, .warning, .after(1))
-        case .requestTimeout: Row(408, .timeout, .info)
+        case .requestTimeout, .clientTooSlow: Row(408, .timeout, .info)
         case .rateLimitExceeded: Row(429, .rateLimit, .info, .stated)
         case .previousRunning, .modelNameTaken: Row(409, .invalidRequest, .debug)
         case .tooManyInBackground: Row(429, .rateLimit, .info, .after(5))

@@ -41,6 +41,7 @@ extension ErrorReport {
         case .stageLost: self.init(.stageLost, message: message)
         case .deadlineExceeded: self.init(.deadlineExceeded, message: message)
         case .cancelled: self.init(.cancelled, message: message)
+        case .clientTooSlow: self.init(.clientTooSlow, message: message)
         case .engineFailed: self.init(.engineFailed, message: message)
         }
     }

@@ -124,6 +124,6 @@ package struct APIRoute: Sendable {
     static let answering: [ErrorCode] =
         decoding + [
             .contextLengthExceeded, .modelNotFound, .modelAmbiguous, .modelNotReady, .stageLost,
-            .deadlineExceeded, .cancelled, .engineFailed,
+            .deadlineExceeded, .cancelled, .clientTooSlow, .engineFailed,
         ]
 }

@@ -15,6 +15,8 @@ package struct ConnectionLimits: Sendable {
     package var uploadBytes: Int
     /// From the end of an answer until the next request's head.
     package var idle: TimeAmount
+    /// While bytes wait for a client, the time in which it reads some of them.
+    package var stall: TimeAmount
     /// Silence of a stream after which a sign of life is sent.
     package var silence: TimeAmount
     /// From the opening of a WebSocket until it has to be opened anew.
@@ -37,6 +39,7 @@ package struct ConnectionLimits: Sendable {
         body = .seconds(60)
         uploadBytes = 1 << 20
         idle = .seconds(75)
+        stall = .seconds(60)
         silence = .seconds(15)
         socketLifetime = .minutes(60)
         patience = .seconds(10)

@@ -19,7 +19,7 @@ actor BackgroundResponses: Service {
         /// nil when they became too many.
         var events: [Responses.StreamEvent]? = []
         var eventBytes = 0
-        var watchers: [AsyncStream<Responses.StreamEvent>.Continuation] = []
+        var watchers: [BoundedSink<Responses.StreamEvent>] = []
         var stop: (@Sendable () -> Void)?
         var isWorkedOn = true
 
@@ -112,15 +112,16 @@ actor BackgroundResponses: Service {
         finished.removeAll { $0 == id }
     }
 
-    /// The events behind `number`, those kept and those to come; nil when they are not kept.
+    /// The events behind `number`, those kept and those to come; nil when they are not kept. They end early for a
+    /// client that falls behind by as much as is kept of a response.
     func events(id: String, after number: Int?) -> AsyncStream<Responses.StreamEvent>? {
         guard let kept = live[id]?.events else { return nil }
-        let (stream, continuation) = AsyncStream.makeStream(of: Responses.StreamEvent.self)
+        let (stream, sink) = BoundedSink<Responses.StreamEvent>.makeStream(limit: Limits.eventLogBytes)
         // The numbers count from 0, one for each event; a client may name any, the largest there is among them.
         let seen = number.map { $0 < kept.count ? $0 + 1 : kept.count } ?? 0
-        for event in kept.dropFirst(seen) { continuation.yield(event) }
+        for event in kept.dropFirst(seen) { _ = sink.yield(event, bytes: event.json.count) }
         // The last event is told after the response has been kept, when nobody works on it any more.
-        if finished.contains(id) { continuation.finish() } else { live[id]?.watchers.append(continuation) }
+        if finished.contains(id) { sink.finish() } else { live[id]?.watchers.append(sink) }
         return stream
     }
 
@@ -159,7 +160,9 @@ actor BackgroundResponses: Service {
         for event in new {
             entry.eventBytes += event.json.count
             entry.watchers.removeAll { watcher in
-                if case .terminated = watcher.yield(event) { true } else { false }
+                if watcher.yield(event, bytes: event.json.count) { return false }
+                watcher.abandon()
+                return true
             }
         }
         if entry.eventBytes > Limits.eventLogBytes {

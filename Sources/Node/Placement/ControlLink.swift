@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Gateway
 import Identity
 import NIOCore
 import Runner
@@ -22,7 +23,7 @@ actor ControlLink {
     private var link: FrameLink?
     private var isOpen = false
     private var opening: CheckedContinuation<Void, any Error>?
-    private var streams: [RequestID: AsyncStream<GenerationEvent>.Continuation] = [:]
+    private var streams: [RequestID: BoundedSink<GenerationEvent>] = [:]
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var reports: [(id: UInt64, waiter: CheckedContinuation<EntryReport?, Never>)] = []
     private var reportCount: UInt64 = 0
@@ -65,29 +66,24 @@ actor ControlLink {
         link?.close()
     }
 
-    /// Starts a request. The stream ends after its terminal event.
+    /// Starts a request. The stream ends after its terminal event; the runner is not held up by who reads it slowly, so
+    /// what waits is bounded, and whoever lets more wait loses the request.
     func generate(_ request: GenerationRequest) -> AsyncStream<GenerationEvent> {
-        let (stream, continuation) = AsyncStream.makeStream(of: GenerationEvent.self)
+        let id = request.id
+        let (events, sink) = BoundedSink<GenerationEvent>.answer { [weak self] in self?.cancelEarly(id) }
         guard isOpen, let link else {
-            continuation.yield(.failed(.stageLost(stage: 0, reason: "the entry stage is not connected")))
-            continuation.finish()
-            return stream
+            sink.finish(with: .failed(.stageLost(stage: 0, reason: "the entry stage is not connected")))
+            return events
         }
         do {
             let body = try RequestCoding.encode(request)
-            try writer.generate(request.id, body: body.span.bytes)
+            try writer.generate(id, body: body.span.bytes)
             link.send(&writer)
-            streams[request.id] = continuation
-            let id = request.id
-            continuation.onTermination = { [weak self] reason in
-                guard case .cancelled = reason, let self else { return }
-                cancelEarly(id)
-            }
+            streams[id] = sink
         } catch {
-            continuation.yield(.failed(.engineFailed(reason: "the request could not be sent: \(error)")))
-            continuation.finish()
+            sink.finish(with: .failed(.engineFailed(reason: "the request could not be sent: \(error)")))
         }
-        return stream
+        return events
     }
 
     /// Runs a request of which only its end matters; nil when its stream ended without one.
@@ -148,20 +144,22 @@ actor ControlLink {
     }
 
     private func cancel(_ id: RequestID) {
-        guard let stream = streams.removeValue(forKey: id) else { return }
-        stream.yield(.failed(.cancelled))
-        stream.finish()
-        reportIdle()
+        guard streams[id] != nil else { return }
+        end(id, .failed(.cancelled))
         guard isOpen, let link else { return }
         guard (try? writer.cancelRequest(id)) != nil else { return }
         link.send(&writer)
     }
 
     private func end(_ id: RequestID, _ event: GenerationEvent) {
-        guard let stream = streams.removeValue(forKey: id) else { return }
-        stream.yield(event)
-        stream.finish()
+        guard let sink = streams.removeValue(forKey: id) else { return }
+        sink.finish(with: event)
         reportIdle()
+    }
+
+    /// Passes a piece of an answer on, or ends a request whose reader is too far behind; that stream has its end then.
+    private func tell(_ id: RequestID, _ event: GenerationEvent) {
+        if streams[id]?.tell(event) == false { cancel(id) }
     }
 
     private func receive(_ frame: InboundFrame, _ link: FrameLink) {
@@ -169,7 +167,7 @@ actor ControlLink {
             guard isOpen else { return try finishHandshake(frame, link) }
             switch try RunnerFrame.parse(frame.header, body: frame.body.readableBytesSpan) {
             case .event(let id, _, let event):
-                if event.isTerminal { end(id, event) } else { streams[id]?.yield(event) }
+                if event.isTerminal { end(id, event) } else { tell(id, event) }
             case .report(let body):
                 let report = try? JSONDecoder().decode(EntryReport.self, from: Data(body))
                 if !reports.isEmpty { reports.removeFirst().waiter.resume(returning: report) }
