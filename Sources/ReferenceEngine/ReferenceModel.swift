@@ -50,15 +50,21 @@ package struct ReferenceModel: Sendable {
         package var headCount: Int
         /// Width of the feed-forward part.
         package var hidden: Int
+        /// Whether a sequence counts as a state of its newest position, as recurrent layers keep it: stages then refuse
+        /// to copy or to forget a part of one. What is computed stays the same.
+        package var isRecurrent: Bool
 
         /// Makes sizes; the caller MUST pass positive numbers and heads that divide the width.
-        package init(layerCount: Int = 8, width: Int = 16, headCount: Int = 2, hidden: Int = 24) {
+        package init(
+            layerCount: Int = 8, width: Int = 16, headCount: Int = 2, hidden: Int = 24, isRecurrent: Bool = false
+        ) {
             precondition(layerCount >= 1 && width >= 1 && hidden >= 1, "sizes \(layerCount), \(width), \(hidden)")
             precondition(headCount >= 1 && width % headCount == 0, "\(headCount) heads do not divide \(width)")
             self.layerCount = layerCount
             self.width = width
             self.headCount = headCount
             self.hidden = hidden
+            self.isRecurrent = isRecurrent
         }
     }
 

@@ -79,6 +79,9 @@ package struct ReferenceStage: StageEngine, Sendable {
             let index = try index(of: lane)
             forgetLayers(of: lane)
             guard position >= 0 else { throw refused("trim", "position \(position) is negative") }
+            guard position == 0 || !isPart(position, of: index) else {
+                throw refused("trim", "a state of \(pool.lanes[index].count) positions cannot forget some of them")
+            }
             pool.trim(index, from: Int(position))
             tokens[index].removeLast(max(0, tokens[index].count - Int(position)))
         case .copy(let from, let to, let length):
@@ -87,8 +90,13 @@ package struct ReferenceStage: StageEngine, Sendable {
             guard (0...pool.lanes[source].count).contains(Int(length)) else {
                 throw refused("copy", "lane \(source) has \(pool.lanes[source].count) positions, not \(length)")
             }
+            guard !isPart(length, of: source) else {
+                throw refused("copy", "a state of \(pool.lanes[source].count) positions is none of \(length)")
+            }
             pool.share(from: source, to: target, length: Int(length))
             tokens[target] = Array(tokens[source].prefix(Int(length)))
+            // A lane that samples nothing has no history of tokens to give.
+            if open[source].map({ $0.pooling != nil }) ?? true { open[target] = nil }
         case .free(let lane):
             let index = try index(of: lane)
             forgetLayers(of: lane)
@@ -215,6 +223,11 @@ package struct ReferenceStage: StageEngine, Sendable {
     }
 
     // MARK: Checks
+
+    /// Whether so many positions are less than what a lane holds, of a model that has a state for all of it only.
+    private func isPart(_ length: Int32, of lane: Int) -> Bool {
+        model.sizes.isRecurrent && Int(length) < pool.lanes[lane].count
+    }
 
     func index(of lane: Lane) throws(EngineError) -> Int {
         guard lane.index < shape.laneCount else {

@@ -128,6 +128,7 @@ package struct EngineCore {
         expireWaiting(now: now)
         expireFetch(now: now)
         seat(now: now)
+        keepPrompts()
         makeRoom()
         announcePositions(now: now)
         orderDrafts(now: now)

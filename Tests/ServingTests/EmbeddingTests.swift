@@ -132,6 +132,26 @@ import Vocabulary
         #expect(pipeline.violation == nil)
     }
 
+    @Test func `a prompt takes nothing over from the same text while that is being read for a vector`() throws {
+        let text = Self.texts[2]
+        var alone = LocalPipeline(.init())
+        try alone.submit(Requests.text(2, text, limit: 5))
+        alone.run()
+        #expect(alone.completion(RequestID(2)) != nil)
+        for steps in 0..<24 {
+            var pipeline = LocalPipeline(.init(shelfCount: 2, prefixReuse: .beginnings))
+            try pipeline.submit(embed(1, text))
+            for _ in 0..<steps { _ = pipeline.step() }
+            try pipeline.submit(Requests.text(2, text, limit: 5))
+            pipeline.run()
+            #expect(vector(1, pipeline) != nil)
+            #expect(pipeline.answer(RequestID(2)) == alone.answer(RequestID(2)), "\(steps) steps")
+            #expect(pipeline.completion(RequestID(2))?.usage.cachedTokens == 0)
+            pipeline.checkQuiescence()
+            #expect(pipeline.violation == nil, "\(steps) steps")
+        }
+    }
+
     @Test func `what has vectors made waits in the same line as everybody`() throws {
         var pipeline = LocalPipeline(.init(laneCount: 1, queueLimit: 2))
         try pipeline.submit(Requests.text(1, "ab", limit: 5))

@@ -10,6 +10,7 @@ import Vocabulary
         var options = LocalPipeline.Options(stageCount: stages, laneCount: lanes, cellCount: cells)
         options.window = min(256, cells)
         (options.shelfCount, options.prefixReuse) = (shelf, reuse)
+        options.sizes.isRecurrent = reuse == .whole
         return LocalPipeline(options)
     }
 
@@ -77,6 +78,62 @@ import Vocabulary
         try pipeline.submit(Requests.text(4, "Another question. Why, then?", limit: 4))
         pipeline.run()
         #expect(cached(pipeline, 4) == "Another question.".utf8.count)
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
+    @Test(arguments: 1...3)
+    func `a model that cannot forget goes on from the last prompt, however its answer is rendered`(stages: Int) throws {
+        var kept = pipeline(stages: stages, reuse: .whole)
+        var plain = pipeline(stages: stages, reuse: .off)
+        var prompt = "You are a goose. Fly south when it gets cold."
+        var lastLength = 0
+        for turn in 1...5 as ClosedRange<UInt64> {
+            let request = Requests.text(turn, prompt, limit: 10) { $0.sampling.ignoreEndOfGeneration = true }
+            try kept.submit(request)
+            try plain.submit(request)
+            kept.run()
+            plain.run()
+            #expect(kept.answer(RequestID(turn)) == plain.answer(RequestID(turn)), "turn \(turn)")
+            #expect(cached(kept, turn) == lastLength)
+            lastLength = prompt.utf8.count
+            // What was thought is left out, and the call is written anew.
+            prompt += "{\"call\": \(turn)} done. "
+        }
+        kept.checkQuiescence()
+        #expect(kept.violation == nil)
+    }
+
+    @Test func `a model that cannot forget goes on from a whole sequence where it is rendered as it was`() throws {
+        var pipeline = pipeline(reuse: .whole)
+        let prompt = "The wind turns north, the flock turns south."
+        try pipeline.submit(Requests.text(1, prompt, limit: 6) { Requests.restrict(&$0, to: "abc", strength: 100) })
+        pipeline.run()
+        let answer = text(pipeline, 1)
+        #expect(answer.utf8.count == 6)
+        try pipeline.submit(Requests.text(2, prompt + answer + " And then?", limit: 6))
+        pipeline.run()
+        // The last token of an answer is never computed.
+        #expect(cached(pipeline, 2) == prompt.utf8.count + 5)
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
+    @Test func `sequences with answers make way before prompts, so two conversations fit into three lanes`() throws {
+        var pipeline = pipeline(lanes: 1, shelf: 2, reuse: .whole)
+        var prompts = ["The wind turns north.", "The river freezes over."]
+        var lengths = [0, 0]
+        for turn in 0..<4 {
+            for index in prompts.indices {
+                let id = UInt64(2 * turn + index + 1)
+                try pipeline.submit(
+                    Requests.text(id, prompts[index], limit: 6) { $0.sampling.ignoreEndOfGeneration = true })
+                pipeline.run()
+                #expect(cached(pipeline, id) == lengths[index], "turn \(turn)")
+                lengths[index] = prompts[index].utf8.count
+                prompts[index] += " (flies on) And then?"
+            }
+        }
         pipeline.checkQuiescence()
         #expect(pipeline.violation == nil)
     }

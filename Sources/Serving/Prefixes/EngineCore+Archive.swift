@@ -144,7 +144,7 @@ extension EngineCore {
     private mutating func beginRestore() {
         guard let fetch = archive.fetch else { return }
         guard fetch.request == queue.first?.id, let tokens = archive.tokens(of: fetch.key),
-            tokens.count <= cellLimit - promisedCells, let lane = laneToRestore()
+            tokens.count <= cellLimit - promisedCells, let lane = emptyLane()
         else {
             return abandonFetch()
         }
@@ -155,13 +155,6 @@ extension EngineCore {
         shelf.markArchived(lane)
         archive.fetch?.lane = lane
         operations.append(.archive(ArchiveOperation(.restore, lane: lane, key: fetch.key)))
-    }
-
-    private mutating func laneToRestore() -> Lane? {
-        if let lane = lanes.spare(unless: { shelf[$0] != nil }) { return lane }
-        guard let oldest = shelf.oldest() else { return nil }
-        evict(oldest)
-        return lanes.spare(unless: { shelf[$0] != nil })
     }
 
     /// The lane holds the sequence on every stage; the request it is for finds it there like any other.

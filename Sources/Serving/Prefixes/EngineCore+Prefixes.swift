@@ -28,7 +28,8 @@ extension EngineCore {
             consider(Lane(UInt16(index)), length)
         }
         guard settings.prefixReuse == .beginnings else { return best }
-        for other in active {
+        // What becomes a vector has no history of tokens that a sampler could take over.
+        for other in active where other.pooling == nil {
             let common = PrefixShelf.sharedLength(other.prompt, prompt)
             for choice in other.choices {
                 guard let lane = choice.lane else { continue }
@@ -46,6 +47,14 @@ extension EngineCore {
         guard let oldest = shelf.oldest(sparing: spared) ?? shelf.oldest() else { return nil }
         evict(oldest)
         return lanes.take(for: owner, unless: { shelf[$0] != nil })
+    }
+
+    /// A lane that nobody owns and nothing is kept in; when there is none, a kept sequence makes way.
+    mutating func emptyLane() -> Lane? {
+        if let lane = lanes.spare(unless: { shelf[$0] != nil }) { return lane }
+        guard let oldest = shelf.oldest() else { return nil }
+        evict(oldest)
+        return lanes.spare(unless: { shelf[$0] != nil })
     }
 
     /// Copies the matched beginning into the first lane of a request that was just seated.
@@ -79,8 +88,42 @@ extension EngineCore {
             }
         }
         cells.rest(lane)
-        shelf.put(tokens, on: lane)
+        shelf.put(tokens, on: lane, hasPrompt: shelf.contains(active[index].prompt))
         leaveLane(lane, index, choice: choice)
+    }
+
+    /// Keeps prompts that were just read, of models that give whole sequences only: a template often renders an answer
+    /// otherwise than it was sampled, and then the next turn begins like the prompt and not like the sequence.
+    ///
+    /// The copy goes before the first row of the answer. It shares the prompt's cells, so all it takes is a lane.
+    mutating func keepPrompts() {
+        guard settings.prefixReuse == .whole else { return }
+        for state in active where state.pooling == nil {
+            guard let choice = state.choices.first, let lane = choice.lane, lanes[lane].inFlight == 0,
+                choice.sent == state.prompt.count, choice.landed == choice.sent,
+                choice.sent >= Limits.smallestPrefix, !shelf.contains(state.prompt)
+            else { continue }
+            // Its conversation has left the earlier ones behind.
+            for (index, resident) in shelf.residents.enumerated() {
+                guard let tokens = resident?.tokens,
+                    PrefixShelf.commonLength(tokens, state.prompt) == tokens.count
+                else { continue }
+                evict(Lane(UInt16(index)))
+            }
+            guard let kept = emptyLane() else { continue }
+            // Nobody samples there: it keeps the history for those that copy the lane.
+            var parameters = SamplingParameters()
+            parameters.temperature = 0
+            parameters.seed = 0
+            let length = Int32(choice.sent)
+            operations.append(.open(lane: kept, sampling: LaneSampling(parameters: parameters, promptLength: length)))
+            change(.copy(from: lane, to: kept, length: length))
+            cells.share(from: lane, to: kept, length: choice.sent)
+            cells.rest(kept)
+            shelf.put(state.prompt, on: kept)
+            // On disk the sequence with the answer is enough.
+            shelf.markArchived(kept)
+        }
     }
 
     /// Forgets a kept sequence. The operation goes with the next microbatch, behind whatever copies from it.

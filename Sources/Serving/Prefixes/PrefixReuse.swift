@@ -2,8 +2,8 @@
 package enum PrefixReuse: String, Hashable, Sendable, Codable {
     /// Any beginning: plain attention keeps every position for itself.
     case beginnings
-    /// The whole sequence or nothing: a recurrent state exists for the newest position only, and a sliding window has
-    /// forgotten what lies behind it.
+    /// The whole sequence or nothing: a recurrent state exists for the newest position only. So prompts are kept beside
+    /// the sequences with their answers.
     case whole
     /// Nothing is kept.
     case off

@@ -9,6 +9,8 @@ struct PrefixShelf {
         let tokens: [Token]
         /// Grows with every use: lower was used longer ago.
         var lastUse: UInt64
+        /// The prompt it begins with is kept beside it, which is of use to more turns: it makes way first.
+        var hasPrompt = false
         /// It is on disk, or will not be.
         var isArchived = false
     }
@@ -22,9 +24,12 @@ struct PrefixShelf {
 
     subscript(lane: Lane) -> Resident? { residents[Int(lane.index)] }
 
-    mutating func put(_ tokens: [Token], on lane: Lane) {
+    /// Whether just this sequence is kept.
+    func contains(_ tokens: [Token]) -> Bool { residents.contains { $0?.tokens == tokens } }
+
+    mutating func put(_ tokens: [Token], on lane: Lane, hasPrompt: Bool = false) {
         useCount += 1
-        residents[Int(lane.index)] = Resident(tokens: tokens, lastUse: useCount)
+        residents[Int(lane.index)] = Resident(tokens: tokens, lastUse: useCount, hasPrompt: hasPrompt)
     }
 
     mutating func markArchived(_ lane: Lane) { residents[Int(lane.index)]?.isArchived = true }
@@ -46,12 +51,13 @@ struct PrefixShelf {
         residents[Int(lane.index)]?.lastUse = useCount
     }
 
-    /// The one that was not used for longest, but not `spared`.
+    /// The one that was not used for longest, of those that make way first if there are any; but not `spared`.
     func oldest(sparing spared: Lane? = nil) -> Lane? {
-        var oldest: (lane: Lane, use: UInt64)?
+        var oldest: (lane: Lane, rank: (Int, UInt64))?
         for (index, resident) in residents.enumerated() {
             guard let resident, Lane(UInt16(index)) != spared else { continue }
-            if resident.lastUse < oldest?.use ?? .max { oldest = (Lane(UInt16(index)), resident.lastUse) }
+            let rank = (resident.hasPrompt ? 0 : 1, resident.lastUse)
+            if oldest.map({ rank < $0.rank }) ?? true { oldest = (Lane(UInt16(index)), rank) }
         }
         return oldest?.lane
     }
