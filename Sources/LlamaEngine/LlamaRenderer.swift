@@ -234,11 +234,8 @@ extension LlamaRenderer {
 
     /// Keeps away from the library what it does not survive; also from schemas of tools, whose grammars it made itself.
     private static func check(_ grammar: String, field: String) throws(GenerationError) {
-        guard let reason = GrammarCheck.refusal(of: grammar) else { return }
-        throw .invalidField(
-            name: field, value: "refused (\(reason))",
-            limit: "groups may be nested \(GrammarCheck.depthLimit) deep, and be demanded "
-                + "\(GrammarCheck.repetitionLimit) times, the larger bound last")
+        guard let refusal = GrammarCheck.refusal(of: grammar) else { return }
+        throw .invalidField(name: field, value: "refused (\(refusal.reason))", limit: refusal.limit)
     }
 
     /// Compiles a grammar of the client's, or one made of what the client sent, for its faults to be found before the

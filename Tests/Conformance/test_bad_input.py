@@ -101,6 +101,11 @@ def test_a_stop_text_of_a_megabyte_is_refused(server):
 # Grammars and schemas
 
 
+#: Two ways from each rule to the next: the engine's library follows all 2^60.
+DOUBLED = "root ::= a0\n" + "".join(
+    f'a{n} ::= a{n + 1} "x" | a{n + 1} "y"\n' for n in range(60)) + 'a60 ::= "z"\n'
+
+
 @pytest.mark.parametrize("grammar", [
     "root ::= (", 'root ::= "a', "root ::= nothing", 'other ::= "a"', "root ::= root", "root ::= root \"a\" | \"b\"",
     'root ::= "a"{1000000}', "root ::= " + "(" * 100_000, "\0", "root ::= [z-a",
@@ -109,6 +114,18 @@ def test_a_stop_text_of_a_megabyte_is_refused(server):
         "deep", "zero", "open-class", "backwards", "unknown-rules"])
 def test_a_grammar_that_is_none_or_explodes_is_refused(server, grammar):
     refused(server, request(CAPITAL, grammar=grammar, max_tokens=4), param="grammar")
+
+
+@pytest.mark.parametrize("grammar, words", [
+    (DOUBLED, "steps"),
+    ('root ::= e root "x" | "b"\ne ::= d\nd ::= "q"?', "'root' may begin with itself"),
+    ('root ::= "' + "a" * 200_000 + '"{2000}', "elements"),
+    ("root ::= " + '"a"{2000} ' * 25_000, "elements"),
+    ("n" * 200_000 + ' ::= "a"{0,2000}', "bytes"),
+    ("root ::= r0\n" + "".join(f"r{n} ::= r{n + 1}\n" for n in range(12_000)) + 'r12000 ::= "a"', "3000"),
+], ids=["doubled", "hidden-recursion", "long-text", "many-repetitions", "long-name", "chain"])
+def test_a_grammar_the_library_does_not_survive_is_refused_with_the_reason(server, grammar, words):
+    refused(server, request(CAPITAL, grammar=grammar, max_tokens=4), param="grammar", saying=[words])
 
 
 def nested(depth):
@@ -129,6 +146,15 @@ def test_a_schema_that_is_none_or_explodes_is_refused(server, schema):
     refused(
         server, request(CAPITAL, max_tokens=4, response_format={
             "type": "json_schema", "json_schema": {"name": "x", "schema": schema}}), param="response_format")
+
+
+def test_a_schema_whose_references_double_is_refused_with_the_reason(server):
+    parts = {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(60)}
+    schema = {"$ref": "#/$defs/a0", "$defs": {**parts, "a60": {"type": "null"}}}
+    refused(
+        server, request(CAPITAL, max_tokens=4, response_format={
+            "type": "json_schema", "json_schema": {"name": "x", "schema": schema}}),
+        param="response_format", saying=["steps"])
 
 
 def test_a_schema_nested_beyond_the_limit_of_bodies_is_refused(server):
