@@ -56,6 +56,8 @@ package enum Limits {
     package static let stopTexts = 16
     /// Longest stop text. **Units:** bytes.
     package static let stopTextBytes = 256
+    /// Most token ids in `stop_token_ids`.
+    package static let stopTokens = 64
     /// Most corrected tokens in `logit_bias`.
     package static let logitBiases = 1024
     /// Most alternatives per token (chat).

@@ -9,7 +9,7 @@ import Vocabulary
     import Darwin
 #endif
 
-/// The sampler of one lane: llama.cpp's samplers in llama.cpp's order, then a draw that depends on nothing but
+/// The sampler of one lane: llama.cpp's samplers in the request's order, then a draw that depends on nothing but
 /// (seed, position in the answer).
 ///
 /// It owns the lane's token history for penalties and grammar. History is fed by position, so a replay of the same
@@ -293,7 +293,7 @@ extension SamplingParameters {
         return apply(&single) && single.best > -.infinity
     }
 
-    /// The samplers a request's parameters switch on, in llama.cpp's default order.
+    /// The request's biases and the samplers its parameters switch on, in its order.
     static func chain(
         for parameters: SamplingParameters, biases: [llama_logit_bias], vocabulary: OpaquePointer
     ) -> [SamplerStage] {
@@ -302,41 +302,11 @@ extension SamplingParameters {
         if !biases.isEmpty {
             made.append(unsafe SamplerStage(llama_sampler_init_logit_bias(tokenCount, Int32(biases.count), biases)))
         }
-        let p = parameters
-        if p.penaltyWindow != 0, p.repeatPenalty != 1 || p.frequencyPenalty != 0 || p.presencePenalty != 0 {
-            made.append(
-                unsafe SamplerStage(
-                    llama_sampler_init_penalties(
-                        tokenCount, p.penaltyWindow, p.repeatPenalty, p.frequencyPenalty, p.presencePenalty)))
+        for sampler in parameters.effectiveSamplers {
+            made.append(unsafe stage(sampler, parameters, vocabulary))
         }
-        if p.dryMultiplier != 0 {
-            made.append(
-                unsafe withCStrings(p.dryBreakers) { breakers, count in
-                    unsafe SamplerStage(
-                        llama_sampler_init_dry(
-                            vocabulary, p.dryMultiplier, p.dryBase, p.dryAllowedLength, p.dryWindow, breakers, count))
-                })
-        }
-        guard !p.isGreedy else { return made.compactMap { $0 } }
-        if p.mirostat == 0 {
-            if p.topNSigma >= 0 { made.append(unsafe SamplerStage(llama_sampler_init_top_n_sigma(p.topNSigma))) }
-            if p.topK > 0 { made.append(unsafe SamplerStage(llama_sampler_init_top_k(p.topK))) }
-            if p.typicalP < 1 { made.append(unsafe SamplerStage(llama_sampler_init_typical(p.typicalP, 1))) }
-            if p.topP < 1 { made.append(unsafe SamplerStage(llama_sampler_init_top_p(p.topP, 1))) }
-            if p.minP > 0 { made.append(unsafe SamplerStage(llama_sampler_init_min_p(p.minP, 1))) }
-            if p.xtcProbability > 0 {
-                made.append(unsafe SamplerStage(llama_sampler_init_xtc(1, p.xtcThreshold, 1, 0), isXTC: true))
-            }
-        }
-        if p.dynamicTemperatureRange > 0 {
-            made.append(
-                unsafe SamplerStage(
-                    llama_sampler_init_temp_ext(p.temperature, p.dynamicTemperatureRange, p.dynamicTemperatureExponent))
-            )
-        } else if p.temperature != 1 {
-            made.append(unsafe SamplerStage(llama_sampler_init_temp(p.temperature)))
-        }
-        let seed = UInt32(truncatingIfNeeded: p.seed ?? 0)
+        guard !parameters.isGreedy else { return made.compactMap { $0 } }
+        let (seed, p) = (UInt32(truncatingIfNeeded: parameters.seed ?? 0), parameters)
         if p.mirostat == 1 {
             made.append(
                 unsafe SamplerStage(llama_sampler_init_mirostat(tokenCount, seed, p.mirostatTau, p.mirostatEta, 100)))
@@ -344,6 +314,54 @@ extension SamplingParameters {
             made.append(unsafe SamplerStage(llama_sampler_init_mirostat_v2(seed, p.mirostatTau, p.mirostatEta)))
         }
         return made.compactMap { $0 }
+    }
+
+    /// One sampler of the chain; nil where the parameters leave it off.
+    private static func stage(
+        _ sampler: Sampler, _ p: SamplingParameters, _ vocabulary: OpaquePointer
+    ) -> SamplerStage? {
+        switch sampler {
+        case .penalties:
+            guard p.penaltyWindow != 0, p.repeatPenalty != 1 || p.frequencyPenalty != 0 || p.presencePenalty != 0 else {
+                return nil
+            }
+            return unsafe SamplerStage(
+                llama_sampler_init_penalties(
+                    llama_vocab_n_tokens(vocabulary), p.penaltyWindow, p.repeatPenalty, p.frequencyPenalty,
+                    p.presencePenalty))
+        case .dry:
+            guard p.dryMultiplier != 0 else { return nil }
+            return unsafe withCStrings(p.dryBreakers) { breakers, count in
+                unsafe SamplerStage(
+                    llama_sampler_init_dry(
+                        vocabulary, p.dryMultiplier, p.dryBase, p.dryAllowedLength, p.dryWindow, breakers, count))
+            }
+        case .topNSigma:
+            guard p.topNSigma >= 0 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_top_n_sigma(p.topNSigma))
+        case .topK:
+            guard p.topK > 0 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_top_k(p.topK))
+        case .typicalP:
+            guard p.typicalP < 1 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_typical(p.typicalP, 1))
+        case .topP:
+            guard p.topP < 1 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_top_p(p.topP, 1))
+        case .minP:
+            guard p.minP > 0 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_min_p(p.minP, 1))
+        case .xtc:
+            guard p.xtcProbability > 0 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_xtc(1, p.xtcThreshold, 1, 0), isXTC: true)
+        case .temperature:
+            if p.dynamicTemperatureRange > 0 {
+                return unsafe SamplerStage(
+                    llama_sampler_init_temp_ext(p.temperature, p.dynamicTemperatureRange, p.dynamicTemperatureExponent))
+            }
+            guard p.temperature != 1 else { return nil }
+            return unsafe SamplerStage(llama_sampler_init_temp(p.temperature))
+        }
     }
 
     /// The request's biases, and a ban of every token that would end the answer when it asks for that.

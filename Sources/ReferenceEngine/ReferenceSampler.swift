@@ -2,6 +2,7 @@ import Serving
 import Vocabulary
 
 /// Chooses a token from logits: greedy or by temperature, with logit bias, penalties and the end-of-generation switch.
+/// Of the samplers it has, those at work and their order are the request's.
 enum ReferenceSampler {
     /// `history` holds the lane's tokens up to the row's.
     static func sample(
@@ -17,7 +18,7 @@ enum ReferenceSampler {
         for bias in parameters.logitBias where logits.indices.contains(Int(bias.token)) {
             adjusted[Int(bias.token)] += bias.bias
         }
-        penalise(&adjusted, history, parameters)
+        let divisor = shape(&adjusted, history, parameters)
         if parameters.ignoreEndOfGeneration { adjusted[Int(ReferenceTokenizer.end)] = -.infinity }
         let best = indexOfLargest(adjusted)
         let answer = Int64(row.position) + 1 - Int64(sampling.promptLength)
@@ -25,12 +26,30 @@ enum ReferenceSampler {
             parameters.isGreedy
             ? best
             : draw(
-                adjusted, largest: adjusted[best], temperature: parameters.temperature,
+                adjusted, largest: adjusted[best], temperature: divisor,
                 uniform: SeededRandom.uniform(seed: parameters.seed ?? 0, position: UInt64(bitPattern: answer)))
         let candidate = Token(chosen)
         let token = Int(meter?.correction(of: candidate, bytes: tokenizer.bytes(of: candidate)) ?? candidate)
         let logprob = sampling.topLogprobs.map { logprobs(logits, chosen: token, count: $0) }
         return SampledToken(lane: row.lane, position: row.position + 1, token: Token(token), logprob: logprob)
+    }
+
+    /// Lets the samplers change the logits; answers what is left to divide them by.
+    private static func shape(
+        _ logits: inout [Float], _ history: [Token], _ parameters: SamplingParameters
+    ) -> Float {
+        var divisor: Float = 1
+        for sampler in parameters.effectiveSamplers {
+            switch sampler {
+            case .penalties:
+                if divisor != 1 { for index in logits.indices { logits[index] /= divisor } }
+                divisor = 1
+                penalise(&logits, history, parameters)
+            case .temperature: divisor = parameters.temperature
+            case .dry, .topNSigma, .topK, .typicalP, .topP, .minP, .xtc: break
+            }
+        }
+        return divisor
     }
 
     /// Takes the penalties from the logits of tokens in the window, as llama.cpp's sampler does.

@@ -32,6 +32,8 @@ package enum Limits {
     package static let stopTexts = 64
     /// Bytes of one stop text.
     package static let stopTextBytes = 1024
+    /// Tokens of one request that end its answer.
+    package static let stopTokens = 64
     /// Alternatives per token that can be reported.
     package static let alternatives = 20
     /// Bytes of a text that begins or ends thinking.

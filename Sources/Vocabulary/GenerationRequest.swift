@@ -37,6 +37,9 @@ package struct GenerationRequest: Sendable, Codable {
     package var maxOutputTokens: Int?
     /// Texts that end the answer; they are not part of it.
     package var stop: [String] = []
+    /// Tokens that end the answer beside those that end generation, also where these are ignored; they are not part of
+    /// it. Nil for none.
+    package var stopTokens: [Token]?
     /// Number of answers to the same prompt, at least 1.
     package var choiceCount = 1
     /// Number of alternatives reported per token; nil reports no log-probabilities.

@@ -51,6 +51,8 @@ package struct SamplingParameters: Hashable, Sendable, Codable {
     package var logitBias: [LogitBias] = []
     /// Never end the answer by an end-of-generation token.
     package var ignoreEndOfGeneration: Bool = false
+    /// The samplers at work, in their order, none twice; those left out are off. Nil is all in their usual order.
+    package var samplers: [Sampler]?
     /// Key of the counter-based generator; nil lets the node draw one.
     package var seed: UInt64?
 
@@ -58,7 +60,18 @@ package struct SamplingParameters: Hashable, Sendable, Codable {
     package init() {}
 
     /// Whether the choice is the most likely token, without randomness.
-    package var isGreedy: Bool { temperature <= 0 }
+    package var isGreedy: Bool { temperature <= 0 && samplers?.contains(.temperature) != false }
+
+    /// The samplers that have a say, in their order; whether each is switched on is for its own parameters to tell.
+    ///
+    /// Mirostat takes the place of those that drop candidates. Where the temperature is 0 it leaves one candidate, so
+    /// what follows is left out, and so is what drops candidates with no penalty behind it to choose anew.
+    package var effectiveSamplers: [Sampler] {
+        let order = (samplers ?? Sampler.allCases).filter { mirostat == 0 || !$0.truncates }
+        guard isGreedy else { return order }
+        let before = order.prefix { $0 != .temperature }
+        return before.lastIndex { !$0.truncates }.map { Array(before[...$0]) } ?? []
+    }
 }
 
 /// A correction of one token's logit.

@@ -37,6 +37,7 @@ extension FrameWriter {
         if let grammar = sampling.grammar { try putGrammar(grammar) }
         if let pooling = sampling.pooling { try putInteger(.pooling, pooling.code) }
         if let thinking = sampling.thinking { try putThinking(thinking) }
+        if let samplers = parameters.samplers { try putSamplers(samplers) }
     }
 
     private mutating func putFieldHead(_ field: SamplingField, _ length: Int) throws(WireError) {
@@ -124,6 +125,12 @@ extension FrameWriter {
             try put16(closing.count, "sampling.thinking.closing", limit: Limits.thinkingMarkBytes)
             for token in closing { try put(token) }
         }
+    }
+
+    private mutating func putSamplers(_ samplers: [Sampler]) throws(WireError) {
+        try bound(samplers.count, "sampling.samplers", limit: Sampler.allCases.count)
+        try putFieldHead(.samplers, samplers.count)
+        for sampler in samplers { try put(sampler.code) }
     }
 
     private func bound(_ value: Int, _ field: String, limit: Int) throws(WireError) {
@@ -235,6 +242,7 @@ extension ByteReader {
             sampling.pooling = pooling
         case .thinking:
             sampling.thinking = try thinking(bytes)
+        case .samplers: sampling.parameters.samplers = try samplers(bytes, count: length)
         }
     }
 
@@ -299,6 +307,23 @@ extension ByteReader {
         return biases
     }
 
+    private mutating func samplers(_ bytes: RawSpan, count: Int) throws(WireError) -> [Sampler] {
+        guard count <= Sampler.allCases.count else {
+            throw .limitExceeded(field: "sampling.samplers", value: count, limit: Sampler.allCases.count)
+        }
+        var samplers: [Sampler] = []
+        for _ in 0..<count {
+            let code = try u8(bytes, "sampling.samplers")
+            guard let sampler = Sampler.allCases.first(where: { $0.code == code }) else {
+                throw .invalidValue(
+                    field: "sampling.samplers", offset: offset - 1, value: Int(code),
+                    allowed: "1 … \(Sampler.allCases.count)")
+            }
+            samplers.append(sampler)
+        }
+        return samplers
+    }
+
     private mutating func triggers(_ bytes: RawSpan) throws(WireError) -> [LaneGrammar.Trigger] {
         let count = try shortCount(bytes, "sampling.grammarTriggers", limit: Limits.triggers)
         try require(5 * count, "sampling.grammarTriggers")
@@ -337,6 +362,23 @@ extension Pooling {
         case 2: self = .last
         case 3: self = .mean
         default: return nil
+        }
+    }
+}
+
+extension Sampler {
+    /// Number of the sampler on the wire.
+    fileprivate var code: UInt8 {
+        switch self {
+        case .penalties: 1
+        case .dry: 2
+        case .topNSigma: 3
+        case .topK: 4
+        case .typicalP: 5
+        case .topP: 6
+        case .minP: 7
+        case .xtc: 8
+        case .temperature: 9
         }
     }
 }

@@ -36,6 +36,7 @@ package enum SamplingField: UInt8, CaseIterable {
     case grammarPromptTail = 30
     case pooling = 31
     case thinking = 32
+    case samplers = 33
 
     /// First tag a receiver may pass over without knowing it.
     package static let firstOptionalTag: UInt8 = 0x80
@@ -43,7 +44,8 @@ package enum SamplingField: UInt8, CaseIterable {
     /// Whether every `open` carries the field; the others are absent for nil.
     package var isRequired: Bool {
         switch self {
-        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail, .pooling, .thinking: false
+        case .topLogprobs, .seed, .grammarText, .grammarTriggers, .grammarPromptTail, .pooling, .thinking, .samplers:
+            false
         default: true
         }
     }

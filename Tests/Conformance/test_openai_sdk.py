@@ -170,16 +170,32 @@ def test_top_k_1_is_greedy_at_any_temperature(client):
     assert text_of(client, CAPITAL, temperature=2, extra_body={"top_k": 1}) == CAPITAL_ANSWER
 
 
+def token_id(text):
+    """The id of the token that is written so in the built-in model's vocabulary, where a space is a letter."""
+    vocabulary = json.loads((REPOSITORY / "Models" / "training" / "tokenizer.json").read_text())["model"]["vocab"]
+    return vocabulary[text.replace(" ", "Ġ")]
+
+
 @pytest.mark.parametrize("ban", [-100, False])
 def test_logit_bias_bans_a_token(client, ban):
-    vocabulary = json.loads((REPOSITORY / "Models" / "training" / "tokenizer.json").read_text())["model"]["vocab"]
     entries = ask(client, CAPITAL, logprobs=True, top_logprobs=2).choices[0].logprobs.content
     best, second = entries[0].top_logprobs
     assert best.token == "The"
     entries = ask(
-        client, CAPITAL, logit_bias={str(vocabulary["The"]): ban}, max_tokens=1, logprobs=True
+        client, CAPITAL, logit_bias={str(token_id("The")): ban}, max_tokens=1, logprobs=True
     ).choices[0].logprobs.content
     assert [entry.token for entry in entries] == [second.token]
+
+
+def test_samplers_are_at_work_in_the_order_of_the_request(client):
+    """What top_k leaves is one token; without it, or without the temperature, that is not what comes."""
+    def sample(samplers):
+        return text_of(client, STORY, temperature=2, seed=1, max_tokens=30,
+            extra_body={"top_k": 1, "samplers": samplers})
+
+    greedy = text_of(client, STORY, max_tokens=30)
+    assert sample(["temperature", "top_k"]) == sample(["top_k"]) == greedy
+    assert sample(["temperature"]) != greedy
 
 
 def test_several_choices_come_with_their_index(client):
@@ -214,6 +230,20 @@ def test_stop_texts_end_the_answer_in_front_of_them(client, stop, text):
     assert (whole.message.content, whole.finish_reason) == (text, "stop")
     streamed = stream(client, CAPITAL, stop=stop)
     assert (streamed.texts[0], streamed.finish_reasons[0]) == (text, "stop")
+
+
+@pytest.mark.parametrize("extra", [{}, {"ignore_eos": True}], ids=["", "ignore_eos"])
+def test_a_stop_token_ends_the_answer_and_is_not_told(client, extra):
+    told = [entry.token for entry in ask(client, CAPITAL, logprobs=True).choices[0].logprobs.content]
+    place = max(index for index, token in enumerate(told) if token not in told[:index])
+    extra = extra | {"stop_token_ids": [token_id(told[place])]}
+    answer = ask(client, CAPITAL, logprobs=True, extra_body=extra)
+    [choice] = answer.choices
+    assert (choice.message.content, choice.finish_reason) == ("".join(told[:place]), "stop")
+    assert [entry.token for entry in choice.logprobs.content] == told[:place]
+    assert answer.usage.completion_tokens == place + 1
+    streamed = stream(client, CAPITAL, extra_body=extra)
+    assert (streamed.texts[0], streamed.finish_reasons[0]) == ("".join(told[:place]), "stop")
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])

@@ -123,12 +123,21 @@ import Vocabulary
             .unsupportedField(field: "web_search_options", remedy: "offer a search tool in 'tools'")
         ),
         (
-            #""samplers":["top_k"]"#,
-            .unsupportedValue(
-                field: "samplers", value: "this list",
-                remedy: "leave it out; the order is penalties, dry, top_n_sigma, top_k, typ_p, top_p, min_p, xtc, "
-                    + "temperature")
+            #""samplers":["top_k","infill"]"#,
+            .invalidValue(
+                field: "samplers[1]", value: "'infill'",
+                expected: "one of: 'penalties', 'dry', 'top_n_sigma', 'top_k', 'typ_p', 'top_p', 'min_p', 'xtc', "
+                    + "'temperature'")
         ),
+        (
+            #""samplers":["top_k","dry","top_k"]"#,
+            .invalidValue(field: "samplers[2]", value: "'top_k'", expected: "every sampler once at most")
+        ),
+        (
+            #""stop_token_ids":[5,-1]"#,
+            .belowMinimum(field: "stop_token_ids[1]", value: "-1", minimum: "0", kind: .integer)
+        ),
+        (#""stop_token_ids":2"#, .wrongType(field: "stop_token_ids", expected: "an array", actual: "a number")),
         (
             #""continue_final_message":true"#,
             .unsupportedValue(
@@ -146,6 +155,8 @@ import Vocabulary
         #expect(chatError(#""stop":["\#(long)"]"#) == .tooLong(field: "stop[0]", bytes: 258, limit: 256))
         let biases = (0...1024).map { #""\#($0)":1"# }.joined(separator: ",")
         #expect(chatError(#""logit_bias":{\#(biases)}"#) == .tooMany(field: "logit_bias", count: 1025, limit: 1024))
+        let ids = (0...64).map(String.init).joined(separator: ",")
+        #expect(chatError(#""stop_token_ids":[\#(ids)]"#) == .tooMany(field: "stop_token_ids", count: 65, limit: 64))
         let breakers = Array(repeating: #""x""#, count: 17).joined(separator: ",")
         #expect(
             chatError(#""dry_sequence_breakers":[\#(breakers)]"#)

@@ -24,7 +24,7 @@ import Vocabulary
             "repeat_penalty":1.5,"repeat_last_n":-1,"presence_penalty":0.25,"frequency_penalty":-0.5,
             "dry_multiplier":0.75,"dry_base":2,"dry_allowed_length":3,"dry_penalty_last_n":128,
             "dry_sequence_breakers":["\n","."],"mirostat":2,"mirostat_tau":4,"mirostat_eta":0.25,"seed":42,
-            "ignore_eos":true,"logit_bias":{"5":-100,"7":1.5}
+            "ignore_eos":true,"logit_bias":{"5":-100,"7":1.5},"samplers":["temperature","typ_p","penalties"]
             """#
         ).request.sampling
         var expected = SamplingParameters()
@@ -53,7 +53,14 @@ import Vocabulary
         expected.seed = 42
         expected.ignoreEndOfGeneration = true
         expected.logitBias = [LogitBias(token: 5, bias: -100), LogitBias(token: 7, bias: 1.5)]
+        expected.samplers = [.temperature, .typicalP, .penalties]
         #expect(sampling == expected)
+    }
+
+    @Test func `the usual order of samplers is none of one's own`() throws {
+        let names = Sampler.allCases.map { #""\#($0.rawValue)""# }.joined(separator: ",")
+        #expect(try decodeChat(#""samplers":[\#(names)]"#).request.sampling.samplers == nil)
+        #expect(try decodeChat(#""samplers":[]"#).request.sampling.samplers == [])
     }
 
     @Test func `seeds are any 64 bits, and -1 draws one`() throws {
@@ -78,6 +85,8 @@ import Vocabulary
         #expect(try decodeChat(#""logprobs":true"#).request.topLogprobs == 0)
         #expect(try decodeChat(#""logprobs":false"#).request.topLogprobs == nil)
         #expect(try decodeChat(#""stop":"END""#).request.stop == ["END"])
+        #expect(try decodeChat(#""stop_token_ids":[2,0,2147483647]"#).request.stopTokens == [2, 0, .max])
+        #expect(try decodeChat(#""stop_token_ids":[]"#).request.stopTokens == nil)
         #expect(try decodeChat(#""max_tokens":-1"#).request.maxOutputTokens == nil)
         #expect(try decodeChat(#""max_tokens":7,"max_completion_tokens":7"#).request.maxOutputTokens == 7)
         #expect(try decodeChat(#""n_predict":9"#).request.maxOutputTokens == 9)

@@ -60,9 +60,10 @@ import Vocabulary
 
     @Test func `fields and defaults`() throws {
         let decoded = try decode(
-            #"{"model":"m","prompt":"p","echo":true,"n":2,"best_of":2,"suffix":null,"stop":"x","stream":true}"#)
+            #"{"model":"m","prompt":"p","echo":true,"n":2,"best_of":2,"suffix":null,"stop":"x","stream":true,"#
+                + #""stop_token_ids":[7]}"#)
         #expect(decoded.request.echo && decoded.stream)
-        #expect(decoded.request.choiceCount == 2)
+        #expect(decoded.request.choiceCount == 2 && decoded.request.stopTokens == [7])
         #expect(decoded.request.maxOutputTokens == 16)
         #expect(decoded.warnings == ["'max_tokens' is missing; OpenAI's default of 16 applies."])
         let unbounded = try decode(#"{"model":"m","prompt":"p","n_predict":-1,"logprobs":3}"#)

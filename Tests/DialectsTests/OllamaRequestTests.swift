@@ -70,6 +70,17 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
         #expect(try decode(.chat, #","options":{"stop":"x"}"#).decoded.request.stop == ["x"])
     }
 
+    @Test func `who asks for a shifted or truncated context is told that there is none`() throws {
+        for route in [Ollama.Route.generate, .chat] {
+            #expect(try decode(route, #","shift":false,"truncate":false"#).decoded.warnings.isEmpty)
+            #expect(
+                try decode(route, #","shift":true,"truncate":true"#).decoded.warnings == [
+                    "'shift' has no effect: an answer ends at the end of the window.",
+                    "'truncate' has no effect: a prompt is never truncated; one that is too long is refused.",
+                ])
+        }
+    }
+
     @Test(arguments: [
         (Ollama.Route.generate, #","prompt":7"#, "prompt"), (.generate, #","suffix":"x""#, "suffix"),
         (.generate, #","template":"{{.}}""#, "template"), (.generate, #","context":[1]"#, "context"),
@@ -98,6 +109,7 @@ private func failure(_ route: Ollama.Route, _ fields: String) -> DialectError? {
         (.chat, #","options":{"rope_frequency_base":1e6}"#, "options.rope_frequency_base"),
         (.chat, #","options":{"num_ctx":"big"}"#, "options.num_ctx"),
         (.chat, #","options":{"stop":[1]}"#, "options.stop[0]"),
+        (.chat, #","options":{"stop_token_ids":[1]}"#, "options.stop_token_ids"),
     ])
     func `a bad value is refused by its place`(route: Ollama.Route, fields: String, place: String) {
         #expect(failure(route, fields)?.field == place, "\(fields)")

@@ -78,6 +78,35 @@ extension `The engine` {
             #expect(try drawn { _ in }.count > 10)
         }
 
+        @Test func `samplers are at work in the request's order, and no others`() throws {
+            let prompt = try BuiltinModel.tokens(Self.question)
+            let stage = try EngineStage(lanes: 1)
+            func drawn(_ order: [Sampler]?) throws -> Set<Token> {
+                var found: Set<Token> = []
+                for seed in 0..<40 as Range<UInt64> {
+                    var sampling = LaneSampling.plain(prompt, temperature: 20, seed: seed)
+                    (sampling.parameters.topP, sampling.parameters.samplers) = (0.5, order)
+                    found.formUnion(try stage.answer(prompt, sampling, count: 1))
+                }
+                return found
+            }
+            // Half of the mass is a few tokens before the temperature flattens it, and many behind.
+            let few = try drawn(nil)
+            #expect(try drawn([.topP, .temperature]) == few)
+            #expect(try drawn([.temperature, .topP]).count > few.count)
+            #expect(try drawn([.temperature]).count > few.count)
+            let greedy = try Self.answer()
+            func penalised(_ order: [Sampler]?) throws -> [Token] {
+                try Self.answer {
+                    ($0.parameters.frequencyPenalty, $0.parameters.topK) = (50, 1)
+                    $0.parameters.samplers = order
+                }
+            }
+            #expect(try penalised(nil) != greedy)
+            #expect(try penalised([.temperature, .penalties]) == greedy)
+            #expect(try penalised([.topK, .penalties, .temperature]) == greedy)
+        }
+
         @Test func `a bias of minus infinity bans a token and the next best is chosen`() throws {
             let prompt = try BuiltinModel.tokens(Self.question)
             let stage = try EngineStage()

@@ -9,9 +9,12 @@ import Vocabulary
         request.sampling.logitBias = [
             LogitBias(token: 5, bias: -.infinity), LogitBias(token: 6, bias: .infinity), LogitBias(token: 7, bias: 1.5),
         ]
+        request.sampling.samplers = [.topK, .typicalP, .temperature]
         request.stop = ["a"]
+        request.stopTokens = [2, 0]
         let read = try RequestCoding.decode(try RequestCoding.encode(request))
         #expect(read.sampling == request.sampling && read.stop == request.stop && read.id == request.id)
+        #expect(read.stopTokens == [2, 0])
         guard case .chat(let messages) = read.prompt else {
             Issue.record("the prompt is \(read.prompt)")
             return

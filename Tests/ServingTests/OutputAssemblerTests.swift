@@ -40,11 +40,11 @@ final class CountingRenderer: PromptRenderer {
     /// Pushes every piece in turn, then the end unless the answer ended before.
     private func assemble(
         _ tokenizer: PieceTokenizer, stop: [String] = [], limit: Int = 1000, format: AnswerFormat? = nil,
-        logprobs: Bool = false, ignoresEnd: Bool = false
+        logprobs: Bool = false, ignoresEnd: Bool = false, stopTokens: Set<Token> = []
     ) -> (deltas: [OutputDelta], finish: FinishReason?, assembler: OutputAssembler) {
         var assembler = OutputAssembler(
             request: RequestID(0xABC), choice: 0, tokenLimit: limit, ignoresEndOfGeneration: ignoresEnd,
-            stops: StopMatcher(stop), format: format)
+            stops: StopMatcher(stop), stopTokens: stopTokens, format: format)
         var deltas: [OutputDelta] = []
         for token in 0...Token(tokenizer.pieces.count) {
             let logprob =
@@ -114,6 +114,28 @@ final class CountingRenderer: PromptRenderer {
         #expect(result.assembler.tokenCount == 2)
     }
 
+    @Test(arguments: [false, true])
+    func `a stop token ends the answer and is not told, what was kept back is`(ignoresEnd: Bool) {
+        let result = assemble(
+            PieceTokenizer(["a", "S", "T", "never"]), stop: ["STOP"], logprobs: true, ignoresEnd: ignoresEnd,
+            stopTokens: [2])
+        #expect(result.deltas.map(\.text) == ["a", "", "S"])
+        #expect(result.deltas.flatMap(\.logprobs).map(\.chosen.token) == [0, 1])
+        #expect(result.finish == .stop && result.assembler.metStop == nil && result.assembler.tokenCount == 3)
+    }
+
+    @Test func `tokens that came together with a stop token among them are told up to it`() {
+        let tokenizer = PieceTokenizer(["plain ", "words ", "that ", "go on"])
+        var together = assembler(stopTokens: [2])
+        var alone = assembler(stopTokens: [2])
+        together.foresee(0..<4 as Range<Token>, tokenizer: tokenizer, renderer: ReferenceRenderer())
+        for token in 0..<3 as Range<Token> {
+            let next = together.push(token, logprob: nil, tokenizer: tokenizer, renderer: ReferenceRenderer())
+            #expect(next == alone.push(token, logprob: nil, tokenizer: tokenizer, renderer: ReferenceRenderer()))
+            #expect((next.finish == .stop) == (token == 2))
+        }
+    }
+
     @Test func `reasoning, text and tool calls come apart`() {
         let format = AnswerFormat(notation: "reference", parsesTools: true)
         let pieces = ["<thi", "nk>", "hm", "m</th", "ink>", "Let ", "me <ca", "ll>find {\"a\"", ":1}</call", ">"]
@@ -137,10 +159,13 @@ final class CountingRenderer: PromptRenderer {
         #expect(result.deltas.flatMap(\.toolCalls).map(\.arguments).joined() == "{\"a\"")
     }
 
-    private func assembler(stop: [String] = [], limit: Int = 1000) -> OutputAssembler {
+    private func assembler(
+        stop: [String] = [], limit: Int = 1000, stopTokens: Set<Token> = []
+    ) -> OutputAssembler {
         OutputAssembler(
             request: RequestID(0xABC), choice: 0, tokenLimit: limit, ignoresEndOfGeneration: false,
-            stops: StopMatcher(stop), format: AnswerFormat(notation: "reference", parsesTools: true))
+            stops: StopMatcher(stop), stopTokens: stopTokens,
+            format: AnswerFormat(notation: "reference", parsesTools: true))
     }
 
     @Test func `a replay reads a few times, however long it is, and the rest comes in the same pieces`() {

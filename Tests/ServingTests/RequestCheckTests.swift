@@ -60,6 +60,18 @@ import Vocabulary
         #expect(refusal { $0.stop = [long] }?.description.hasPrefix("stop[0] is 1025 bytes") == true)
     }
 
+    @Test func `stop tokens are bounded in number and in the vocabulary`() {
+        #expect(refusal { $0.stopTokens = Array(repeating: 257, count: Limits.stopTokens) } == nil)
+        for (tokens, value) in [
+            (Array(repeating: 1, count: Limits.stopTokens + 1), "65 tokens"), ([5, 258], "token 258"),
+            ([-1], "token -1"),
+        ] as [([Token], String)] {
+            #expect(
+                refusal { $0.stopTokens = tokens }?.description.hasPrefix("stop_token_ids is \(value)") == true,
+                "\(value)")
+        }
+    }
+
     @Test func `sampling parameters out of range are refused by name`() {
         let cases: [(String, (inout SamplingParameters) -> Void)] = [
             ("temperature", { $0.temperature = .nan }), ("temperature", { $0.temperature = -1 }),
@@ -71,6 +83,7 @@ import Vocabulary
             ("logit_bias", { $0.logitBias = [LogitBias(token: 999, bias: 1)] }),
             ("logit_bias", { $0.logitBias = [LogitBias(token: 9, bias: .nan)] }),
             ("logit_bias", { $0.logitBias = Array(repeating: LogitBias(token: 9, bias: 1), count: 2000) }),
+            ("samplers", { $0.samplers = [.topK, .dry, .topK] }),
             ("dry_sequence_breakers", { $0.dryBreakers = Array(repeating: "x", count: 100) }),
         ]
         for (name, change) in cases {

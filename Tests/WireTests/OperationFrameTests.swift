@@ -41,12 +41,12 @@ import Wire
     @Test func `every sampling parameter is on the wire`() throws {
         // Changing any stored property must change the bytes, so a parameter added to the vocabulary is not forgotten.
         let plain = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
-        #expect(Mirror(reflecting: plain.parameters).children.count == 25)
+        #expect(Mirror(reflecting: plain.parameters).children.count == 26)
         // All but the rows of images, which only the first stage needs, and that is where they are made.
         let travelling = Mirror(reflecting: plain).children.compactMap(\.label).filter { $0 != "images" }
         #expect(travelling.count == 6)
         #expect(Mirror(reflecting: LaneGrammar(text: "")).children.count == 3)
-        #expect(SamplingField.allCases.count == 25 + 2 + 3 + 2)
+        #expect(SamplingField.allCases.count == 26 + 2 + 3 + 2)
     }
 
     @Test func `a lane that becomes a vector says how, and nothing but the known ways`() throws {
@@ -63,6 +63,25 @@ import Wire
             FrameBytes.seal(&wrong)
             let frame = wrong
             #expect(throws: WireError.self) { try FrameBytes.stageFrame(frame) }
+        }
+    }
+
+    @Test func `a lane's samplers are known ones, in their order`() throws {
+        for samplers in [[], [.temperature], Sampler.allCases.reversed()] as [[Sampler]] {
+            var sampling = LaneSampling(parameters: SamplingParameters(), promptLength: 1)
+            sampling.parameters.samplers = samplers
+            let operation = SequenceOperation.open(lane: Lane(3), sampling: sampling)
+            let bytes = try FrameBytes.write { writer throws(WireError) in
+                try writer.operations([operation], before: 0)
+            }
+            #expect(try FrameBytes.stageFrame(bytes) == .operations([operation], before: 0))
+            for code in [0, 10] as [UInt8] where !samplers.isEmpty {
+                var wrong = bytes
+                wrong[wrong.count - 1] = code
+                FrameBytes.seal(&wrong)
+                let frame = wrong
+                #expect(throws: WireError.self) { try FrameBytes.stageFrame(frame) }
+            }
         }
     }
 
@@ -136,6 +155,7 @@ import Wire
         #expect(refuses { $0.parameters.dryBreakers = [String](repeating: "x", count: 1) + [long(1025)] })
         #expect(refuses { $0.grammar = LaneGrammar(text: long(Limits.grammarBytes + 1)) })
         #expect(refuses { $0.grammar = LaneGrammar(text: "", triggers: [.pattern(long(Limits.patternBytes + 1))]) })
+        #expect(refuses { $0.parameters.samplers = [Sampler](repeating: .dry, count: 10) })
         let bias = LogitBias(token: 0, bias: 0)
         #expect(refuses { $0.parameters.logitBias = [LogitBias](repeating: bias, count: Limits.logitBiases + 1) })
         #expect(!refuses { $0.parameters.logitBias = [LogitBias](repeating: bias, count: Limits.logitBiases) })
@@ -196,6 +216,8 @@ import Wire
             LogitBias(token: integer(), bias: random.below(3) == 0 ? -.infinity : float())
         }
         parameters.ignoreEndOfGeneration = random.below(2) == 0
+        parameters.samplers =
+            random.below(2) == 0 ? nil : Array(Sampler.allCases.shuffled(using: &random).prefix(random.below(10)))
         parameters.seed = random.below(2) == 0 ? nil : random.next()
         var sampling = LaneSampling(parameters: parameters, promptLength: integer())
         sampling.topLogprobs = random.below(2) == 0 ? nil : random.below(Limits.alternatives + 1)

@@ -36,6 +36,14 @@ enum OutputFields {
             (draft, field) throws(DialectError) in
             draft.request.stop = try stopTexts(field, warnings: &draft.warnings)
         },
+        FieldRule("stop_token_ids", .honoured, "at most 64 token ids; one of them ends the answer, unseen") {
+            (draft, field) throws(DialectError) in
+            var tokens: [Token] = []
+            for element in try field.elements(atMost: Limits.stopTokens) {
+                tokens.append(Token(try element.integer(in: 0...int32Max)))
+            }
+            draft.request.stopTokens = tokens.isEmpty ? nil : tokens
+        },
         FieldRule("n_probs", .mapped, "llama.cpp's name of top_logprobs, 0 … 20; 0 is none") {
             (draft, field) throws(DialectError) in
             let count = Int(try field.integer(in: 0...Int64(Limits.topLogprobs)))

@@ -4,10 +4,7 @@ import Vocabulary
 enum SamplingFields {
     private static let int32Max = Int64(Int32.max)
 
-    /// The samplers in the order of the last stage's chain, by llama.cpp's names.
-    private static let samplerOrder = [
-        "penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature",
-    ]
+    private static let samplerNames = Sampler.allCases.map(\.rawValue)
 
     static let rules: [FieldRule] = basic + truncation + penalties + special
 
@@ -68,16 +65,13 @@ enum SamplingFields {
     ]
 
     private static let special: [FieldRule] = [
-        FieldRule("samplers", .refused, "only the chain's own order") { (draft, field) throws(DialectError) in
-            var names: [String] = []
-            for element in try field.elements(atMost: Limits.templateArguments) {
-                names.append(try element.string(atMost: Limits.nameBytes))
-            }
-            guard names == samplerOrder else {
-                throw .unsupportedValue(
-                    field: "samplers", value: "this list",
-                    remedy: "leave it out; the order is \(samplerOrder.joined(separator: ", "))")
-            }
+        FieldRule(
+            "samplers", .honoured,
+            "those at work, in their order, none twice; all by default: \(samplerNames.joined(separator: ", "))"
+        ) { (draft, field) throws(DialectError) in
+            let order = try samplers(field)
+            // The usual order is what stages of every release have.
+            draft.request.sampling.samplers = order == Sampler.allCases ? nil : order
         },
         FieldRule("adaptive_target", .refused, "only negative, which is off") { (draft, field) throws(DialectError) in
             guard try field.number(in: -.greatestFiniteMagnitude...1) < 0 else {
@@ -89,13 +83,24 @@ enum SamplingFields {
         .noted("min_keep", "every sampler keeps at least one token"),
         .noted("backend_sampling", "where sampling runs does not change the answer"),
         .refused("min_tokens", "use logit_bias on the end token, or ignore_eos with max_tokens"),
-        .refused("stop_token_ids", "use 'stop' with texts, or logit_bias"),
         .refused("bad_words", "use logit_bias"),
         .refused("allowed_token_ids", "use a grammar"),
         .refused("use_beam_search", "leave it out"),
         .refused("length_penalty", "leave it out"),
         .refused("lora", "deploy the adapted model under its own name"),
     ]
+
+    private static func samplers(_ field: Field) throws(DialectError) -> [Sampler] {
+        var order: [Sampler] = []
+        for element in try field.elements(atMost: Sampler.allCases.count) {
+            let name = try element.word(samplerNames)
+            guard let sampler = Sampler(rawValue: name), !order.contains(sampler) else {
+                throw .invalidValue(field: element.name, value: "'\(name)'", expected: "every sampler once at most")
+            }
+            order.append(sampler)
+        }
+        return order
+    }
 
     // MARK: logit_bias
 

@@ -6,6 +6,8 @@ package enum JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case unexpectedEnd(offset: Int, expected: String)
     /// A byte that cannot stand here.
     case unexpectedByte(offset: Int, byte: UInt8, expected: String)
+    /// NaN or Infinity, with or without a sign, as or in the value of `key`; nil where no object is around it.
+    case nonFinite(offset: Int, word: String, key: String?)
     /// Bytes that are not UTF-8.
     case invalidUTF8(offset: Int)
     /// A backslash followed by something that is no escape.
@@ -31,10 +33,11 @@ package enum JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     package var offset: Int? {
         switch self {
         case .tooLarge: nil
-        case .unexpectedEnd(let offset, _), .unexpectedByte(let offset, _, _), .invalidUTF8(let offset),
-            .invalidEscape(let offset), .loneSurrogate(let offset), .controlCharacter(let offset, _),
-            .numberTooLong(let offset, _), .tooDeep(let offset, _), .tooManyValues(let offset, _),
-            .tooManyMembers(let offset, _), .duplicateKey(let offset, _), .trailingBytes(let offset):
+        case .unexpectedEnd(let offset, _), .unexpectedByte(let offset, _, _), .nonFinite(let offset, _, _),
+            .invalidUTF8(let offset), .invalidEscape(let offset), .loneSurrogate(let offset),
+            .controlCharacter(let offset, _), .numberTooLong(let offset, _), .tooDeep(let offset, _),
+            .tooManyValues(let offset, _), .tooManyMembers(let offset, _), .duplicateKey(let offset, _),
+            .trailingBytes(let offset):
             offset
         }
     }
@@ -46,6 +49,8 @@ package enum JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unexpectedEnd(let offset, let expected): "the text ends at byte \(offset) where \(expected) is expected"
         case .unexpectedByte(let offset, let byte, let expected):
             "\(Self.show(byte)) at byte \(offset) where \(expected) is expected"
+        case .nonFinite(let offset, let word, let key):
+            "\(word) at byte \(offset)" + (key.map { ", for '\(clipped($0))'," } ?? "") + " is no JSON"
         case .invalidUTF8(let offset): "the bytes from byte \(offset) are not UTF-8"
         case .invalidEscape(let offset): "unknown escape at byte \(offset)"
         case .loneSurrogate(let offset): "half of a surrogate pair at byte \(offset)"

@@ -37,7 +37,8 @@ package struct JSONReader {
 
     // MARK: Values
 
-    private mutating func value(depth: Int) throws(JSONError) -> JSONNode {
+    /// `key` is that of the member the value is, or is in the array of.
+    private mutating func value(depth: Int, of key: String? = nil) throws(JSONError) -> JSONNode {
         skipSpace()
         let offset = position
         guard let byte = peek else { throw .unexpectedEnd(offset: offset, expected: "a value") }
@@ -45,16 +46,16 @@ package struct JSONReader {
         guard nodeCount <= maxNodes else { throw .tooManyValues(offset: offset, limit: maxNodes) }
         switch byte {
         case UInt8(ascii: "{"): return JSONNode(.object(try object(depth: depth)), offset: offset)
-        case UInt8(ascii: "["): return JSONNode(.array(try array(depth: depth)), offset: offset)
+        case UInt8(ascii: "["): return JSONNode(.array(try array(depth: depth, of: key)), offset: offset)
         case UInt8(ascii: "\""): return JSONNode(.string(try string()), offset: offset)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return JSONNode(.number(try number()), offset: offset)
+            return JSONNode(.number(try number(of: key)), offset: offset)
         case UInt8(ascii: "t"): try word("true")
         case UInt8(ascii: "f"): try word("false")
         case UInt8(ascii: "n"): try word("null")
-        case UInt8(ascii: "N"), UInt8(ascii: "I"):
-            throw .unexpectedByte(offset: offset, byte: byte, expected: "a value (NaN and Infinity are no JSON)")
-        default: throw .unexpectedByte(offset: offset, byte: byte, expected: "a value")
+        default:
+            try refuseNonFinite(from: offset, of: key)
+            throw .unexpectedByte(offset: offset, byte: byte, expected: "a value")
         }
         return JSONNode(
             byte == UInt8(ascii: "n") ? .null : .bool(byte == UInt8(ascii: "t")), offset: offset)
@@ -70,7 +71,7 @@ package struct JSONReader {
         }
     }
 
-    private mutating func array(depth: Int) throws(JSONError) -> [JSONNode] {
+    private mutating func array(depth: Int, of key: String?) throws(JSONError) -> [JSONNode] {
         guard depth < maxDepth else { throw .tooDeep(offset: position, limit: maxDepth) }
         position += 1
         var elements: [JSONNode] = []
@@ -80,7 +81,7 @@ package struct JSONReader {
             return elements
         }
         while true {
-            elements.append(try value(depth: depth + 1))
+            elements.append(try value(depth: depth + 1, of: key))
             if try !another(closing: UInt8(ascii: "]")) { return elements }
         }
     }
@@ -115,7 +116,7 @@ package struct JSONReader {
                 throw .unexpectedByte(offset: position, byte: colon, expected: "':'")
             }
             position += 1
-            members.append(JSONMember(key: key, value: try value(depth: depth + 1)))
+            members.append(JSONMember(key: key, value: try value(depth: depth + 1, of: key)))
             if try !another(closing: UInt8(ascii: "}")) { return members }
         }
     }
@@ -134,9 +135,12 @@ package struct JSONReader {
 
     // MARK: Numbers
 
-    private mutating func number() throws(JSONError) -> JSONNumber {
+    private mutating func number(of key: String?) throws(JSONError) -> JSONNumber {
         let start = position
-        if peek == UInt8(ascii: "-") { position += 1 }
+        if peek == UInt8(ascii: "-") {
+            position += 1
+            if peek.map(isDigit) != true { try refuseNonFinite(from: start, of: key) }
+        }
         if peek == UInt8(ascii: "0") {
             position += 1
         } else {
@@ -155,6 +159,13 @@ package struct JSONReader {
             throw .numberTooLong(offset: start, limit: Limits.numberBytes)
         }
         return JSONNumber(text: String(decoding: bytes[start..<position], as: UTF8.self))
+    }
+
+    /// Throws when what other languages write for no number, or for one beyond all, stands at the position.
+    private func refuseNonFinite(from start: Int, of key: String?) throws(JSONError) {
+        for word in ["NaN", "Infinity"] where bytes[position...].starts(with: word.utf8) {
+            throw .nonFinite(offset: start, word: word, key: key)
+        }
     }
 
     private mutating func digits() throws(JSONError) {

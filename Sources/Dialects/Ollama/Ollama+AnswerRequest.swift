@@ -181,7 +181,10 @@ extension Ollama.AnswerDraft {
     ]
 
     private static func flag(_ name: String, _ why: String) -> Rule<Self> {
-        Rule(name, .noted, why) { (_, field) throws(DialectError) in _ = try field.bool() }
+        Rule(name, .noted, why) { (draft, field) throws(DialectError) in
+            // False asks for what happens anyway.
+            if try field.bool() { draft.warnings.add("'\(name)' has no effect: \(why).") }
+        }
     }
 }
 

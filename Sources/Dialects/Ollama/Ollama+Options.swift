@@ -38,6 +38,7 @@ extension Ollama {
                 }
             },
             .only(true, "penalize_newline", "put newline's token into logit_bias"),
+            .refused("stop_token_ids", "use 'stop' with texts, or logit_bias"),
         ]
 
         private static let loading: [FieldRule] =

@@ -122,6 +122,7 @@ extension Responses {
             .refused("max_completion_tokens", "use 'max_output_tokens'"),
             .refused("response_format", "use 'text.format'"),
             .refused("reasoning_effort", "use 'reasoning.effort'"),
+            .refused("stop_token_ids", "use 'stop' with texts, or logit_bias"),
             .refused("logprobs", "use 'top_logprobs', or 'include' with message.output_text.logprobs"),
             .refused("modalities", "only text is generated"),
             .refused("audio", "only text is generated"),

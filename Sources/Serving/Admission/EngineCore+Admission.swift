@@ -55,8 +55,8 @@ extension EngineCore {
                 assembler: OutputAssembler(
                     request: request.id, choice: index, tokenLimit: limit,
                     ignoresEndOfGeneration: request.sampling.ignoreEndOfGeneration, stops: stops,
-                    format: prepared.format, thinking: prepared.thinking, marks: prepared.marks,
-                    keepsJournal: request.keepsJournal))
+                    stopTokens: Set(request.stopTokens ?? []), format: prepared.format, thinking: prepared.thinking,
+                    marks: prepared.marks, keepsJournal: request.keepsJournal))
             if !request.answered.isEmpty { resume(&choice, behind: request.answered[index]) }
             return choice
         }
@@ -65,7 +65,8 @@ extension EngineCore {
         let asksModel = isGuessed && prepared.images.isEmpty && settings.asksModel && guessTrial.admits()
         return RequestState(
             id: request.id, arrival: arrivalCount, model: request.model, prompt: prepared.tokens,
-            images: prepared.images, sampling: request.sampling, seed: seed,
+            images: prepared.images,
+            sampling: request.sampling.allowing(request.stopTokens ?? [], tokenizer: tokenizer), seed: seed,
             reusesPrefix: isGenerated && request.reusesPrefix ?? (request.sampling.seed == nil),
             isGuessed: isGuessed, asksModel: asksModel, pooling: prepared.pooling, grammar: prepared.grammar,
             topLogprobs: request.topLogprobs,

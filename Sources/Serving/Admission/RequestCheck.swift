@@ -25,6 +25,7 @@ package struct RequestCheck: Sendable {
     /// Why the request is refused; nil when it can be served.
     package func refusal(of request: GenerationRequest, _ prepared: PreparedPrompt) -> GenerationError? {
         sizeRefusal(request, prepared) ?? stopRefusal(request.stop + prepared.stop)
+            ?? stopTokenRefusal(request.stopTokens ?? [])
             ?? SamplingCheck.refusal(of: request.sampling, vocabularySize: vocabularySize)
             ?? thinkingRefusal(prepared) ?? featureRefusal(request) ?? journalRefusal(request)
     }
@@ -111,6 +112,19 @@ package struct RequestCheck: Sendable {
                 return .invalidField(
                     name: "stop[\(index)]", value: "\(size) bytes", limit: "1 to \(Limits.stopTextBytes) are allowed")
             }
+        }
+        return nil
+    }
+
+    private func stopTokenRefusal(_ tokens: [Token]) -> GenerationError? {
+        guard tokens.count <= Limits.stopTokens else {
+            return .invalidField(
+                name: "stop_token_ids", value: "\(tokens.count) tokens",
+                limit: "at most \(Limits.stopTokens) are allowed")
+        }
+        for token in tokens where !(0..<vocabularySize).contains(Int(token)) {
+            return .invalidField(
+                name: "stop_token_ids", value: "token \(token)", limit: "token ids are 0 to \(vocabularySize - 1)")
         }
         return nil
     }

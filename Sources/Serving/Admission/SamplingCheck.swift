@@ -38,6 +38,13 @@ enum SamplingCheck {
             return .invalidField(name: count.name, value: "\(count.value)", limit: limit)
         }
         return biasRefusal(sampling.logitBias, vocabularySize: vocabularySize) ?? breakerRefusal(sampling.dryBreakers)
+            ?? orderRefusal(sampling.samplers ?? [])
+    }
+
+    private static func orderRefusal(_ samplers: [Sampler]) -> GenerationError? {
+        guard let twice = samplers.indices.first(where: { samplers[..<$0].contains(samplers[$0]) }) else { return nil }
+        return .invalidField(
+            name: "samplers", value: "\(samplers[twice].rawValue) twice", limit: "every sampler is named once at most")
     }
 
     private static func biasRefusal(_ biases: [LogitBias], vocabularySize: Int) -> GenerationError? {

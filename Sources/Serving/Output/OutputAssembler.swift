@@ -1,7 +1,7 @@
 package import Vocabulary
 
-/// Makes one choice's answer out of its tokens: whole Unicode scalars, stop texts, end of generation, length limit,
-/// reasoning and tool calls, log-probabilities.
+/// Makes one choice's answer out of its tokens: whole Unicode scalars, stop texts and tokens, end of generation, length
+/// limit, reasoning and tool calls, log-probabilities.
 ///
 /// A function of the tokens alone: after a replay of some the rest gives the same pieces, so an answer can be resumed
 /// anywhere.
@@ -26,6 +26,7 @@ package struct OutputAssembler: Sendable {
     private let choice: Int
     private let tokenLimit: Int
     private let ignoresEndOfGeneration: Bool
+    private let stopTokens: Set<Token>
     private var decoder = ScalarDecoder()
     private var stops: StopMatcher
     private var splitter: AnswerSplitter?
@@ -54,7 +55,8 @@ package struct OutputAssembler: Sendable {
     /// Starts an empty answer; `tokenLimit` MUST be at least 1.
     package init(
         request: RequestID, choice: Int, tokenLimit: Int, ignoresEndOfGeneration: Bool, stops: StopMatcher,
-        format: AnswerFormat?, thinking: LaneThinking? = nil, marks: [Token: [UInt8]] = [:], keepsJournal: Bool = false
+        stopTokens: Set<Token> = [], format: AnswerFormat?, thinking: LaneThinking? = nil,
+        marks: [Token: [UInt8]] = [:], keepsJournal: Bool = false
     ) {
         self.marks = marks
         meter = thinking.map { ThinkingMeter($0) }
@@ -63,6 +65,7 @@ package struct OutputAssembler: Sendable {
         self.tokenLimit = tokenLimit
         self.ignoresEndOfGeneration = ignoresEndOfGeneration
         self.stops = stops
+        self.stopTokens = stopTokens
         splitter = format.map { AnswerSplitter(format: $0, request: request, choice: choice) }
     }
 
@@ -73,7 +76,7 @@ package struct OutputAssembler: Sendable {
         tokenCount += 1
         tokensSinceGrowth += 1
         journal?.append(token)
-        if !ignoresEndOfGeneration, tokenizer.endsGeneration(token) {
+        if ends(token, tokenizer) {
             return finish(.stop, released: "", renderer: renderer)
         }
         let bytes = marks[token] ?? tokenizer.bytes(of: token)
@@ -98,6 +101,11 @@ package struct OutputAssembler: Sendable {
         return Progress(delta: delta)
     }
 
+    /// Whether the token by itself is the end of the answer.
+    private func ends(_ token: Token, _ tokenizer: any Tokenizer) -> Bool {
+        stopTokens.contains(token) || !ignoresEndOfGeneration && tokenizer.endsGeneration(token)
+    }
+
     /// Prepares for tokens that came together and are pushed one by one next: their text is read once, where it can be.
     package mutating func foresee(
         _ tokens: some Sequence<Token>, tokenizer: any Tokenizer, renderer: any PromptRenderer
@@ -108,7 +116,7 @@ package struct OutputAssembler: Sendable {
         for token in tokens where (0..<tokenizer.vocabularySize).contains(Int(token)) {
             count += 1
             // The end of an answer is read by itself.
-            guard count < tokenLimit, ignoresEndOfGeneration || !tokenizer.endsGeneration(token) else { break }
+            guard count < tokenLimit, !ends(token, tokenizer) else { break }
             let (released, met) = watch.push(ahead.push(marks[token] ?? tokenizer.bytes(of: token)))
             guard met == nil else { break }
             text += released
