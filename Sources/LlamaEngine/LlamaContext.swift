@@ -91,6 +91,8 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let hooks: GraphHooks?
     /// A sequence that no lane has, for rows that go through the layers bit by bit; nil where they cannot.
     let spareSequence: llama_seq_id?
+    /// A sequence that no lane has, for what lies behind the lanes' windows; nil where there are none.
+    let keptSequence: llama_seq_id?
     let threadPool: ThreadPool?
     /// Whether a single row's attention would be shared by where its cells are; the library does so with plain floats.
     private let sharesCells: Bool
@@ -115,9 +117,13 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             !runsHeads && hooks != nil && recipe.layerOutput != nil && model.model.canPause
             && options.laneCount < Self.mostSequences
         spareSequence = canPause ? llama_seq_id(options.laneCount) : nil
+        let keepsWindows =
+            !runsHeads && model.model.hasWindowedLayers && !model.model.isRecurrentOrHybrid && !isEncoder
+            && options.laneCount < Self.mostSequences
+        keptSequence = keepsWindows ? llama_seq_id(options.laneCount) : nil
         var parameters = unsafe llama_context_default_params()
         if runsHeads { unsafe parameters.ctx_type = LLAMA_CONTEXT_TYPE_MTP }
-        let sequenceCount = options.laneCount + (canPause ? 1 : 0)
+        let sequenceCount = options.laneCount + (canPause || keepsWindows ? 1 : 0)
         // The library keeps room for a row of each sequence, and ends the process when a batch, which is never larger
         // than the cache, has less.
         unsafe parameters.n_ctx = UInt32(max(options.cellCount, sequenceCount))

@@ -57,6 +57,7 @@ extension LlamaStageEngine {
                 operation: "restoring lane \(slot)", code: taken,
                 reason: LlamaLibrary.reason(or: "no reason was logged"))
         }
+        keeper?.restored(slot, length: unsafe llama_memory_seq_pos_max(context.memory, Int32(slot)) + 1)
         guard shape.isLast else { return }
         // Nobody samples here: it keeps the history for those that copy the lane.
         var parameters = SamplingParameters()

@@ -47,6 +47,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     private var candidates: CandidateBuffer
     private let splitsByLane: Bool
     var windows = VerifyWindows()
+    /// Holds what lies behind sliding windows; nil without any.
+    var keeper: WindowKeeper?
     /// Rows gathered so far of lanes that become a vector.
     var poolers: [LanePooler?]
     /// Images in the lanes' prompts, on the first stage.
@@ -95,6 +97,11 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         isEncoder = model.model.isEncoder
         candidates = CandidateBuffer(vocabularySize: isLast ? model.model.vocabularySize : 0)
         splitsByLane = model.model.isRecurrentOrHybrid
+        keeper = context.keptSequence.map {
+            WindowKeeper(
+                sequence: $0, window: unsafe llama_model_n_swa(model.model.handle),
+                laneCount: configuration.context.laneCount)
+        }
         self.context = context
     }
 
@@ -156,12 +163,14 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
                     operation: "trimming lane \(slot) to \(position)", code: 0,
                     reason: "this kind of cache cannot forget a part of a sequence")
             }
+            unsafe keeper?.cut(slot, to: position, context.memory)
         // The sampler finds out by the next row: behind a verify window it knows just what was accepted, and making
         // a new one from the whole history would cost more than the window gained.
         case .copy(let from, let to, let length):
             let source = try slot(from)
             let target = try slot(to)
             unsafe llama_memory_seq_cp(context.memory, Int32(source), Int32(target), 0, length)
+            keeper?.copied(source, to: target, length: length)
             if let history = samplers[source]?.history {
                 samplers[target]?.adopt(history.prefix(Int(length)))
             } else {
@@ -172,6 +181,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             let slot = try slot(lane)
             forgetLayers(of: lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
+            unsafe keeper?.cut(slot, to: 0, context.memory)
             if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
             images[slot] = []
@@ -295,6 +305,7 @@ extension LlamaStageEngine {
         }
         try require(status, rows: range.count)
         try requireExchange(entering: bytes.count, leaving: bytes.count)
+        unsafe keeper?.note(rows[range], context.memory)
         if takesVectors {
             try pool(vectors, of: rows[range].filter { flagsAll || $0.samples }, &output)
         } else if shape.isLast, pooler == nil {

@@ -21,6 +21,7 @@ struct RunnerPlan: Sendable {
     let card: ModelCard
     let stages: [LayerRange]
     private let isRecurrent: Bool
+    private let isWindowed: Bool
     private let isEncoder: Bool
     /// The file of the draft model; nil without one.
     private let draftPath: String?
@@ -61,6 +62,7 @@ struct RunnerPlan: Sendable {
         self.stages = stages
         costs = caches.costs
         isRecurrent = cutter.layers(.recurrent).contains(true)
+        isWindowed = cutter.layers(.windowed).contains(true)
         if spec.drafting == .mtp, let obstacle = cutter.headObstacle {
             throw .heads(model: spec.name, reason: obstacle)
         }
@@ -106,6 +108,12 @@ struct RunnerPlan: Sendable {
         }
     }
 
+    /// What a sequence gives others. What the library saves of one with a sliding window lacks what lies behind that.
+    private func prefixReuse(isArchived: Bool) -> PrefixReuse {
+        guard spec.keptSequences > 0 else { return .off }
+        return isRecurrent || isWindowed && isArchived ? .whole : .beginnings
+    }
+
     /// What the runner of one stage is told; `sharing` runners share this machine's cores.
     func configuration(
         _ index: Int, file: StageFile, cluster: String, placement: String, epoch: Epoch, listen: LinkAddress,
@@ -117,8 +125,8 @@ struct RunnerPlan: Sendable {
             laneCount: spec.laneCount, cellCount: card.servedContext, window: card.servedContext, listen: listen)
         configuration.shelfCount = MemorySettings.kept(
             spec.keptSequences, beside: spec.laneCount, isRecurrent: isRecurrent)
-        configuration.prefixReuse = spec.keptSequences == 0 ? .off : isRecurrent ? .whole : .beginnings
         configuration.archive = configuration.shelfCount == 0 ? nil : spec.archive
+        configuration.prefixReuse = prefixReuse(isArchived: configuration.archive != nil)
         configuration.speculation = speculation
         configuration.draftPath = index == 0 ? draftPath : nil
         configuration.usesHeads = spec.drafting == .mtp && index == stages.count - 1
