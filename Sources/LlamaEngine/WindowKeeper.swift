@@ -6,8 +6,8 @@ import Vocabulary
 ///
 /// The library takes a cell for new rows once it lies behind the window of its only sequence, even if others are empty
 /// (`llama_kv_cache::find_slot`). Then the beginning of a kept sequence has a hole nobody is told of, and a lane whose
-/// wrong guesses are taken back sees less than its window. So one more sequence, which no lane has, holds what the lanes
-/// hold, and no cell has only one.
+/// wrong guesses are taken back sees less than its window. So one more sequence, which no lane has, holds what the
+/// lanes hold, and no cell has only one.
 ///
 /// **Isolation:** the compute thread.
 struct WindowKeeper {

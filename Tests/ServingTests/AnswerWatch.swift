@@ -2,8 +2,8 @@ import Vocabulary
 
 @testable import Serving
 
-/// Holds every event of a request against what the model alone answers: tokens gapless and in order, piece by piece, and
-/// an end that is the answer's own or has its reason in what happened.
+/// Holds every event of a request against what the model alone answers: tokens gapless and in order, piece by piece,
+/// and an end that is the answer's own or has its reason in what happened.
 struct AnswerWatch {
     private let expected: Undisturbed
     private var cachedTokens = 0

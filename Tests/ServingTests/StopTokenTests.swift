@@ -9,7 +9,7 @@ import Vocabulary
     private static func request(_ seed: UInt64, stopTokens: [Token]? = nil) -> GenerationRequest {
         Requests.text(1, "abab abab ", limit: 60, temperature: 0.7, seed: seed) { request in
             Requests.restrict(&request, to: "ab")
-            Requests.restrict(&request, to: "c", strength: 38)
+            Requests.restrict(&request, to: "c", strength: 34)
             request.sampling.ignoreEndOfGeneration = true
             request.topLogprobs = 1
             request.keepsJournal = true
@@ -45,8 +45,12 @@ import Vocabulary
     @Test(arguments: 1...3, [0, 1, 4])
     func `end the answer unseen, in any stages and with guesses`(stageCount: Int, width: Int) throws {
         var accepted = 0
-        for seed in 1...6 as ClosedRange<UInt64> {
+        var count = 0
+        for seed in 1...40 as ClosedRange<UInt64> where count < 6 {
             let (tokens, end) = try Self.unstopped(seed)
+            // Nothing is guessed in the first few tokens.
+            guard end >= 15 else { continue }
+            count += 1
             var options = LocalPipeline.Options(stageCount: stageCount)
             options.speculation = width > 0 ? .ngram : .off
             if width > 0 { options.policy = ForcedWindows(width: width) }
@@ -57,6 +61,7 @@ import Vocabulary
             #expect(answer.logprobs[0].map(\.chosen.token) == Array(tokens[..<end]), "SEED=\(seed)")
             accepted += pipeline.core.acceptedTokens
         }
+        #expect(count == 6)
         #expect((accepted > 0) == (width > 0))
     }
 

@@ -82,9 +82,9 @@ package struct ModelFootprint: Sendable {
         head = HeadFootprint(work: work, caches: caches)
     }
 
-    /// What a row reads of each layer, a quarter of the head counted with the last one: stages of even weight take about
-    /// equally long on equal machines. Rows of answers pass the head and rows of prompts do not, so with the whole head
-    /// prompts would wait for the first stages, with none of it answers would for the last.
+    /// What a row reads of each layer, a quarter of the head counted with the last one: stages of even weight take
+    /// about equally long on equal machines. Rows of answers pass the head and rows of prompts do not, so with the
+    /// whole head prompts would wait for the first stages, with none of it answers would for the last.
     /// **Units:** millionths of the whole, at least 1. **Source:** docs/decisions/0026-a-quarter-of-the-head.md.
     package var layerWeights: [Int] {
         var bytes = streams.map(\.byteCountPerRow)

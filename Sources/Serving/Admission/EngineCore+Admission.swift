@@ -217,8 +217,8 @@ extension EngineCore {
         }
     }
 
-    /// Asks to be woken when a request has waited too long, also for the disk, or its time is up, and when there is time
-    /// to write to the disk.
+    /// Asks to be woken when a request has waited too long, also for the disk, or its time is up, and when there is
+    /// time to write to the disk.
     mutating func wakeForWaiting() {
         let waits = queue.map(\.submittedAt).min()?.advanced(by: settings.waitLimit)
         let due = (queue + active).compactMap { $0.deadline?.at }.min()

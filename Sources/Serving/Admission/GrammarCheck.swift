@@ -9,8 +9,8 @@ package enum GrammarCheck {
     /// none: that is one rule, where a bound is a rule for each time, so no memory is at stake.
     package static let repetitionLimit = 2000
     /// Elements that the library writes: a character, a reference or the end of an alternative each, repetitions
-    /// written out. While it compiles it keeps 8 bytes of each up to three times and about 200 bytes of each rule, and a
-    /// rule has two elements or more: 120 MB at most.
+    /// written out. While it compiles it keeps 8 bytes of each up to three times and about 200 bytes of each rule, and
+    /// a rule has two elements or more: 120 MB at most.
     package static let elementLimit = 1_000_000
     /// Names of the rules that the library makes of groups and repetitions: it gives them that of the rule they stand
     /// in. **Units:** bytes.
