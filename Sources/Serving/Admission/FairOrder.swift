@@ -5,9 +5,7 @@ enum FairOrder {
     /// and there is always one for somebody else.
     private static let placeShare = 3
 
-    /// Puts the next one first.
-    ///
-    /// - Parameter held: lanes of running requests by caller.
+    /// Puts the next one first; `held` are the lanes of running requests by caller.
     static func sort(_ waiting: inout [RequestState], held: [String?: Int]) {
         guard let first = waiting.first, waiting.contains(where: { $0.caller != first.caller }) else { return }
         var held = held

@@ -12,11 +12,8 @@ struct WaitEstimator: Sendable {
     private(set) var decodeSecondsPerToken: Double?
     private(set) var outputTokens: Double?
 
-    /// Takes a finished request.
-    ///
-    /// - Parameters:
-    ///   - computedTokens: tokens of the prompt that were not kept from before.
-    ///   - outputTokens: tokens of one of its answers; nil for a vector, which says nothing of how long texts get.
+    /// Takes a finished request: how many of its prompt's tokens were not kept from before, and how many one of its
+    /// answers has; nil for a vector, which says nothing of how long texts get.
     mutating func record(computedTokens: Int, outputTokens: Int?, timings: Timings) {
         Self.mix(&prefillSeconds, timings.prefillSeconds)
         Self.mix(&prefillTokens, Double(max(1, computedTokens)))
