@@ -7,14 +7,15 @@ extension EngineCore {
     }
 
     private var brokenBound: String? {
-        if queue.count > settings.queueLimit { return "\(queue.count) requests wait, limit \(settings.queueLimit)" }
+        let waiting = queue.count { !$0.isResumed }
+        if waiting > settings.queueLimit { return "\(waiting) requests wait, limit \(settings.queueLimit)" }
         if active.count > settings.laneCount { return "\(active.count) requests run on \(settings.laneCount) lanes" }
         let depth = max(1, settings.policy.depth(stageCount: settings.stageCount))
         let (ordinary, deferred) = (stepsInFlight - deferredInFlight, deferredInFlight)
         if ordinary > depth { return "\(ordinary) microbatches in flight, limit \(depth)" }
         if deferred > deferredLimit { return "\(deferred) deferred microbatches in flight, limit \(deferredLimit)" }
         if archive.entries.count > Limits.archivedSequences { return "\(archive.entries.count) sequences are on disk" }
-        for own in Dictionary(grouping: active + queue, by: \.caller).values {
+        for own in Dictionary(grouping: (active + queue).filter { !$0.isResumed }, by: \.caller).values {
             let arrivals = own.map(\.arrival)
             if zip(arrivals, arrivals.dropFirst()).contains(where: { $0 >= $1 }) { return "arrivals are out of order" }
         }

@@ -165,6 +165,18 @@ def test_a_schema_whose_references_double_is_refused_with_the_reason(server):
         param="response_format", saying=["steps"])
 
 
+def test_a_schema_whose_references_lead_nowhere_else_is_refused(server):
+    loop = {"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    refused(
+        server, request(CAPITAL, max_tokens=4, response_format={
+            "type": "json_schema", "json_schema": {"name": "x", "schema": loop}}),
+        param="response_format.json_schema.schema", saying=["$ref: #/$defs/a"])
+    tool = {"type": "function", "function": {"name": "f", "description": "f", "parameters": loop}}
+    refused(
+        server, request(CAPITAL, max_tokens=4, tools=[tool]), param="tools[0].function.parameters",
+        saying=["$ref: #/$defs/a"])
+
+
 def test_a_schema_nested_beyond_the_limit_of_bodies_is_refused(server):
     refused(server, request(CAPITAL, max_tokens=4, response_format={
         "type": "json_schema", "json_schema": {"name": "x", "schema": nested(400)}}),

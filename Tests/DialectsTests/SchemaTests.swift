@@ -26,6 +26,29 @@ import Vocabulary
     }
 
     @Test(arguments: [
+        ##"{"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"$ref":"#/$defs/a"}}}"##,
+        ##"{"$ref":"#"}"##,
+        ##"{"items":{"$ref":"#/$defs/a~1b"},"$defs":{"a/b":{"$ref":"#/$defs/c"},"c":{"$ref":"#/$defs/a~1b"}}}"##,
+        ##"{"anyOf":[{"type":"null"},{"$ref":"#/anyOf/1"}]}"##,
+    ])
+    func `references that lead to nothing but references are refused by name`(schema: String) throws {
+        let error = try #require(throws: DialectError.self) {
+            try Field(node: try Self.node(schema), path: .member(.body, "s")).schema()
+        }
+        #expect(error.field == "s" && error.description.contains("$ref: #"), "\(error)")
+    }
+
+    @Test(arguments: [
+        ##"{"$ref":"#/$defs/n","$defs":{"n":{"type":"object","properties":{"child":{"$ref":"#/$defs/n"}}}}}"##,
+        ##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"items":{"$ref":"#/$defs/a"}}}}"##,
+        ##"{"$ref":"#/nowhere"}"##, ##"{"$ref":"https://example.org/x"}"##,
+        ##"{"properties":{"$ref":{"type":"string"}}}"##,
+    ])
+    func `references that lead somewhere, or nowhere, are not`(schema: String) throws {
+        #expect(try Field(node: try Self.node(schema), path: .member(.body, "s")).schema() == schema)
+    }
+
+    @Test(arguments: [
         (#"{"type":"array","items":{},"uniqueItems":true}"#, ["s.uniqueItems"]),
         (#"{"type":"number","minimum":0}"#, ["s.minimum"]),
         (#"{"type":"integer","multipleOf":5}"#, ["s.multipleOf"]),

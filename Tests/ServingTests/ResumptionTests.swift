@@ -53,6 +53,25 @@ import Vocabulary
         }
     }
 
+    @Test func `an answer goes on before all who wait, however full the line, and does not wait in vain`() throws {
+        var pipeline = LocalPipeline(.init(laneCount: 1, queueLimit: 3))
+        for id in 1...4 as ClosedRange<UInt64> { try pipeline.submit(Requests.text(id, limit: 30)) }
+        var resumed = Self.request(5)
+        resumed.answered = [[Token(UInt8(ascii: "a"))]]
+        try pipeline.submit(resumed)
+        #expect(pipeline.core.queuedCount == 4)
+        #expect(pipeline.events[RequestID(5)]?.last == .queued(position: 1, predictedWaitSeconds: nil))
+        #expect(pipeline.events[RequestID(2)]?.last == .queued(position: 2, predictedWaitSeconds: nil))
+        // Others are told to come back after 60 s.
+        pipeline.wait(.seconds(61))
+        #expect(pipeline.failure(RequestID(2)) != nil && pipeline.failure(RequestID(4)) != nil)
+        #expect(pipeline.failure(RequestID(5)) == nil)
+        pipeline.run()
+        #expect(pipeline.completion(RequestID(5)) != nil)
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
     @Test func `several choices go on, each from where it was`() throws {
         var whole = Self.pipeline()
         try whole.submit(Self.request(1, choices: 3, temperature: 1))

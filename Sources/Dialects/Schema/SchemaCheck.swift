@@ -24,27 +24,12 @@ struct SchemaCheck {
         if schema.bool == false { return "\(Self.said(place)) is not allowed" }
         guard schema.members != nil else { return nil }
         if let reference = schema["$ref"]?.string {
-            guard let target = resolve(reference) else { return nil }
+            guard let target = SchemaReferences.target(of: reference, in: root) else { return nil }
             if let found = violation(target, value, place) { return found }
         }
         return typeViolation(schema, value, place) ?? choiceViolation(schema, value, place)
             ?? numberViolation(schema, value, place) ?? textViolation(schema, value, place)
             ?? arrayViolation(schema, value, place) ?? objectViolation(schema, value, place)
-    }
-
-    private func resolve(_ reference: String) -> JSONNode? {
-        guard reference.hasPrefix("#") else { return nil }
-        var node: JSONNode? = root
-        for part in reference.dropFirst().split(separator: "/") {
-            var key = String(part)
-            for (escape, meaning) in [("~1", "/"), ("~0", "~")] { key = Self.replaced(key, escape, meaning) }
-            node = node?[key] ?? Int(key).flatMap { node?[$0] }
-        }
-        return node
-    }
-
-    private static func replaced(_ text: String, _ old: String, _ new: String) -> String {
-        text.split(separator: old, omittingEmptySubsequences: false).joined(separator: new)
     }
 
     private static func said(_ place: String) -> String { place.isEmpty ? "the value" : "'\(clipped(place))'" }

@@ -94,6 +94,8 @@ extension EngineCore {
 
     /// Why the request may not even wait; nil when it may.
     private func overload(for state: RequestState, now: Instant) -> GenerationError? {
+        // Its client was told the beginning, and sees a pause.
+        guard !state.isResumed else { return nil }
         let own = queue.count { $0.caller == state.caller }
         let places = FairOrder.places(of: state.caller, taken: queue.count, limit: settings.queueLimit)
         if queue.count >= settings.queueLimit || own >= places {
@@ -191,7 +193,10 @@ extension EngineCore {
 
     /// Ends the wait of requests that waited too long.
     mutating func expireWaiting(now: Instant) {
-        while let index = queue.firstIndex(where: { now >= $0.submittedAt.advanced(by: settings.waitLimit) }) {
+        func isDue(_ state: RequestState) -> Bool {
+            !state.isResumed && now >= state.submittedAt.advanced(by: settings.waitLimit)
+        }
+        while let index = queue.firstIndex(where: isDue) {
             let head = queue.remove(at: index)
             queueChanged = true
             if let loss {
@@ -220,9 +225,10 @@ extension EngineCore {
     /// Asks to be woken when a request has waited too long, also for the disk, or its time is up, and when there is
     /// time to write to the disk.
     mutating func wakeForWaiting() {
-        let waits = queue.map(\.submittedAt).min()?.advanced(by: settings.waitLimit)
-        let due = (queue + active).compactMap { $0.deadline?.at }.min()
-        let deadline = [waits, due, archive.wake].compactMap { $0 }.min()
+        let waits = queue.lazy.filter { !$0.isResumed }.map(\.submittedAt).min()?.advanced(by: settings.waitLimit)
+        let waiting = queue.lazy.compactMap { $0.deadline?.at }.min()
+        let running = active.lazy.compactMap { $0.deadline?.at }.min()
+        let deadline = [waits, waiting, running, archive.wake].compactMap { $0 }.min()
         if let deadline, deadline != wake { effects.list.append(.wakeAt(deadline)) }
         wake = deadline
     }

@@ -1,5 +1,6 @@
-/// The order in which waiting requests get lanes: whoever holds the fewest is next, and of one caller's requests the
-/// oldest. So a caller with a hundred requests holds up nobody who has one.
+/// The order in which waiting requests get lanes: first what began elsewhere and goes on here, for its client has the
+/// beginning; then whoever holds the fewest lanes is next, and of one caller's requests the oldest. So a caller with a
+/// hundred requests holds up nobody who has one.
 enum FairOrder {
     /// One caller may take so many times the places that are free, so the first takes three quarters of them at most,
     /// and there is always one for somebody else.
@@ -7,11 +8,14 @@ enum FairOrder {
 
     /// Puts the next one first; `held` are the lanes of running requests by caller.
     static func sort(_ waiting: inout [RequestState], held: [String?: Int]) {
-        guard let first = waiting.first, waiting.contains(where: { $0.caller != first.caller }) else { return }
+        guard let first = waiting.first,
+            waiting.contains(where: { $0.caller != first.caller || $0.isResumed != first.isResumed })
+        else { return }
         var held = held
         // Newest first, so that the oldest is taken from the end.
-        var lines = Dictionary(grouping: waiting.sorted { $0.arrival > $1.arrival }, by: \.caller)
-        waiting.removeAll(keepingCapacity: true)
+        let others = waiting.filter { !$0.isResumed }.sorted { $0.arrival > $1.arrival }
+        var lines = Dictionary(grouping: others, by: \.caller)
+        waiting = waiting.filter(\.isResumed).sorted { $0.arrival < $1.arrival }
         while let next = lines.min(by: { rank($0, held) < rank($1, held) })?.key, let request = lines[next]?.popLast() {
             if lines[next]?.isEmpty ?? true { lines[next] = nil }
             held[next, default: 0] += request.choices.count
