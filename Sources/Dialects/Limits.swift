@@ -40,6 +40,8 @@ package enum Limits {
     package static let descriptionBytes = 64 << 10
     /// Longest JSON Schema. **Units:** bytes, written compactly.
     package static let schemaBytes = 256 << 10
+    /// Most different references in a JSON Schema.
+    package static let schemaReferences = 500
     /// Most comparisons when an answer is held against a schema; references may go in circles.
     package static let schemaSteps = 100_000
     /// Most schemas inside each other that an answer is held against.

@@ -32,9 +32,12 @@ struct PromptFan: Generating {
         return GenerationStream(events: events) { [weak answers] in answers?.cancel() }
     }
 
-    /// The request of one prompt.
-    private func single(_ index: Int, of request: GenerationRequest) -> GenerationRequest {
+    /// The request of one prompt; all of them together have the time the whole has since `began`.
+    private func single(
+        _ index: Int, of request: GenerationRequest, since began: ContinuousClock.Instant
+    ) -> GenerationRequest {
         var single = request
+        single.elapsedSeconds = (ContinuousClock.now - began).inSeconds
         single.prompt = prompts[index]
         single.choiceCount = choices
         if index > 0 { single.id = backend.nextRequestID() }
@@ -59,6 +62,7 @@ struct PromptFan: Generating {
 
         private let fan: PromptFan
         private let request: GenerationRequest
+        private let began = ContinuousClock.now
         private let state = Mutex(State())
 
         init(_ fan: PromptFan, _ request: GenerationRequest) {
@@ -104,7 +108,7 @@ struct PromptFan: Generating {
 
         /// Asks for the answer of a prompt, the next one or one that was asked for before.
         private func ask(_ index: Int) async {
-            let answer = await fan.backend.generate(fan.single(index, of: request))
+            let answer = await fan.backend.generate(fan.single(index, of: request, since: began))
             let isLate = state.withLock { state in
                 if index < state.asked.count { state.asked[index] = answer } else { state.asked.append(answer) }
                 return state.isCancelled

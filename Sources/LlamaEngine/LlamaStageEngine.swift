@@ -163,7 +163,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
                     operation: "trimming lane \(slot) to \(position)", code: 0,
                     reason: "this kind of cache cannot forget a part of a sequence")
             }
-            unsafe keeper?.cut(slot, to: position, context.memory)
+            keeper?.cut(slot, to: position)
         // The sampler finds out by the next row: behind a verify window it knows just what was accepted, and making
         // a new one from the whole history would cost more than the window gained.
         case .copy(let from, let to, let length):
@@ -181,7 +181,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
             let slot = try slot(lane)
             forgetLayers(of: lane)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
-            unsafe keeper?.cut(slot, to: 0, context.memory)
+            keeper?.cut(slot, to: 0)
             if shape.isLast { samplers[slot] = nil }
             poolers[slot] = nil
             images[slot] = []
@@ -285,6 +285,7 @@ extension LlamaStageEngine {
         let takesVectors = pooler != nil && flagged > 0
         var vectors = [Float](repeating: 0, count: takesVectors ? flagged * model.model.vectorWidth : 0)
         let bytes = range.lowerBound * shape.width * 4..<range.upperBound * shape.width * 4
+        unsafe keeper?.settle(context.memory)
         let status = unsafe activations.withUnsafeBytes { incoming in
             unsafe seen.withUnsafeBytes { seen in
                 let rows =

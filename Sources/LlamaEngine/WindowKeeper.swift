@@ -12,17 +12,22 @@ import Vocabulary
 /// **Isolation:** the compute thread.
 struct WindowKeeper {
     private let sequence: llama_seq_id
-    /// Rows a lane may be ahead of what is held: at half a window none of them lies behind one.
-    private let slack: Int32
+    /// Rows of a window.
+    private let window: Int32
     /// Positions of each lane, from 0, that are held.
     private var held: [Int32]
     /// ... that were computed, and will not be taken back as guesses are.
     private var ends: [Int32]
+    /// Lanes have forgotten some of what is held.
+    private var isStale = false
+
+    /// Guesses behind a lane's newest token, at most.
+    private static let guesses: Int32 = 32
 
     /// Makes a keeper for a model with windows of `window` rows; `sequence` MUST be no lane's.
     init(sequence: llama_seq_id, window: Int32, laneCount: Int) {
         self.sequence = sequence
-        slack = window / 2
+        self.window = max(1, window)
         held = [Int32](repeating: 0, count: laneCount)
         ends = held
     }
@@ -34,7 +39,23 @@ struct WindowKeeper {
             ends[Int(row.lane.index)] = row.position + 1
             if row.samples { guessing.insert(row.lane) }
         }
-        for lane in ends.indices where ends[lane] - held[lane] > slack { unsafe hold(lane, memory) }
+        for lane in ends.indices where isDue(lane) { unsafe hold(lane, memory) }
+    }
+
+    /// Whether some of a lane's rows could lie behind a window before it is looked at again. Sliding ones reach half a
+    /// window further back than that; of those that come one behind the other, all of one do when the next one begins.
+    private func isDue(_ lane: Int) -> Bool {
+        guard ends[lane] > held[lane] else { return false }
+        return ends[lane] - held[lane] > window / 2 || held[lane] / window != (ends[lane] + Self.guesses) / window
+    }
+
+    /// Gives back what lanes have forgotten; to be called before rows are given cells.
+    mutating func settle(_ memory: llama_memory_t?) {
+        guard isStale else { return }
+        isStale = false
+        held = [Int32](repeating: 0, count: held.count)
+        _ = unsafe llama_memory_seq_rm(memory, sequence, -1, -1)
+        for lane in ends.indices where ends[lane] > 0 { unsafe hold(lane, memory) }
     }
 
     /// A lane got the beginning of another one.
@@ -47,12 +68,11 @@ struct WindowKeeper {
     mutating func restored(_ lane: Int, length: Int32) { (held[lane], ends[lane]) = (0, length) }
 
     /// A lane forgets what it has from a position on.
-    mutating func cut(_ lane: Int, to position: Int32, _ memory: llama_memory_t?) {
+    mutating func cut(_ lane: Int, to position: Int32) {
         ends[lane] = min(ends[lane], position)
         guard held[lane] > position else { return }
-        held = [Int32](repeating: 0, count: held.count)
-        _ = unsafe llama_memory_seq_rm(memory, sequence, -1, -1)
-        for lane in ends.indices where ends[lane] > 0 { unsafe hold(lane, memory) }
+        held[lane] = position
+        isStale = true
     }
 
     private mutating func hold(_ lane: Int, _ memory: llama_memory_t?) {

@@ -42,6 +42,8 @@ package enum Limits {
     package static let thinkingEnds = 8
     /// Longest GBNF grammar of a request, one made of schemas or tools included: what a frame takes. **Units:** bytes.
     package static let grammarBytes = 4 << 20
+    /// Longest time a request may be given, or have been on its way. **Units:** seconds.
+    package static let longestSeconds = 1e6
     /// Corrected logits per request.
     package static let logitBiases = 1024
     /// DRY sequence breakers per request.

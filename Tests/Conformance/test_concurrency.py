@@ -138,6 +138,8 @@ def test_of_an_answer_that_nobody_reads_only_so_much_is_kept(own_node):
         connection.send("POST", "/v1/chat/completions", endless(n=2, logprobs=True, top_logprobs=20))
         wait_until(lambda: node.metric("skein_lanes_in_use") == 2, 10, "the start of the answer")
         node.wait_until_idle(UNREAD_SECONDS)
+        # What the system holds of the answer would come a few kilobytes at a time.
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         status, _, body = connection.answer()
     assert status == 200
     last = events(body)[-1]

@@ -27,8 +27,10 @@ import Vocabulary
 
     @Test(arguments: [
         ##"{"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"$ref":"#/$defs/a"}}}"##,
-        ##"{"$ref":"#"}"##,
-        ##"{"items":{"$ref":"#/$defs/a~1b"},"$defs":{"a/b":{"$ref":"#/$defs/c"},"c":{"$ref":"#/$defs/a~1b"}}}"##,
+        ##"{"allOf":[{"$ref":"#/$defs/a~0b"}],"$defs":{"a~0b":{"$ref":"#/$defs/a~0b"}}}"##,
+        ##"{"allOf":[{"$ref":"#/allOf/0x"}]}"##,
+        ##"{"allOf":[{"$ref":"#/$defs//a"}],"$defs":{"":{"a":{"$ref":"#/$defs//a"}}}}"##,
+        ##"{"items":{"$ref":"#/$defs/b"},"$defs":{"b":{"$ref":"#/$defs/c"},"c":{"$ref":"#/$defs/b"}}}"##,
         ##"{"anyOf":[{"type":"null"},{"$ref":"#/anyOf/1"}]}"##,
     ])
     func `references that lead to nothing but references are refused by name`(schema: String) throws {
@@ -36,6 +38,18 @@ import Vocabulary
             try Field(node: try Self.node(schema), path: .member(.body, "s")).schema()
         }
         #expect(error.field == "s" && error.description.contains("$ref: #"), "\(error)")
+    }
+
+    @Test func `so many different references are taken and no more`() throws {
+        func schema(_ count: Int) -> String {
+            let parts = (0..<count).map { ##""a\##($0)":{"items":{"$ref":"#/$defs/a\##($0 + 1)"}}"## }
+            return #"{"$defs":{"# + parts.joined(separator: ",") + "}}"
+        }
+        _ = try Field(node: try Self.node(schema(500)), path: .member(.body, "s")).schema()
+        let error = try #require(throws: DialectError.self) {
+            try Field(node: try Self.node(schema(501)), path: .member(.body, "s")).schema()
+        }
+        #expect(error.description.contains("501 different $ref") && error.description.contains("500"))
     }
 
     @Test(arguments: [

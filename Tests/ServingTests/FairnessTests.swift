@@ -68,6 +68,18 @@ import Vocabulary
         #expect(pipeline.violation == nil)
     }
 
+    @Test func `those without a name are one caller among others`() throws {
+        var pipeline = LocalPipeline(.init(laneCount: 1))
+        try pipeline.submit(request(1, of: nil))
+        for id in 2...4 as ClosedRange<UInt64> { try pipeline.submit(request(id, of: nil)) }
+        try pipeline.submit(request(5, of: "a"))
+        #expect(pipeline.core.queuedCount == 4)
+        #expect([2, 3, 4, 5].map { place(pipeline, $0) } == [2, 3, 4, 1])
+        #expect(Set(starts(&pipeline, 1...5)) == Set(1...5))
+        pipeline.checkQuiescence()
+        #expect(pipeline.violation == nil)
+    }
+
     @Test func `whoever cannot be told apart is served as they come`() throws {
         var pipeline = LocalPipeline(.init(laneCount: 1))
         for id in 1...5 as ClosedRange<UInt64> { try pipeline.submit(request(id, of: nil)) }

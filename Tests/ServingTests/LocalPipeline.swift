@@ -166,8 +166,12 @@ struct LocalPipeline {
 
     mutating func submit(_ request: GenerationRequest, _ prepared: PreparedPrompt) {
         submissions[request.id] = now
+        if !request.answered.isEmpty { resumedCount += 1 }
         handle(.submit(request: request, prepared: prepared))
     }
+
+    /// Requests that began elsewhere.
+    private var resumedCount = 0
 
     /// A client leaves: its request ends at once, whatever it was doing.
     mutating func cancel(_ id: RequestID) {
@@ -461,7 +465,8 @@ struct LocalPipeline {
 
     /// The bounds that the placement was given, whatever the brain believes them to be.
     private var brokenBound: String? {
-        if let limit = options.queueLimit, core.queuedCount > limit {
+        // What began elsewhere waits beyond it.
+        if let limit = options.queueLimit, core.queuedCount > limit + resumedCount {
             return "\(core.queuedCount) requests wait, \(limit) may"
         }
         if core.ownedLaneCount > options.laneCount {

@@ -30,6 +30,7 @@ enum Requests {
         let limit = 1 + random.below(20)
         let temperature: Float = random.below(3) == 0 ? 0 : 0.9
         return text(id, prompt, limit: limit, temperature: temperature, seed: random.next()) { request in
+            request.caller = [nil, "a", "b"][Int(id % 3)]
             if random.below(5) == 0 { request.choiceCount = 1 + random.below(3) }
             if random.below(6) == 0 { request.topLogprobs = random.below(3) }
             if random.below(5) == 0 { request.stop = ["a", "zz"] }

@@ -139,9 +139,8 @@ struct Field: Sendable {
         guard text.utf8.count <= Limits.schemaBytes else {
             throw .tooLong(field: name, bytes: text.utf8.count, limit: Limits.schemaBytes)
         }
-        if let loop = SchemaReferences.loop(in: node) {
-            throw .invalidValue(
-                field: name, value: clipped("$ref: \(loop)"), expected: "references that lead to something else")
+        if let fault = SchemaReferences.fault(of: node) {
+            throw .invalidValue(field: name, value: clipped(fault.value), expected: fault.expected)
         }
         return text
     }

@@ -18,33 +18,64 @@ enum SchemaReferences {
         text.split(separator: old, omittingEmptySubsequences: false).joined(separator: new)
     }
 
-    /// A reference that leads to a reference, and so on, back to itself: it says nothing, and who follows it to its end
-    /// never gets there, as the engine's library does. Nil when there is none.
-    ///
-    /// References that lead back from within what they point to are fine: so lists and trees are described.
-    static func loop(in root: JSONNode) -> String? {
-        // References that were followed to an end.
+    /// Why the engine's library would not survive to follow the references of a schema; nil when it would. They may
+    /// lead back from within what they point to: so lists and trees are described.
+    static func fault(of root: JSONNode) -> (value: String, expected: String)? {
+        let references = Set(all(in: root))
+        // One resolved within the other, each takes two kilobytes of a thread's stack.
+        guard references.count <= Limits.schemaReferences else {
+            return ("\(references.count) different $ref", "at most \(Limits.schemaReferences)")
+        }
+        // A reference that leads to a reference, and so on, back to itself says nothing, and has no end.
         var ended: Set<String> = []
-        for first in all(in: root) {
+        for first in references.sorted() {
             var path: Set<String> = []
             var next: String? = first
             while let reference = next, !ended.contains(reference) {
-                guard path.insert(reference).inserted else { return reference }
-                next = target(of: reference, in: root)?["$ref"]?.string
+                guard path.insert(reference).inserted else {
+                    return ("$ref: \(reference)", "a reference that leads to something else than references")
+                }
+                next = engineTarget(of: reference, in: root)?["$ref"]?.string
             }
             ended.formUnion(path)
         }
         return nil
     }
 
-    /// All references, wherever they stand.
+    /// What the engine's library takes a reference for: it knows no escapes, keeps empty parts, and reads of an index
+    /// what is a number. **Source:** `resolve_ref` of llama.cpp's common/json-schema.cpp.
+    private static func engineTarget(of reference: String, in root: JSONNode) -> JSONNode? {
+        guard reference.hasPrefix("#/") else { return nil }
+        var node = root
+        for part in reference.dropFirst(2).split(separator: "/", omittingEmptySubsequences: false) {
+            if let member = node[String(part)] {
+                node = member
+            } else if let elements = node.array, let index = leadingNumber(part), elements.indices.contains(index) {
+                node = elements[index]
+            } else {
+                return nil
+            }
+        }
+        return node
+    }
+
+    private static func leadingNumber(_ text: Substring) -> Int? {
+        var digits = text.drop { $0.isWhitespace }
+        if digits.first == "+" { digits = digits.dropFirst() }
+        return Int(digits.prefix { $0.isASCII && $0.isNumber })
+    }
+
+    /// All references, wherever a schema may stand.
     private static func all(in root: JSONNode) -> [String] {
         var found: [String] = []
         var rest = [root]
         while let node = rest.popLast() {
             if let reference = node["$ref"]?.string { found.append(reference) }
-            rest += node.array ?? (node.members ?? []).map(\.value)
+            rest += node.array ?? (node.members ?? []).filter { !dataWords.contains($0.key) }.map(\.value)
         }
         return found
     }
+
+    /// Members whose values are no schemas.
+    private static let dataWords: Set<String> = ["const", "enum", "default", "examples"]
 }

@@ -52,8 +52,8 @@ package struct MemorySettings: Sendable, Hashable, Codable {
         return settings
     }
 
-    /// Sequences the engine library tells apart.
-    package static let sequenceLimit = 256
+    /// Sequences the engine library tells apart, but for one that stages need for themselves.
+    package static let sequenceLimit = 255
 
     /// How many of the wished sequences are kept beside `lanes`: a recurrent state is as large for a kept sequence as
     /// for a running one.

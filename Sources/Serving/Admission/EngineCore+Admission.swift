@@ -75,7 +75,7 @@ extension EngineCore {
             echo: request.echo && request.answered.isEmpty ? echoText(of: request.prompt, prepared.tokens) : "",
             caller: request.caller,
             deadline: request.timeoutSeconds.map { seconds in
-                (now.advanced(by: .seconds(max(0, seconds - (request.elapsedSeconds ?? 0)))), seconds)
+                (now.advanced(by: .seconds(max(0, seconds - max(0, request.elapsedSeconds ?? 0)))), seconds)
             },
             isResumed: !request.answered.isEmpty, submittedAt: now, startedAt: now, choices: choices)
     }
@@ -125,7 +125,8 @@ extension EngineCore {
 
     /// Puts the waiting request whose turn it is in front.
     private mutating func orderQueue() {
-        guard queue.count > 1 else { return }
+        // Nobody's turn comes while no lane is free, but places are told.
+        guard queue.count > 1, queueChanged || lanes.availableCount > 0 else { return }
         let before = queue.first?.id
         FairOrder.sort(&queue, held: heldLanes)
         // Places behind the first one move with it.

@@ -16,9 +16,11 @@ enum FairOrder {
         let others = waiting.filter { !$0.isResumed }.sorted { $0.arrival > $1.arrival }
         var lines = Dictionary(grouping: others, by: \.caller)
         waiting = waiting.filter(\.isResumed).sorted { $0.arrival < $1.arrival }
-        while let next = lines.min(by: { rank($0, held) < rank($1, held) })?.key, let request = lines[next]?.popLast() {
-            if lines[next]?.isEmpty ?? true { lines[next] = nil }
-            held[next, default: 0] += request.choices.count
+        while let line = lines.min(by: { rank($0, held) < rank($1, held) }) {
+            var rest = line.value
+            let request = rest.removeLast()
+            lines[line.key] = rest.isEmpty ? nil : rest
+            held[line.key, default: 0] += request.choices.count
             waiting.append(request)
         }
     }

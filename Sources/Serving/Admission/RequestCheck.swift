@@ -28,6 +28,17 @@ package struct RequestCheck: Sendable {
             ?? stopTokenRefusal(request.stopTokens ?? [])
             ?? SamplingCheck.refusal(of: request.sampling, vocabularySize: vocabularySize)
             ?? thinkingRefusal(prepared) ?? featureRefusal(request) ?? journalRefusal(request)
+            ?? timeRefusal(request)
+    }
+
+    /// Clients' times were looked at where they came in; these are another node's words.
+    private func timeRefusal(_ request: GenerationRequest) -> GenerationError? {
+        for (name, value) in [("timeout", request.timeoutSeconds), ("elapsed time", request.elapsedSeconds)] {
+            guard let value, !(0...Limits.longestSeconds).contains(value) else { continue }
+            return .invalidField(
+                name: name, value: "\(value) s", limit: "it must be 0 to \(Int(Limits.longestSeconds)) seconds")
+        }
+        return nil
     }
 
     private func journalRefusal(_ request: GenerationRequest) -> GenerationError? {

@@ -64,8 +64,9 @@ extension EngineCore {
         active[request].choices[choice].sent = match.length
         active[request].choices[choice].landed = match.length
         guard let resident = shelf[match.lane] else { return }
-        // The new sequence will hold all of it and more.
-        if resident.tokens.count == match.length { evict(match.lane) } else { shelf.touch(match.lane) }
+        // The new sequence will hold all of it and more, and can give it where sequences give beginnings.
+        let isSpare = resident.tokens.count == match.length && settings.prefixReuse == .beginnings
+        if isSpare { evict(match.lane) } else { shelf.touch(match.lane) }
     }
 
     /// Ends a choice's hold on its lane and leaves the sequence there when it may be of use again.
