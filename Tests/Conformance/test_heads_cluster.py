@@ -83,13 +83,20 @@ def test_the_last_stage_guesses_where_only_its_layers_are(trio, stages):
 
 def test_the_plan_counts_the_head_on_the_last_stage(trio):
     _, two, _ = trio
-    plans = {}
-    for draft in ("off", "mtp"):
+
+    def plan(draft):
         answer = httpx.post(f"{two.url}/cluster/v1/plan", json={
             "model": OWN, "context_tokens": 1024, "stages": 2, "draft": draft}, timeout=ANSWER_SECONDS).json()
         assert answer["fits"], answer
-        plans[draft] = [stage["bytes"] for stage in answer["stages"]]
-    assert plans["mtp"][0] == plans["off"][0] and plans["mtp"][1] > plans["off"][1]
+        return answer["stages"][0]["end_layer"], [stage["bytes"] for stage in answer["stages"]]
+
+    # Machines learn meanwhile how fast they are, and a plan that knows more may cut elsewhere.
+    for _ in range(10):
+        (cut, plain), (cut_with_head, with_head) = plan("off"), plan("mtp")
+        if cut == cut_with_head:
+            break
+    assert cut == cut_with_head
+    assert with_head[0] == plain[0] and with_head[1] > plain[1]
 
 
 def test_a_model_without_a_head_is_refused_with_the_next_step(trio):
