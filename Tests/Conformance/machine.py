@@ -33,8 +33,12 @@ class Machine:
             return re.search(r" at http://127\.0\.0\.1:(\d+)/v1$", (self.folder / "stdout").read_text(), re.MULTILINE)
 
         self.port = int(wait_until(announced, READY_SECONDS, f"the line with the address: {self.log}").group(1))
-        wait_until(lambda: self.state()["leadership"]["leader"], READY_SECONDS, f"a leader: {self.log}")
+        wait_until(self.leader, READY_SECONDS, f"a leader: {self.log}")
         return self
+
+    def leader(self):
+        """Who leads as far as this machine knows, or None: it does not know at its start or while voters vote."""
+        return self.state()["leadership"].get("leader")
 
     @property
     def url(self):

@@ -52,7 +52,7 @@ def test_the_founder_hands_over_and_leaves(machines):
     done = one.run("leave")
     assert done.returncode == 0, (done.stderr, one.log, two.log)
     wait_until(
-        lambda: two.members() == {other} and two.state()["leadership"]["leader"] == other, READY_SECONDS,
+        lambda: two.members() == {other} and two.leader() == other, READY_SECONDS,
         f"the other one alone: {two.log}")
 
 
