@@ -143,6 +143,7 @@ package struct ControlPlane: Sendable {
     /// Takes one input and returns what follows from it. Bounded work: proportional to members and bounded batches.
     package mutating func handle(_ input: Input, now: Instant) -> Effects {
         if !hasStarted { start(now: now) }
+        renewOwnLease(now: now)
         switch input {
         case .wallClock(let milliseconds): clock.set(wall: milliseconds, now: now)
         case .received(let message, let sender): receive(message, from: sender, now: now)

@@ -18,6 +18,17 @@ import Vocabulary
         }
     }
 
+    @Test func `a founder that slept longer than a lease admits who asks at once`() throws {
+        var nodes = Nodes(1)
+        nodes.now = nodes.now.advanced(by: .milliseconds(950))
+        var newcomer = ControlPlane(settings: Nodes.settings(1))
+        _ = newcomer.handle(.wallClock(1_700_000_000_000), now: nodes.now)
+        let effects = newcomer.handle(.join(seed: Nodes.id(0)), now: nodes.now)
+        let proposal = try #require(effects.send.first?.message)
+        nodes.give(.received(proposal, from: Nodes.id(1)), to: 0)
+        #expect(nodes.brains[0].state.members.count == 2)
+    }
+
     @Test func `two nodes have one voter, so the other may go`() {
         var nodes = Nodes(2)
         #expect(nodes.brains[0].currentVoters == [Nodes.id(0)])

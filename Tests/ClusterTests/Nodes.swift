@@ -9,6 +9,8 @@ struct Nodes {
     var outcomes: [CommandID: CommandOutcome] = [:]
     var tasks: [[StageTask]] = []
     var plans: [PlanQuestion] = []
+    /// When each node wants to be woken.
+    var wakes: [Instant?] = []
     var now = Instant(nanoseconds: 0)
     /// Nodes that neither hear nor speak.
     var isolated: Set<Int> = []
@@ -32,6 +34,7 @@ struct Nodes {
             brains.append(ControlPlane(settings: Self.settings(index)))
             stored.append(StoredCluster())
             tasks.append([])
+            wakes.append(nil)
             give(.wallClock(1_700_000_000_000), to: index)
         }
         for index in 1..<max(count, 1) where index < count { give(.join(seed: Self.id(0)), to: index) }
@@ -40,6 +43,7 @@ struct Nodes {
 
     mutating func give(_ input: ControlPlane.Input, to index: Int) {
         let effects = brains[index].handle(input, now: now)
+        wakes[index] = effects.wakeAt
         for record in effects.persist { stored[index].apply(record) }
         for envelope in effects.send {
             inbox.append((Int(envelope.to.value) - 1, index, envelope.message))
@@ -63,15 +67,34 @@ struct Nodes {
         while now < end {
             now = now.advanced(by: .milliseconds(10))
             for index in brains.indices where !isolated.contains(index) { give(.tick, to: index) }
-            var rounds = 0
-            while !inbox.isEmpty, rounds < 50 {
-                rounds += 1
-                let messages = inbox
-                inbox = []
-                for (to, from, message) in messages
-                where to < brains.count && !isolated.contains(to) && !isolated.contains(from) {
-                    give(.received(message, from: Self.id(from)), to: to)
-                }
+            deliver()
+        }
+    }
+
+    /// As `run`, but nodes are woken only when they asked for it, as their shells do it.
+    mutating func runAsWoken(_ duration: Duration) {
+        let end = now.advanced(by: duration)
+        while let next = brains.indices.filter({ !isolated.contains($0) }).compactMap({ wakes[$0] }).min(), next <= end
+        {
+            // A shell is a little late.
+            now = max(now, next).advanced(by: .milliseconds(1))
+            for index in brains.indices where !isolated.contains(index) && wakes[index].map({ $0 <= now }) ?? false {
+                give(.tick, to: index)
+            }
+            deliver()
+        }
+        now = max(now, end)
+    }
+
+    private mutating func deliver() {
+        var rounds = 0
+        while !inbox.isEmpty, rounds < 50 {
+            rounds += 1
+            let messages = inbox
+            inbox = []
+            for (to, from, message) in messages
+            where to < brains.count && !isolated.contains(to) && !isolated.contains(from) {
+                give(.received(message, from: Self.id(from)), to: to)
             }
         }
     }

@@ -140,6 +140,14 @@ import Vocabulary
         #expect(nodes.brains[0].state.placements.values.map(\.epoch) == placed)
     }
 
+    @Test func `a node alone brings a deployment on whenever it wakes, and waits for no measurement`() {
+        var nodes = Nodes(1)
+        nodes.runners = Nodes.obedient
+        nodes.command(.deploy(Deployment(name: "a", model: "m")), at: 0)
+        nodes.runAsWoken(.seconds(4))
+        #expect(nodes.serving != nil)
+    }
+
     @Test func `a deployment gets its plan although many others come to nothing again and again`() {
         var nodes = Nodes(1)
         for name in ["a", "b", "c", "d", "e", "f", "g", "h", "z"] {

@@ -141,6 +141,13 @@ extension ControlPlane {
         self.leading = leading
     }
 
+    /// Nobody is elected without the only voter, so it leads on after any silence. It wakes more rarely than a lease
+    /// lasts, and what it wakes for must not find the lease over.
+    mutating func renewOwnLease(now: Instant) {
+        guard leading != nil, coordination == nil, voters == [node] else { return }
+        renewLease(now: now)
+    }
+
     /// The lease counts from when the messages were sent that a majority answered.
     private mutating func renewLease(now: Instant) {
         guard let progress = leading?.progress, let leaseUntil = leading?.leaseUntil else { return }
