@@ -156,6 +156,13 @@ def test_the_anthropic_sdk_names_an_alias(node):
 # Deployments
 
 
+def test_a_plan_for_a_name_that_means_nothing_is_refused_without_waiting_for_who_has_it(node):
+    answer = httpx.post(f"{node.url}/cluster/v1/plan", json={"model": "nothing"}, timeout=ANSWER_SECONDS)
+    assert answer.json()["fits"] is False and "nothing" in answer.json()["reason"], answer.text
+    # Whoever has a model is waited for ten seconds.
+    assert answer.elapsed.total_seconds() < 8
+
+
 def skein(node, *arguments):
     environment = dict(os.environ, SKEIN_NODE=node.url)
     return subprocess.run(

@@ -423,9 +423,14 @@ package actor ClusterService {
     /// What this node knows of its cluster now.
     package var view: ClusterView { brain.view }
 
+    /// What the planner would be asked about a wish now, by what this node knows; it is not asked.
+    package func planQuestion(for deployment: Deployment) -> PlanQuestion {
+        brain.planQuestion(for: deployment, now: now)
+    }
+
     /// What would become of a wish now, by what this node knows; nothing is decided.
     package func preview(_ deployment: Deployment) async -> (question: PlanQuestion, answer: PlanAnswer) {
-        let question = brain.planQuestion(for: deployment, now: now)
+        let question = planQuestion(for: deployment)
         return (question, await Self.answer(question, ports.plan))
     }
 

@@ -89,14 +89,15 @@ package struct ClusterGate: ClusterViewing {
 
     /// See `ClusterViewing`.
     package func preview(_ wish: Deployment) async -> PlanPreview {
-        var deployment = wish
-        var refused: PlanAnswer?
         switch await completed(wish) {
-        case .success(let complete): deployment = complete
-        case .failure(let refusal): refused = .refused(reason: refusal.description)
+        case .success(let deployment):
+            let (question, answer) = await service.preview(deployment)
+            return PlanPreview(question: question, answer: answer)
+        case .failure(let refusal):
+            // Without a digest the planner would wait for somebody who has the model, and nobody can have it.
+            return PlanPreview(
+                question: await service.planQuestion(for: wish), answer: .refused(reason: refusal.description))
         }
-        let (question, answer) = await service.preview(deployment)
-        return PlanPreview(question: question, answer: refused ?? answer)
     }
 
     /// See `ClusterViewing`.
