@@ -16,14 +16,20 @@ struct PeerServer: Sendable {
     private let routes: PeerRoutes
     private let host: String
     private let port: Int
+    /// Time a connection may be idle. **Units:** seconds.
+    private let idleSeconds: Int64
     private let logger: Logger
 
-    init(door: LinkDoor, routes: PeerRoutes, host: String, port: Int, logger: Logger) {
+    init(
+        door: LinkDoor, routes: PeerRoutes, host: String, port: Int, idleSeconds: Int64 = PeerLimits.idleSeconds,
+        logger: Logger
+    ) {
         security = door.security
         self.door = door
         self.routes = routes
         self.host = host
         self.port = port
+        self.idleSeconds = idleSeconds
         self.logger = logger
     }
 
@@ -36,14 +42,14 @@ struct PeerServer: Sendable {
         var quiet = logger
         // The server library logs every request at info.
         quiet.logLevel = max(logger.logLevel, .warning)
-        let door = door
+        let (door, idleSeconds) = (door, idleSeconds)
         return Application(
             router: router,
             server: HTTPServerBuilder { responder in
                 PeerChannel(
                     base: HTTP1Channel(
                         responder: responder,
-                        configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(PeerLimits.idleSeconds))),
+                        configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(idleSeconds))),
                     door: door)
             },
             configuration: ApplicationConfiguration(
