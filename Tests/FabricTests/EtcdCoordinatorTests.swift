@@ -28,8 +28,11 @@ import Vocabulary
 
 /// What the brain relies on, at a real etcd.
 @Suite(.serialized, .timeLimit(.minutes(2)), .enabled(if: EtcdProcess.isThere)) struct `Coordination by etcd` {
-    private static func node(_ number: UInt64, _ address: EtcdAddress, boot: UInt64 = 1) throws -> EtcdCoordinator {
-        try EtcdCoordinator(address, node: NodeID(number), boot: boot)
+    /// A node whose lease nobody renews, and which lasts longer than its test unless the test says otherwise.
+    private static func node(
+        _ number: UInt64, _ address: EtcdAddress, boot: UInt64 = 1, lease: Duration = .seconds(60)
+    ) throws -> EtcdCoordinator {
+        try EtcdCoordinator(address, node: NodeID(number), boot: boot, lease: lease)
     }
 
     private static func entries(_ range: ClosedRange<UInt64>, term: UInt64) -> [LogEntry] {
@@ -148,7 +151,9 @@ import Vocabulary
         async throws
     {
         let etcd = try await EtcdProcess()
-        let (a, b) = (try Self.node(1, etcd.at()), try Self.node(2, etcd.at()))
+        let (a, b) = (
+            try Self.node(1, etcd.at(), lease: .seconds(3)), try Self.node(2, etcd.at(), lease: .seconds(3))
+        )
         let first = try await Self.founded(a)
         _ = try await within(20, "the lease to end") { () async throws -> UInt64 in
             while true {
