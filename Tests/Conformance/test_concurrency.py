@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from conftest import ask, client_of, text_of
+from conftest import ANSWER_SECONDS, ask, client_of, text_of
 from node import Node, wait_until
 from questions import CAPITAL, CAPITAL_ANSWER, GOLDEN, STORY, endless, request
 from sse import RawConnection, events, post
@@ -215,7 +215,7 @@ def test_refusals_and_garbage_do_not_disturb_a_running_answer(server):
         while not stop.is_set():
             post(server, b"{" * 1000)
             post(server, request(CAPITAL, model="nope"))
-            httpx.get(f"{server.url}/v1/nope")
+            httpx.get(f"{server.url}/v1/nope", timeout=ANSWER_SECONDS)
             with RawConnection(server) as connection:
                 connection.send("POST", "/v1/chat/completions", request(STORY, stream=True)).head()
 

@@ -61,7 +61,8 @@ def test_base64_is_the_default_of_the_sdk_and_carries_the_same_bits(server, clie
     answer = client_of(server, strict=False).embeddings.create(model=MODEL_NAME, input=TEXTS[0])
     assert answer.data[0].embedding == pytest.approx(alone[0], abs=1e-7)
     raw = httpx.post(
-        f"{client.base_url}embeddings", json={"model": MODEL_NAME, "input": TEXTS[0], "encoding_format": "base64"})
+        f"{client.base_url}embeddings", json={"model": MODEL_NAME, "input": TEXTS[0], "encoding_format": "base64"},
+        timeout=ANSWER_SECONDS)
     bits = base64.b64decode(raw.json()["data"][0]["embedding"])
     assert struct.unpack(f"<{WIDTH}f", bits) == pytest.approx(alone[0], abs=1e-7)
 

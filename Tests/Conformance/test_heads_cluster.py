@@ -30,7 +30,8 @@ def trio(tmp_path_factory):
         for machine in machines:
             wait_until(lambda: len(machine.members()) == 3, READY_SECONDS, "three members")
         wait_until(
-            lambda: httpx.get(f"{one.url}/readyz").status_code == 200, READY_SECONDS, f"the model of one: {one.log}")
+            lambda: httpx.get(f"{one.url}/readyz", timeout=ANSWER_SECONDS).status_code == 200, READY_SECONDS,
+            f"the model of one: {one.log}")
         yield machines
     finally:
         for machine in reversed(machines):
@@ -47,9 +48,8 @@ def answers(machine, model):
 def guessed(machines, what):
     """What the heads of all deployments guessed: only the node that runs an entry stage knows."""
     pattern = rf"^skein_speculation_mtp_{what}_total (\S+)$"
-    return max(
-        float(re.search(pattern, httpx.get(f"{machine.url}/metrics").text, re.MULTILINE).group(1))
-        for machine in machines)
+    told = [httpx.get(f"{machine.url}/metrics", timeout=ANSWER_SECONDS).text for machine in machines]
+    return max(float(re.search(pattern, text, re.MULTILINE).group(1)) for text in told)
 
 
 def guesses_of_a_deployment(trio, name, stages):

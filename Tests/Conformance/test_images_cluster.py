@@ -1,7 +1,6 @@
 """Images for deployments of a cluster: two nodes on loopback, of which one has the projector."""
 
 import hashlib
-import json
 import subprocess
 
 import httpx
@@ -35,7 +34,8 @@ def pair(tmp_path_factory, projector):
         two.start("join", one.ticket(), *SERVE[:2])
         wait_until(lambda: len(two.members()) == len(one.members()) == 2, READY_SECONDS, "two members")
         wait_until(
-            lambda: httpx.get(f"{one.url}/readyz").status_code == 200, READY_SECONDS, f"the model of one: {one.log}")
+            lambda: httpx.get(f"{one.url}/readyz", timeout=ANSWER_SECONDS).status_code == 200, READY_SECONDS,
+            f"the model of one: {one.log}")
         yield one, two
     finally:
         for machine in (two, one):
@@ -59,7 +59,7 @@ def fetched(machine, path):
 
 
 def sees(machine, name):
-    models = httpx.get(f"{machine.url}/v1/models").json()["data"]
+    models = httpx.get(f"{machine.url}/v1/models", timeout=ANSWER_SECONDS).json()["data"]
     return next(model["meta"]["sees"] for model in models if model["id"] == name)
 
 
@@ -104,6 +104,7 @@ def test_the_plan_says_what_the_projector_takes(pair, projector):
     for eyes in ("off", "auto"):
         answer = httpx.post(f"{two.url}/cluster/v1/plan", json={
             "model": MODEL_NAME, "context_tokens": 1024, "stages": 1, "projector": eyes}, timeout=ANSWER_SECONDS)
+        assert answer.json()["fits"], answer.text
         plans[eyes] = answer.json()["stages"][0]
     share = plans["auto"]["projector_bytes"]
     assert "projector_bytes" not in plans["off"] and share > 0
@@ -142,5 +143,6 @@ def test_what_cannot_be_is_refused_with_the_reason(pair, tmp_path):
         assert plan["fits"] is False and words[0] in plan["reason"], plan
     assert one.deployment("other") is None
     # Projectors are no models.
-    names = [model["name"] for model in json.loads(httpx.get(f"{two.url}/cluster/v1/models").text)["models"]]
+    known = httpx.get(f"{two.url}/cluster/v1/models", timeout=ANSWER_SECONDS).json()["models"]
+    names = [model["name"] for model in known]
     assert "mmproj-tiny" not in names and "wide" not in names, names

@@ -139,7 +139,8 @@ def test_lists_have_the_other_names(node):
     assert client.models.retrieve("house").id == "house"
     assert client.models.retrieve("Skein/Tiny@v1").id == MODEL_NAME
     for name, status in [("Skein/Tiny@main", 404), ("a%0Ab", 400), ("%2e%2e", 400)]:
-        assert httpx.get(f"{node.url}/v1/models/{name}").status_code == status, name
+        answer = httpx.get(f"{node.url}/v1/models/{name}", timeout=ANSWER_SECONDS)
+        assert answer.status_code == status, name
     llama = ollama.Client(host=node.url, timeout=ANSWER_SECONDS)
     assert {model.model for model in llama.list().models} == {MODEL_NAME, "house", "gpt-4o"}
     assert [model.model for model in llama.ps().models] == [MODEL_NAME]
@@ -180,7 +181,8 @@ def other_model(path):
 
 
 def names(node):
-    return {model["name"]: model for model in httpx.get(f"{node.url}/cluster/v1/models").json()["models"]}
+    answer = httpx.get(f"{node.url}/cluster/v1/models", timeout=ANSWER_SECONDS)
+    return {model["name"]: model for model in answer.json()["models"]}
 
 
 def answered(node, name):
@@ -223,7 +225,8 @@ def test_a_model_made_here_is_deployed_by_its_name(own_node, tmp_path):
     node = own_node("--threads", 1, "--ctx", 512, "--draft", "off", "--auto-deploy", "off")
     content = other_model(tmp_path / "m.gguf").read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert httpx.post(f"{node.url}/api/blobs/{digest}", content=content).status_code == 201
+    sent = httpx.post(f"{node.url}/api/blobs/{digest}", content=content, timeout=ANSWER_SECONDS)
+    assert sent.status_code == 201, sent.text
     llama = ollama.Client(host=node.url, timeout=ANSWER_SECONDS)
     llama.create("mine", files={"m.gguf": digest})
     llama.create("pirate", from_="mine", system="You are a pirate.")

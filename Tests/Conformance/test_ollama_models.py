@@ -57,9 +57,9 @@ def test_empty_texts_count_as_absent_as_clients_in_go_send_them(node, names):
     show = names | {"system": "", "template": "", "verbose": False, "options": None}
     pull = names | {"username": "", "password": "", "stream": False}
     for path, body in [("show", show), ("pull", pull)]:
-        answer = httpx.post(f"{node.url}/api/{path}", json=body)
+        answer = httpx.post(f"{node.url}/api/{path}", json=body, timeout=ANSWER_SECONDS)
         assert answer.status_code == 200 and "warnings" not in answer.headers, answer.text
-    nobody = httpx.post(f"{node.url}/api/show", json={"model": "", "name": ""})
+    nobody = httpx.post(f"{node.url}/api/show", json={"model": "", "name": ""}, timeout=ANSWER_SECONDS)
     assert nobody.status_code == 400 and "model" in nobody.json()["error"]
 
 
@@ -101,7 +101,8 @@ def test_a_system_message_and_messages_stand_in_front(llama, node):
     assert own.prompt_eval_count == llama.chat(
         model=MODEL_NAME, messages=whole, options=GREEDY, think=False).prompt_eval_count
     counted = httpx.post(f"{node.url}/v1/messages/count_tokens", json={
-        "model": "mine", "messages": [{"role": "user", "content": CAPITAL}]}).json()["input_tokens"]
+        "model": "mine", "messages": [{"role": "user", "content": CAPITAL}]},
+        timeout=ANSWER_SECONDS).json()["input_tokens"]
     assert counted == made.prompt_eval_count
 
 
@@ -118,7 +119,9 @@ def test_a_variant_is_listed_shown_copied_and_removed(llama, node):
     assert show.license == "MIT" and show.details.parent_model == MODEL_NAME
     assert f"FROM {MODEL_NAME}" in show.modelfile and 'PARAMETER stop "END"' in show.modelfile
     # What is shown makes it again.
-    again = httpx.post(f"{node.url}/api/create", json={"model": "again", "modelfile": show.modelfile, "stream": False})
+    again = httpx.post(
+        f"{node.url}/api/create", json={"model": "again", "modelfile": show.modelfile, "stream": False},
+        timeout=ANSWER_SECONDS)
     assert (again.status_code, again.json()) == (200, {"status": "success"})
     assert llama.show("again").modelfile == show.modelfile
     assert llama.copy("space/mine:v1", "copied").status == "success"
@@ -147,7 +150,7 @@ def test_a_stream_tells_the_steps(llama):
     ({"modelfile": f"FROM {MODEL_NAME}\n\nADAPTER x"}, 400, ["line 3", "ADAPTER"]),
 ])
 def test_what_cannot_be_made_is_refused_in_words(llama, node, fields, status, words):
-    answer = httpx.post(f"{node.url}/api/create", json={"model": "mine"} | fields)
+    answer = httpx.post(f"{node.url}/api/create", json={"model": "mine"} | fields, timeout=ANSWER_SECONDS)
     assert answer.status_code == status
     assert all(word in answer.json()["error"] for word in words), answer.text
     assert [model.model for model in llama.list().models] == [MODEL_NAME]
@@ -245,10 +248,11 @@ def test_keys_without_the_scope_change_nothing(tmp_path):
     try:
         wish = {"model": "mine", "from": MODEL_NAME}
         for headers, status in [({}, 401), ({"Authorization": f"Bearer {key}"}, 403)]:
-            answer = httpx.post(f"{node.url}/api/create", json=wish, headers=headers)
+            answer = httpx.post(f"{node.url}/api/create", json=wish, headers=headers, timeout=ANSWER_SECONDS)
             assert answer.status_code == status
             assert json.loads(answer.text)["error"]
-        listed = httpx.get(f"{node.url}/api/tags", headers={"Authorization": f"Bearer {key}"}).json()["models"]
-        assert [model["name"] for model in listed] == [MODEL_NAME]
+        listed = httpx.get(
+            f"{node.url}/api/tags", headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_SECONDS)
+        assert [model["name"] for model in listed.json()["models"]] == [MODEL_NAME]
     finally:
         node.destroy()

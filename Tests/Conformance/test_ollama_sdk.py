@@ -132,9 +132,9 @@ def test_models_are_listed_shown_and_running(llama, server):
     family = show.details.family
     assert show.modelinfo[f"{family}.block_count"] == LAYER_COUNT
     assert "completion" in show.capabilities
-    assert httpx.head(server.url).status_code == 200
-    assert httpx.get(server.url).text == "Skein is running"
-    assert httpx.get(f"{server.url}/api/version").json()["version"]
+    assert httpx.head(server.url, timeout=ANSWER_SECONDS).status_code == 200
+    assert httpx.get(server.url, timeout=ANSWER_SECONDS).text == "Skein is running"
+    assert httpx.get(f"{server.url}/api/version", timeout=ANSWER_SECONDS).json()["version"]
 
 
 def test_a_pull_of_what_is_here_succeeds_and_nothing_is_fetched_from_or_sent_to_elsewhere(llama):
