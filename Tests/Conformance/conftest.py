@@ -76,6 +76,12 @@ def own_node(tmp_path):
         node.destroy()
 
 
+def some_start_guesses(guesses, starts=3):
+    """Whether `guesses`, called with the number of a start, is true of one of them. What is loaded times its steps, and
+    on a busy machine they may come out so long that guessing does not pay; the next start times them again."""
+    return any(guesses(start) for start in range(starts))
+
+
 def client_of(node, strict=True):
     """The vendor's SDK against a node; when strict, it refuses every answer that its own types do not allow."""
     return openai.OpenAI(

@@ -6,7 +6,7 @@ import httpx
 import openai
 import pytest
 
-from conftest import ANSWER_SECONDS, ask
+from conftest import ANSWER_SECONDS, ask, some_start_guesses
 from machine import Machine
 from node import READY_SECONDS, wait_until
 from test_speculation import HEADS, QUESTIONS
@@ -76,9 +76,8 @@ def guesses_of_a_deployment(trio, name, stages):
 
 @pytest.mark.parametrize("stages", [1, 2])
 def test_the_last_stage_guesses_where_only_its_layers_are(trio, stages):
-    # A stage times its head when it is loaded. On a busy machine that may come out so long that guessing does not pay;
-    # the next start times it again.
-    assert any(guesses_of_a_deployment(trio, f"guessed-{stages}-{start}", stages) > 0 for start in range(STARTS))
+    assert some_start_guesses(
+        lambda start: guesses_of_a_deployment(trio, f"guessed-{stages}-{start}", stages) > 0, STARTS)
 
 
 def test_the_plan_counts_the_head_on_the_last_stage(trio):
