@@ -66,6 +66,11 @@ class Machine:
     def deployment(self, name):
         return next((d for d in self.state()["deployments"] if d["name"] == name), None)
 
+    def catch_up_with(self, other):
+        """Waits until this machine knows what was decided as far as the other one knows it now."""
+        index = other.state()["index"]
+        wait_until(lambda: self.state()["index"] >= index, READY_SECONDS, f"entry {index} here: {self.log}")
+
     def members(self):
         return {node["id"] for node in self.state()["nodes"]}
 

@@ -61,6 +61,8 @@ def guesses_of_a_deployment(trio, name, stages):
         "deploy", OWN, "--name", name, "--ctx", 1024, "--stages", stages, "--draft", "mtp", "--exclude", founder,
         "--wait")
     assert done.returncode == 0, (done.stderr, two.log)
+    for machine in (one, three):
+        machine.catch_up_with(two)
     deployment = three.deployment(name)
     assert deployment["draft"] == "mtp"
     nodes = [stage["node"] for p in deployment["placements"] if p["phase"] == "active" for stage in p["stages"]]

@@ -42,10 +42,12 @@ def pair(tmp_path_factory, projector):
             machine.kill()
 
 
-def deploy(machine, *arguments, name="seen"):
+def deploy(pair, machine, *arguments, name="seen"):
     done = machine.run(
         "deploy", MODEL_NAME, "--name", name, "--ctx", 1024, "--draft", "off", "--wait", *arguments)
     assert done.returncode == 0, (done.stderr, machine.log)
+    for other in pair:
+        other.catch_up_with(machine)
     return machine.deployment(name)
 
 
@@ -68,7 +70,7 @@ def test_a_model_that_is_served_with_a_projector_keeps_it_in_the_cluster(pair, p
     digest = hashlib.sha256(projector.read_bytes()).hexdigest()
     whole = [of_openai(one, file, False) for file in (STRIPES, RED)]
     # The one that is asked knows nothing of the projector; it asks who has the model.
-    deployment = deploy(two, "--stages", 2)
+    deployment = deploy(pair, two, "--stages", 2)
     assert deployment["projector"] == digest
     parts = stages(deployment)
     assert len({stage["node"] for stage in parts}) == 2
@@ -88,14 +90,14 @@ def test_another_entry_node_fetches_the_projector(pair, projector):
     answers = {}
     # By its path the file would be at hand on both: they share this machine's disk.
     for machine, pinned, eyes in ((one, founder, projector), (two, other, digest), (one, founder, projector)):
-        parts = stages(deploy(machine, "--stages", 1, "--pin", pinned, "--mmproj", eyes))
+        parts = stages(deploy(pair, machine, "--stages", 1, "--pin", pinned, "--mmproj", eyes))
         assert [stage["node"] for stage in parts] == [pinned]
         answers[pinned] = [of_openai(asked, STRIPES, False, "seen") for asked in pair]
     assert len({answer for pair in answers.values() for answer in pair}) == 1
     assert fetched(two, projector) and not fetched(one, projector)
     # A node that has fetched it names it by its content.
-    assert deploy(two, "--mmproj", digest)["projector"] == digest
-    assert deploy(two, "--mmproj", "mmproj-tiny")["projector"] == digest
+    assert deploy(pair, two, "--mmproj", digest)["projector"] == digest
+    assert deploy(pair, two, "--mmproj", "mmproj-tiny")["projector"] == digest
 
 
 def test_the_plan_says_what_the_projector_takes(pair, projector):
@@ -113,7 +115,7 @@ def test_the_plan_says_what_the_projector_takes(pair, projector):
 
 def test_without_a_projector_every_dialect_says_so(pair):
     one, two = pair
-    assert "projector" not in deploy(one, "--mmproj", "off", name="blind")
+    assert "projector" not in deploy(pair, one, "--mmproj", "off", name="blind")
     for machine in pair:
         assert not sees(machine, "blind")
         for dialect in DIALECTS:
