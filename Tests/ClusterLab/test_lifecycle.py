@@ -39,7 +39,7 @@ def active_epochs(machine, name):
 
 
 def model_state(machine, name):
-    models = machine.get("/v1/models")["data"]
+    models = wait_until(lambda: machine.get("/v1/models"), 30, f"the models of {machine.name}")["data"]
     return next((model["meta"]["state"] for model in models if model["id"] == name), None)
 
 
