@@ -162,7 +162,7 @@ class Machine:
 
     @property
     def id(self):
-        return self.state["node"]
+        return wait_until(lambda: self.state.get("node"), START_SECONDS, f"the id of {self.name}")
 
     def deployment(self, name):
         return next((d for d in self.state["deployments"] if d["name"] == name), {"state": "gone", "placements": []})
@@ -247,3 +247,7 @@ def leader_of(machines):
         return None
     return next((machine for machine in machines if machine.state.get("node") == said[0]), None)
 
+
+def agreed_leader_of(machines, seconds=30):
+    """The same, once they agree: while the voters vote, or when a machine takes long to answer, they do not."""
+    return wait_until(lambda: leader_of(machines), seconds, "a leader all agree on")

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from conftest import ids_of, settle
-from lab import CLUSTER_PORT, Load, leader_of, picture
+from lab import CLUSTER_PORT, Load, agreed_leader_of, leader_of, picture
 from node import BINARY, wait_until
 from questions import CAPITAL, CAPITAL_ANSWER, GOLDEN, STORY
 
@@ -34,9 +34,11 @@ def nodes_of(machine, name=SPLIT):
     return [stage["node"] for stage in active[-1]["stages"]] if deployment["state"] == "ready" and active else []
 
 
-def stage_machines(machines, name=SPLIT):
-    ids = {machine.state["node"]: machine for machine in machines}
-    return [ids[node] for node in nodes_of(machines[0], name)]
+def stage_machines(machines, asked, name=SPLIT):
+    """The machines that serve a deployment, in the order of its stages, as one of them knows it once it is ready."""
+    nodes = wait_until(lambda: nodes_of(asked, name), READY_SECONDS, f"'{name}' ready on {asked.name}")
+    ids = {machine.id: machine for machine in machines}
+    return [ids[node] for node in nodes]
 
 
 def test_every_machine_is_a_member_and_sees_the_others(cluster):
@@ -84,8 +86,10 @@ def test_a_model_file_of_one_machine_runs_on_the_others(cluster, tmp_path):
     owner, others = cluster[3], cluster[:3]
     path = tmp_path / "deep.gguf"
     subprocess.run([str(BINARY), "gguf", "synth", str(path), "--shape", "qwen3", "--layers", "6"], check=True)
-    others_ids = [machine.state["node"] for machine in others]
+    others_ids = [machine.id for machine in others]
     owner.deploy(name="fetched", model=str(path), stages=3, pinned=others_ids, context_tokens=512)
+    for machine in cluster:
+        wait_until_ready(machine, "fetched")
     texts = {machine.chat("fetched", CAPITAL, max_tokens=8, seed=1) for machine in cluster}
     assert len(texts) == 1
     assert set(nodes_of(owner, "fetched")) == set(others_ids)
@@ -99,19 +103,25 @@ def test_a_model_sees_wherever_its_first_stage_runs(cluster, tmp_path):
     path = tmp_path / "mmproj.gguf"
     subprocess.run([str(BINARY), "gguf", "synth", "--projector", "--width", "256", str(path)], check=True)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    ids = {machine.state["node"]: machine for machine in others}
+    ids = {machine.id: machine for machine in others}
     owner.deploy(
         name="seeing", model="skein-tiny", stages=2, pinned=list(ids), context_tokens=1024, projector=str(path),
         draft="off")
+    for machine in cluster:
+        wait_until_ready(machine, "seeing")
     answers = {machine.look("seeing", picture()) for machine in cluster}
     assert len(answers) == 1, answers
-    entry = ids[nodes_of(owner, "seeing")[0]]
+    entry = stage_machines(others, owner, "seeing")[0]
     assert entry.has_fetched(digest) and not owner.has_fetched(digest)
     # Its machine dies: another one fetches the projector, and sees the same.
     entry.kill()
     rest = [machine for machine in cluster if machine is not entry]
-    wait_until(
-        lambda: (nodes := nodes_of(owner, "seeing")) and entry is not ids[nodes[0]], READY_SECONDS, "another placement")
+
+    def goes_on(machine):
+        nodes = nodes_of(machine, "seeing")
+        return nodes and entry is not ids[nodes[0]]
+
+    wait_until(lambda: all(goes_on(machine) for machine in rest), READY_SECONDS, "another placement")
     assert {machine.look("seeing", picture()) for machine in rest} == answers
     assert ids[nodes_of(owner, "seeing")[0]].has_fetched(digest)
     entry.launch("join").wait_for_api()
@@ -121,9 +131,9 @@ def test_a_model_sees_wherever_its_first_stage_runs(cluster, tmp_path):
 
 
 def test_the_death_of_the_leader_disturbs_nobody(cluster, figures):
-    leader = leader_of(cluster)
+    leader = agreed_leader_of(cluster)
     others = [machine for machine in cluster if machine is not leader]
-    pinned = [machine.state["node"] for machine in others]
+    pinned = [machine.id for machine in others]
     others[0].deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024, pinned=pinned)
     wait_until(
         lambda: all(set(nodes_of(m)) == set(pinned) for m in others), READY_SECONDS, "the split model on the others")
@@ -145,11 +155,11 @@ def test_the_death_of_the_leader_disturbs_nobody(cluster, figures):
 
 
 def test_a_killed_worker_is_replaced(cluster, figures):
-    leader = leader_of(cluster)
+    leader = agreed_leader_of(cluster)
     leader.deploy(name=SPLIT, model="skein-tiny", stages=3, context_tokens=1024)
-    victim = next(machine for machine in stage_machines(cluster) if machine is not leader)
+    victim = next(machine for machine in stage_machines(cluster, leader) if machine is not leader)
     others = [machine for machine in cluster if machine is not victim]
-    dead = victim.state["node"]
+    dead = victim.id
     victim.kill()
     began = time.monotonic()
     wait_until(
@@ -168,8 +178,7 @@ def test_a_killed_worker_is_replaced(cluster, figures):
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_an_answer_goes_on_when_a_machine_dies(cluster, figures, stage):
     """Whichever stage is lost, the client sees a pause, and then the rest of the answer."""
-    wait_until_ready(cluster[0])
-    victim = stage_machines(cluster)[stage]
+    victim = stage_machines(cluster, cluster[0])[stage]
     asked = next(machine for machine in cluster if machine is not victim)
     stream = asked.client.chat.completions.create(
         model=SPLIT, messages=[{"role": "user", "content": STORY}], temperature=0, max_tokens=400, stream=True,
@@ -193,9 +202,9 @@ def test_an_answer_goes_on_when_a_machine_dies(cluster, figures, stage):
 
 
 def test_a_pulled_cable_is_noticed(cluster, figures):
-    leader = leader_of(cluster)
+    leader = agreed_leader_of(cluster)
     victim = next(machine for machine in cluster if machine is not leader)
-    dead = victim.state["node"]
+    dead = victim.id
     victim.unplug()
     began = time.monotonic()
     wait_until(
@@ -207,9 +216,15 @@ def test_a_pulled_cable_is_noticed(cluster, figures):
 
 
 def test_a_partition_heals(cluster, switch):
-    leader = leader_of(cluster)
-    voters = set(leader.state["leadership"]["voters"])
-    friend = next(m for m in cluster if m is not leader and m.state["node"] in voters)
+    leader = agreed_leader_of(cluster)
+
+    def voters():
+        """Who votes, when it is as many as a cluster of four wants: two of them are a majority."""
+        known = leader.state["leadership"].get("voters", [])
+        return known if len(known) == 3 else None
+
+    ids = wait_until(voters, 30, "three voters")
+    friend = next(m for m in cluster if m is not leader and m.id in ids)
     far = [m for m in cluster if m is not leader and m is not friend]
     switch.part(far)
     try:
@@ -300,7 +315,7 @@ def test_wrong_tickets_are_refused_in_words(cluster, tmp_path):
 def test_a_removed_machine_is_talked_to_no_more(cluster):
     gone = cluster[3]
     others = cluster[:3]
-    id = gone.state["node"]
+    id = gone.id
     status, body = others[0].ask("DELETE", f"/cluster/v1/nodes/{id}")
     assert status == 200, body
     wait_until(lambda: all(id not in ids_of(machine) for machine in others), 30, "it is no member any more")
