@@ -10,14 +10,6 @@ import CLlama
 /// The graph's own tensors stay as they are: the node gets shortened copies, and its own sources back afterwards.
 /// **Isolation:** the compute thread.
 @safe final class CellWindow {
-    /// A node that has copies, and what it had.
-    @safe private struct Narrowed {
-        let node: UnsafeMutablePointer<ggml_tensor>
-        let keys: UnsafeMutablePointer<ggml_tensor>
-        let values: UnsafeMutablePointer<ggml_tensor>
-        let mask: UnsafeMutablePointer<ggml_tensor>
-    }
-
     /// Room for a shortened tensor.
     @safe private struct Copy {
         let tensor: UnsafeMutablePointer<ggml_tensor>
@@ -29,7 +21,8 @@ import CLlama
     private(set) var hiddenCells = 0
     /// Rows of the batch that runs.
     private var rowCount = 0
-    private var narrowed: [Narrowed] = []
+    /// Nodes that have copies, and what they had.
+    private var narrowed: [AttentionNode] = []
     /// Cells that some row sees, by the mask's address.
     private var windows: [UInt: Range<Int>] = [:]
     /// Tensors for copies, and how many of them are in use.
@@ -67,20 +60,18 @@ import CLlama
 
     /// A node is going to be computed.
     func meet(_ node: UnsafeMutablePointer<ggml_tensor>) {
-        guard !isOff, unsafe node.pointee.op == GGML_OP_FLASH_ATTN_EXT else { return }
-        guard let keys = unsafe node.pointee.src.1, let values = unsafe node.pointee.src.2,
-            let mask = unsafe node.pointee.src.3, unsafe isReadable(mask, keys, values)
-        else { return }
-        let width = unsafe Int(mask.pointee.ne.0)
-        let window = unsafe window(of: mask)
+        guard !isOff, let one = unsafe AttentionNode(node, rows: rowCount) else { return }
+        let width = unsafe Int(one.mask.pointee.ne.0)
+        guard width % Self.granularity == 0 else { return }
+        let window = unsafe window(of: one.mask)
         hiddenCells = max(hiddenCells, width - window.count)
         guard window.count < width else { return }
-        let fewerKeys = unsafe cells(window, of: keys)
-        let fewerValues = unsafe cells(window, of: values)
-        let shorterMask = unsafe copy(mask)
+        let fewerKeys = unsafe cells(window, of: one.keys)
+        let fewerValues = unsafe cells(window, of: one.values)
+        let shorterMask = unsafe copy(one.mask)
         unsafe shorterMask.pointee.data += window.lowerBound * MemoryLayout<UInt16>.stride
         unsafe shorterMask.pointee.ne.0 = Int64(window.count)
-        unsafe narrowed.append(Narrowed(node: node, keys: keys, values: values, mask: mask))
+        narrowed.append(one)
         unsafe node.pointee.src.1 = fewerKeys
         unsafe node.pointee.src.2 = fewerValues
         unsafe node.pointee.src.3 = shorterMask
@@ -94,24 +85,6 @@ import CLlama
         unsafe fewer.pointee.data += window.lowerBound * Int(tensor.pointee.nb.1)
         unsafe fewer.pointee.ne.1 = Int64(window.count)
         return unsafe fewer
-    }
-
-    /// Whether this is attention of all the batch's rows over one pool of cells, all of it in memory that this process
-    /// reads, with a mask that is an input and so has been filled. Where the library takes a batch in parts, the graph
-    /// of one would be seen with the window of another.
-    private func isReadable(
-        _ mask: UnsafePointer<ggml_tensor>, _ keys: UnsafePointer<ggml_tensor>, _ values: UnsafePointer<ggml_tensor>
-    ) -> Bool {
-        let width = unsafe mask.pointee.ne.0
-        return unsafe GraphNode.isMask(mask, rows: rowCount) && mask.pointee.data != nil && ggml_is_contiguous(mask)
-            && width > 0 && width % Int64(Self.granularity) == 0
-            && [mask, keys, values].allSatisfy { unsafe isInMemory($0) }
-            && [keys, values].allSatisfy { unsafe $0.pointee.ne.1 == width && $0.pointee.ne.3 == 1 }
-    }
-
-    private func isInMemory(_ tensor: UnsafePointer<ggml_tensor>) -> Bool {
-        guard let buffer = unsafe tensor.pointee.view_src?.pointee.buffer ?? tensor.pointee.buffer else { return false }
-        return unsafe ggml_backend_buffer_get_type(buffer) == ggml_backend_cpu_buffer_type()
     }
 
     /// The cells that some row sees, rounded to whole tiles.

@@ -21,8 +21,12 @@ import Vocabulary
     private var hasStopped = false
     /// What attention sees of the cells.
     let window = CellWindow()
+    /// Attention that the library does not compute.
+    let attention = RowAttention()
     /// Rows that this decode computes for some layers only; nil for all others.
     var layered: LayeredRows?
+    /// Whether graphs are left at their first node: rows are given cells and nothing else.
+    var stopsAtOnce = false
     /// Bytes taken out since `begin`.
     private(set) var taken = 0
     /// Bytes put in since `begin`.
@@ -67,6 +71,10 @@ import Vocabulary
     func visit(_ node: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
         // Later splits of a graph that was stopped are still offered.
         guard !hasStopped else { return false }
+        guard !stopsAtOnce else {
+            hasStopped = !asks
+            return asks
+        }
         guard asks else {
             if let layered, unsafe layered.isBoundary(node) { return unsafe layered.computed(node) }
             return unsafe take(node)
@@ -74,10 +82,10 @@ import Vocabulary
         if let layered {
             let isWanted = unsafe layered.meet(node)
             // The rows' mask has been exchanged by now.
-            unsafe window.meet(node)
+            unsafe meetAttention(node)
             if isWanted || layered.isOver { return isWanted }
         } else {
-            unsafe window.meet(node)
+            unsafe meetAttention(node)
         }
         for patch in patches where unsafe patch.pattern.matches(node) {
             // An input is computed after this: nothing between it and the node has been asked for.
@@ -90,6 +98,10 @@ import Vocabulary
         // Rows that go on are past where they came in, and those that stop before its end do not leave.
         if let inject, layered?.isFirst ?? true, unsafe inject.matches(node) { return true }
         return unsafe (layered?.isLast ?? true) && leaving?.matches(node) ?? false
+    }
+
+    private func meetAttention(_ node: UnsafeMutablePointer<ggml_tensor>) {
+        if unsafe !attention.take(node) { unsafe window.meet(node) }
     }
 
     /// The node at which this decode's graph ends; nil when it runs to its end.

@@ -91,6 +91,8 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     let hooks: GraphHooks?
     /// A sequence that no lane has, for rows that go through the layers bit by bit; nil where they cannot.
     let spareSequence: llama_seq_id?
+    /// A sequence that no lane has, for cells that are kept for long prompts; nil where no prompt pauses.
+    let reservedSequence: llama_seq_id?
     /// A sequence that no lane has, for what lies behind the lanes' windows; nil where there are none.
     let keptSequence: llama_seq_id?
     let threadPool: ThreadPool?
@@ -117,13 +119,15 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             !runsHeads && hooks != nil && recipe.layerOutput != nil && model.model.canPause
             && options.laneCount < Self.mostSequences
         spareSequence = canPause ? llama_seq_id(options.laneCount) : nil
+        reservedSequence =
+            canPause && options.laneCount + 1 < Self.mostSequences ? llama_seq_id(options.laneCount + 1) : nil
         let keepsWindows =
             !runsHeads && model.model.hasWindowedLayers && !model.model.isRecurrentOrHybrid && !isEncoder
             && options.laneCount < Self.mostSequences
         keptSequence = keepsWindows ? llama_seq_id(options.laneCount) : nil
         var parameters = unsafe llama_context_default_params()
         if runsHeads { unsafe parameters.ctx_type = LLAMA_CONTEXT_TYPE_MTP }
-        let sequenceCount = options.laneCount + (canPause || keepsWindows ? 1 : 0)
+        let sequenceCount = options.laneCount + [spareSequence, reservedSequence, keptSequence].count { $0 != nil }
         // The library keeps room for a row of each sequence, and ends the process when a batch, which is never larger
         // than the cache, has less.
         unsafe parameters.n_ctx = UInt32(max(options.cellCount, sequenceCount))
@@ -183,9 +187,14 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
 
     /// Runs the graph over a batch; answers the library's status.
     func decode(_ batch: llama_batch) -> Int32 {
-        if sharesCells { unsafe extras_compute_row_by_row(handle, batch.n_tokens == 1) }
+        let sharesOne = sharesCells && hooks?.attention.tookAll != true
+        if sharesCells { unsafe extras_compute_row_by_row(handle, sharesOne && batch.n_tokens == 1) }
         unsafe hooks?.window.begin(rows: Int(batch.n_tokens))
-        defer { hooks?.window.end() }
+        unsafe hooks?.attention.begin(rows: Int(batch.n_tokens))
+        defer {
+            hooks?.window.end()
+            hooks?.attention.end()
+        }
         return unsafe llama_decode(handle, batch)
     }
 

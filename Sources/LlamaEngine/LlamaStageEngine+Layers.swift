@@ -43,7 +43,7 @@ extension LlamaStageEngine {
             leavesResidual: !shape.isLast)
     }
 
-    private func run(
+    private mutating func run(
         _ part: LayeredRows, _ lane: Lane, _ activations: Span<Float>, for duration: Duration,
         _ output: inout StageOutput
     ) throws(EngineError) -> LayeredRows.Progress {
@@ -55,6 +55,10 @@ extension LlamaStageEngine {
             unsafe llama_memory_seq_cp(context.memory, llama_seq_id(lane.index), spare, 0, rows[0].position)
         }
         defer { if !part.isFirst { _ = unsafe llama_memory_seq_rm(context.memory, spare, -1, -1) } }
+        if part.isFirst, let last = rows.last {
+            reserve(lane, from: rows[0].position)
+            unsafe reserved?.take(Int(lane.index), to: last.position + 1, context.memory)
+        }
         batch.fill(
             rows, rows.indices, flagsAll: part.isLast && !shape.isLast, hidesTokens: hidesTokens,
             sequence: part.isFirst ? nil : spare)
@@ -73,6 +77,33 @@ extension LlamaStageEngine {
         let isThrough = if case .finished = progress { true } else { false }
         try requireExchange(entering: part.isFirst ? bytes : 0, leaving: isThrough ? bytes : 0)
         return progress
+    }
+
+    /// Has cells kept for what is left of a lane's prompt, if there are enough.
+    private mutating func reserve(_ lane: Lane, from position: Int32) {
+        guard let hooks = context.hooks, let reserved, let positions = reserved.missing(Int(lane.index), from: position)
+        else { return }
+        let start = unsafe reserved.start(context.memory)
+        let nothing = [Float](repeating: 0, count: feed == .tokens ? 0 : shape.rowLimit * shape.width)
+        hooks.stopsAtOnce = true
+        defer { hooks.stopsAtOnce = false }
+        for first in stride(from: 0, to: positions.count, by: shape.rowLimit) {
+            let count = min(shape.rowLimit, positions.count - first)
+            let rows = (0..<count).map {
+                StageRow(lane: lane, position: start + Int32(first + $0), token: 0, samples: false)
+            }
+            batch.fill(rows, rows.indices, flagsAll: false, hidesTokens: true, sequence: reserved.sequence)
+            let status = unsafe nothing.withUnsafeBytes { nothing in
+                unsafe run(
+                    nothing, feed == .rows, residual: UnsafeMutableRawBufferPointer(start: nil, count: 0),
+                    takesVectors: false)
+            }
+            guard status == 0 else {
+                _ = unsafe llama_memory_seq_rm(context.memory, reserved.sequence, start, -1)
+                return
+            }
+        }
+        self.reserved?.keep(positions, for: Int(lane.index), start: start)
     }
 
     /// The lane does not hold the rows any more.

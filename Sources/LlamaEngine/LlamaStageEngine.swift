@@ -49,6 +49,8 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     var windows = VerifyWindows()
     /// Holds what lies behind sliding windows; nil without any.
     var keeper: WindowKeeper?
+    /// Keeps the cells of long prompts together; nil where prompts do not pause.
+    var reserved: ReservedCells?
     /// Rows gathered so far of lanes that become a vector.
     var poolers: [LanePooler?]
     /// Images in the lanes' prompts, on the first stage.
@@ -102,6 +104,9 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
                 sequence: $0, window: unsafe llama_model_n_swa(model.model.handle),
                 laneCount: configuration.context.laneCount)
         }
+        reserved = context.reservedSequence.map {
+            ReservedCells(sequence: $0, laneCount: configuration.context.laneCount)
+        }
         self.context = context
     }
 
@@ -149,6 +154,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .open(let lane, let sampling):
             let slot = try slot(lane)
             guard !isEncoder else { return }
+            unsafe reserved?.open(slot, promptLength: Int(sampling.promptLength), context.memory)
             images[slot] = sampling.images
             poolers[slot] = sampling.pooling.map(LanePooler.init)
             guard shape.isLast, sampling.pooling == nil else { return }
@@ -158,6 +164,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .trim(let lane, let position):
             let slot = try slot(lane)
             forgetLayers(of: lane)
+            unsafe reserved?.giveBack(slot, context.memory)
             guard unsafe llama_memory_seq_rm(context.memory, Int32(slot), position, -1) else {
                 throw .failed(
                     operation: "trimming lane \(slot) to \(position)", code: 0,
@@ -180,6 +187,7 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
         case .free(let lane):
             let slot = try slot(lane)
             forgetLayers(of: lane)
+            unsafe reserved?.giveBack(slot, context.memory)
             _ = unsafe llama_memory_seq_rm(context.memory, Int32(slot), -1, -1)
             keeper?.cut(slot, to: 0)
             if shape.isLast { samplers[slot] = nil }
@@ -286,6 +294,7 @@ extension LlamaStageEngine {
         var vectors = [Float](repeating: 0, count: takesVectors ? flagged * model.model.vectorWidth : 0)
         let bytes = range.lowerBound * shape.width * 4..<range.upperBound * shape.width * 4
         unsafe keeper?.settle(context.memory)
+        giveCells(to: rows[range])
         let status = unsafe activations.withUnsafeBytes { incoming in
             unsafe seen.withUnsafeBytes { seen in
                 let rows =
@@ -312,6 +321,11 @@ extension LlamaStageEngine {
         } else if shape.isLast, pooler == nil {
             try sample(rows, range, &output)
         }
+    }
+
+    /// What is kept for the rows' prompts is given to them.
+    private mutating func giveCells(to rows: ArraySlice<StageRow>) {
+        for row in rows { unsafe reserved?.take(Int(row.lane.index), to: row.position + 1, context.memory) }
     }
 
     var hidesTokens: Bool {

@@ -16,6 +16,8 @@ extension `The engine` {
                         cellCount: 2048, laneCount: 4, rowLimit: 128, threads: 2, keyType: types[0], valueType: types[1]
                     )))
             stage.engine.context.hooks?.window.isOff = isOff
+            // Of few rows it leaves nothing to the library.
+            stage.leaveAttentionToLibrary()
             return stage
         }
 
@@ -97,6 +99,22 @@ extension `The engine` {
             let (plain, windowed) = (try layered(isOff: true), try layered(isOff: false))
             #expect(plain.hidden == 0 && windowed.hidden >= 512)
             #expect(plain.logits.isIdentical(to: windowed.logits))
+        }
+
+        /// Another lane's rows come between the chunks of a prompt; what the prompt's lane sees then is left of the pool.
+        @Test func `is short for a long prompt whose cells are kept for it`() throws {
+            let stage = try Self.stage(isOff: false)
+            let text = try Self.text(1500)
+            try stage.open(0, .plain(text))
+            try stage.open(1, .plain(Array(text.prefix(710))))
+            for start in stride(from: 0, to: 640, by: 80) {
+                let rows = EngineStage.rows(Array(text[start..<start + 80]), lane: 1, at: start)
+                while try !stage.engine.advance(rows, activations: [Float]().span, for: .zero, into: &stage.output) {}
+                try stage.run(Array(text[start..<start + 80]), lane: 0, at: start)
+            }
+            try stage.run(Array(text[640..<710]), lane: 1, at: 640)
+            // The first of the other lane's rows may lie between.
+            #expect(Self.hidden(stage) >= 512)
         }
     }
 }

@@ -1,10 +1,11 @@
 import Foundation
 import GGUF
-import LlamaEngine
 import ModelStore
 import Serving
 import Testing
 import Vocabulary
+
+@testable import LlamaEngine
 
 /// All tests of this target, one after the other: the library's log is one per process.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct `The engine` {}
@@ -70,6 +71,9 @@ final class EngineStage {
         }
         return (stages, pins)
     }
+
+    /// For what is to have the bits that the library by itself has.
+    func leaveAttentionToLibrary() { engine.context.hooks?.attention.isOff = true }
 
     func apply(_ operation: SequenceOperation) throws { try engine.apply(operation) }
 

@@ -80,6 +80,7 @@ extension `The engine` {
                 [.stripes, .red])
             #expect(rows == tokens.count)
             let stage = try EngineStage()
+            stage.leaveAttentionToLibrary()
             try stage.apply(.open(lane: Lane(0), sampling: Self.sampling(tokens, images)))
             try stage.execute(EngineStage.rows(tokens))
             let logits = stage.logits(ofRow: Self.tail(tokens) - 1)

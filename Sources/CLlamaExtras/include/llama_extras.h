@@ -136,6 +136,27 @@ const float * extras_hidden_rows(struct llama_context * context);
 // cells lie together then has one thread, and its sums depend on how many cells others use.
 void extras_compute_row_by_row(struct llama_context * context, bool is_on);
 
+// --- attention --------------------------------------------------------------------------------------------------
+
+// Attention of few rows over cells that lie anywhere in a pool, in place of the library's
+// (docs/decisions/0028-attention-of-rows.md). One of it holds the cells that the rows of a mask see.
+typedef struct extras_attention extras_attention;
+
+extras_attention * extras_attention_new(void);
+void               extras_attention_free(extras_attention * attention);
+
+// Reads which cells each row sees. Shape of the mask: [rows, cells], f16, in memory. False when it says more than that.
+bool extras_attention_see(extras_attention * attention, const struct ggml_tensor * mask);
+
+// Whether a node of flash attention with a mask can be computed so: the processor is known, and there are no biases,
+// caps or sinks. That its tensors are in memory is the caller's business.
+bool extras_attention_fits(const struct ggml_tensor * node);
+
+// Makes the node compute so what it would have computed, until `extras_attention_give_back`. What was seen MUST be its
+// mask, and MUST stay.
+void extras_attention_take(const extras_attention * attention, struct ggml_tensor * node);
+void extras_attention_give_back(struct ggml_tensor * node);
+
 // --- how fast a device is ---------------------------------------------------------------------------------------
 
 // How long a run took, and how much time of processors this process had meanwhile: less than `nanoseconds` times its
