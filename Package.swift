@@ -154,7 +154,9 @@ let shells: [Target] = [
 
 /// Tests of the targets that talk to the world: real sockets, files, processes and the real engine library.
 let shellTests: [Target] = [
-    tests("LlamaEngineTests", ["CLlama", "CLlamaExtras", "LlamaEngine", "GGUF", "ModelStore", "Placement", "Serving", "Vocabulary"]),
+    tests(
+        "LlamaEngineTests",
+        ["CLlama", "CLlamaExtras", "LlamaEngine", "GGUF", "ModelStore", "Placement", "Serving", "Vocabulary"]),
     tests(
         "ModelStoreTests",
         ["ModelStore", "GGUF", "Vocabulary", .product(name: "Crypto", package: "swift-crypto")]),

@@ -1,11 +1,11 @@
-// Attention of a row's heads over the cells that the row sees. Included once for each kind of processor, in a namespace
-// of its own, with the instructions of that kind switched on: no include guard.
+// Attention of rows over the cells that each sees. Included once for each kind of processor, in a namespace of its own,
+// with the instructions of that kind switched on: no include guard.
 //
 // Cells are taken in blocks. A block is gone through for all the heads before the next one, because a cell's heads lie
 // side by side in memory and the cells of a lane anywhere; and what the next block needs is fetched meanwhile, because
-// the processor cannot guess where that is. Heads of queries that share keys and values are computed together. What is
-// computed for a head depends on the row's own cells and their order alone, not on who shares the step, the pool or the
-// threads.
+// the processor cannot guess where that is. Heads of queries that share keys and values are computed together, and so
+// are rows that see the same cells and one more each. What is computed for a row depends on its own cells and their
+// order alone, not on who shares the step, the pool or the threads.
 
 typedef float    f32x16 __attribute__((vector_size(64)));
 typedef int32_t  i32x16 __attribute__((vector_size(64)));
@@ -112,20 +112,14 @@ struct fetcher {
     }
 };
 
-// What has been summed up of a head.
-struct head_state {
-    alignas(64) float query[widest_head];
-    alignas(64) float sums[widest_head];
-    float most, total;
-};
-
-// How much four cells count for some heads.
+// How much some cells count for some heads: two for eight heads, else four, as many as fit into registers.
 template <typename Keys, int heads>
 static inline void weigh(const char * const * keys, int width, const head_state * states, float (*weights)[block_size],
                          int first) {
-    f32x16 products[heads][4] = {};
+    constexpr int count = heads == 8 ? 2 : 4;
+    f32x16        products[heads][count] = {};
     for (int d = 0; d < width; d += 2 * lane_count) {
-        for (int cell = 0; cell < 4; cell++) {
+        for (int cell = 0; cell < count; cell++) {
             f32x16 key[2];
             Keys::read(keys[cell], d, key);
             for (int head = 0; head < heads; head++) {
@@ -136,9 +130,18 @@ static inline void weigh(const char * const * keys, int width, const head_state 
             }
         }
     }
-    for (int head = 0; head < heads; head++) {
-        const f32x4 sums = sums_of(products[head][0], products[head][1], products[head][2], products[head][3]);
-        memcpy(weights[head] + first, &sums, sizeof(sums));
+    if constexpr (count == 4) {
+        for (int head = 0; head < heads; head++) {
+            const f32x4 sums = sums_of(products[head][0], products[head][1], products[head][2], products[head][3]);
+            memcpy(weights[head] + first, &sums, sizeof(sums));
+        }
+    } else {
+        for (int head = 0; head < heads; head += 2) {
+            const f32x4 sums =
+                sums_of(products[head][0], products[head][1], products[head + 1][0], products[head + 1][1]);
+            memcpy(weights[head] + first, &sums, sizeof(sums) / 2);
+            memcpy(weights[head + 1] + first, (const char *) &sums + sizeof(sums) / 2, sizeof(sums) / 2);
+        }
     }
 }
 
@@ -169,8 +172,10 @@ static inline void add(const char * const * values, int size, head_state * state
 }
 
 // Makes what was summed up relative to the largest product so far, and the products weights.
-static inline void soften(head_state & state, float * weights, int size, int width) {
+static inline void soften(head_state & state, float * weights, int width) {
+    const int size = std::min(std::max(state.left, 0), block_size);
     std::fill(weights + size, weights + block_size, -INFINITY);
+    state.left -= block_size;
     const float before = state.most;
     for (int cell = 0; cell < size; cell++) {
         state.most = std::max(state.most, weights[cell]);
@@ -198,12 +203,12 @@ template <typename Keys, typename Values, int heads>
 static void go_through(const attention_rows & in, const char * const * keys, const char * const * values, int size,
                        head_state * states, fetcher & keys_ahead, fetcher & values_ahead) {
     alignas(64) float weights[heads][block_size];
-    for (int cell = 0; cell < size; cell += 4) {
+    for (int cell = 0; cell < size; cell += heads == 8 ? 2 : 4) {
         keys_ahead.fetch();
         weigh<Keys, heads>(keys + cell, in.key_width, states, weights, cell);
     }
     for (int head = 0; head < heads; head++) {
-        soften(states[head], weights[head], size, in.value_width);
+        soften(states[head], weights[head], in.value_width);
     }
     // As many sums as fit into registers.
     constexpr int pairs = heads == 1 ? 4 : heads == 2 ? 2 : 1;
@@ -216,35 +221,38 @@ static void go_through(const attention_rows & in, const char * const * keys, con
     }
 }
 
-// Heads `first` to `end` of a row's queries.
+// Heads `first` to `end` of the queries of some rows, of which the last one sees all cells that any of them does.
 template <typename Keys, typename Values>
-static void attend(const attention_rows & in, int row, int first, int end, head_state * states) {
-    const int32_t * cells  = in.cells + in.starts[row];
-    const int       length = (int) (in.starts[row + 1] - in.starts[row]);
-    const char *    rows   = in.queries + row * in.query_stride;
+static void attend(const attention_rows & in, row_range rows, int first, int end, head_state * states) {
+    const int32_t * cells       = in.cells + in.rows[rows.first].start;
+    const int       length      = in.rows[rows.end - 1].length;
     const int       first_group = first / in.sharing, last_group = (end - 1) / in.sharing + 1;
+    const int       groups = last_group - first_group;
+    auto *          state  = states;
     for (int head = first; head < end; head++) {
-        auto &       state = states[head - first];
-        const auto * query = (const float *) (rows + head * in.query_head_stride);
-        for (int d = 0; d < in.key_width; d++) {
-            state.query[d] = query[d] * in.scale;
+        for (int row = rows.first; row < rows.end; row++, state++) {
+            const auto * query =
+                (const float *) (in.queries + row * in.query_stride + head * in.query_head_stride);
+            for (int d = 0; d < in.key_width; d++) {
+                state->query[d] = query[d] * in.scale;
+            }
+            memset(state->sums, 0, in.value_width * sizeof(float));
+            state->most  = -INFINITY;
+            state->total = 0;
+            state->left  = in.rows[row].length;
         }
-        memset(state.sums, 0, in.value_width * sizeof(float));
-        state.most  = -INFINITY;
-        state.total = 0;
     }
     for (int start = 0; start < length; start += block_size, cells += block_size) {
         const int    size = std::min(length - start, block_size);
         const int    next = std::min(length - start - size, block_size);
         const char * keys[block_size];
         const char * values[block_size];
-        const int    groups = last_group - first_group;
         fetcher      keys_ahead(in.keys + first_group * in.key_head_stride, in.key_stride, cells + size, next,
                                 groups * in.key_bytes, groups * ((size + 3) / 4));
         fetcher      values_ahead(in.values + first_group * in.value_head_stride, in.value_stride, cells + size, next,
                                   groups * in.value_bytes, groups * size);
-        for (int head = first; head < end;) {
-            const int group = head / in.sharing;
+        state = states;
+        for (int group = first_group; group < last_group; group++) {
             for (int cell = 0; cell < size; cell++) {
                 keys[cell]   = in.keys + cells[cell] * in.key_stride + group * in.key_head_stride;
                 values[cell] = in.values + cells[cell] * in.value_stride + group * in.value_head_stride;
@@ -253,50 +261,47 @@ static void attend(const attention_rows & in, int row, int first, int end, head_
             for (int cell = size; cell % 4 != 0; cell++) {
                 keys[cell] = keys[size - 1];
             }
-            const int left = std::min(end, (group + 1) * in.sharing);
-            while (head < left) {
-                auto * some = states + (head - first);
-                if (left - head >= 4) {
-                    go_through<Keys, Values, 4>(in, keys, values, size, some, keys_ahead, values_ahead);
-                    head += 4;
-                } else if (left - head >= 2) {
-                    go_through<Keys, Values, 2>(in, keys, values, size, some, keys_ahead, values_ahead);
-                    head += 2;
-                } else {
-                    go_through<Keys, Values, 1>(in, keys, values, size, some, keys_ahead, values_ahead);
-                    head += 1;
-                }
+            const int heads = std::min(end, (group + 1) * in.sharing) - std::max(first, group * in.sharing);
+            auto *    last  = state + heads * (rows.end - rows.first);
+            for (; last - state >= 8; state += 8) {
+                go_through<Keys, Values, 8>(in, keys, values, size, state, keys_ahead, values_ahead);
+            }
+            for (; last - state >= 4; state += 4) {
+                go_through<Keys, Values, 4>(in, keys, values, size, state, keys_ahead, values_ahead);
+            }
+            for (; last - state >= 2; state += 2) {
+                go_through<Keys, Values, 2>(in, keys, values, size, state, keys_ahead, values_ahead);
+            }
+            for (; last > state; state++) {
+                go_through<Keys, Values, 1>(in, keys, values, size, state, keys_ahead, values_ahead);
             }
         }
     }
+    state = states;
     for (int head = first; head < end; head++) {
-        const auto & state  = states[head - first];
-        auto *       out    = (float *) (in.out + row * in.out_stride + head * in.out_head_stride);
-        const float  factor = state.total == 0 ? 0 : 1 / state.total;
-        for (int d = 0; d < in.value_width; d++) {
-            out[d] = state.sums[d] * factor;
+        for (int row = rows.first; row < rows.end; row++, state++) {
+            auto *      out    = (float *) (in.out + row * in.out_stride + head * in.out_head_stride);
+            const float factor = state->total == 0 ? 0 : 1 / state->total;
+            for (int d = 0; d < in.value_width; d++) {
+                out[d] = state->sums[d] * factor;
+            }
         }
     }
 }
 
 template <typename Keys>
-static void attend(const attention_rows & in, int row, int first, int end, head_state * states) {
+static void attend(const attention_rows & in, row_range rows, int first, int end, head_state * states) {
     switch (in.value_type) {
-        case GGML_TYPE_F32: return attend<Keys, plain_floats>(in, row, first, end, states);
-        case GGML_TYPE_F16: return attend<Keys, half_floats>(in, row, first, end, states);
-        default: return attend<Keys, eight_bits>(in, row, first, end, states);
+        case GGML_TYPE_F32: return attend<Keys, plain_floats>(in, rows, first, end, states);
+        case GGML_TYPE_F16: return attend<Keys, half_floats>(in, rows, first, end, states);
+        default: return attend<Keys, eight_bits>(in, rows, first, end, states);
     }
 }
 
-static void attend(const attention_rows & in, int row, int first, int end) {
-    // Of a thread, kept for its next node.
-    static thread_local std::vector<head_state> states;
-    if (states.size() < (size_t) (end - first)) {
-        states.resize(end - first);
-    }
+static void attend(const attention_rows & in, row_range rows, int first, int end, head_state * states) {
     switch (in.key_type) {
-        case GGML_TYPE_F32: return attend<plain_floats>(in, row, first, end, states.data());
-        case GGML_TYPE_F16: return attend<half_floats>(in, row, first, end, states.data());
-        default: return attend<eight_bits>(in, row, first, end, states.data());
+        case GGML_TYPE_F32: return attend<plain_floats>(in, rows, first, end, states);
+        case GGML_TYPE_F16: return attend<half_floats>(in, rows, first, end, states);
+        default: return attend<eight_bits>(in, rows, first, end, states);
     }
 }

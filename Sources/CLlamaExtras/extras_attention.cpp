@@ -11,25 +11,45 @@ namespace {
 
 constexpr int block_size  = 16;    // Cells that are weighed at a time.
 constexpr int widest_head = 1024;  // Values of a head, at most.
+constexpr int together    = 8;     // Heads of rows that are computed together, at most.
+
+// Cells that a row sees, in a list of them.
+struct row_view {
+    size_t start;
+    int    length;
+    bool   continues;  // It begins with those that the row before sees, in the same list.
+};
+
+// Rows that see the cells of one list, each as many as the one before or more.
+struct row_range {
+    int first, end;
+};
+
+// What has been summed up of a row's head.
+struct head_state {
+    float * query;
+    float * sums;
+    float   most, total;
+    int     left;  // Cells it sees from the block's first one on.
+};
 
 // The rows of a batch, and what attention reads and writes. Strides in bytes.
 struct attention_rows {
-    const char * queries;
-    const char * keys;
-    const char * values;
-    char *       out;
-    size_t       query_stride, query_head_stride;
-    size_t       key_stride, key_head_stride;
-    size_t       value_stride, value_head_stride;
-    size_t       out_stride, out_head_stride;
-    ggml_type    key_type, value_type;
-    int          key_width, value_width;
-    int          key_bytes, value_bytes;
-    int          sharing;  // Heads of queries for each of keys and values.
-    float        scale;
-    // The cells that each row sees, one row's behind the other's; row r has those from starts[r] to starts[r + 1].
-    const int32_t * cells;
-    const size_t *  starts;
+    const char *     queries;
+    const char *     keys;
+    const char *     values;
+    char *           out;
+    size_t           query_stride, query_head_stride;
+    size_t           key_stride, key_head_stride;
+    size_t           value_stride, value_head_stride;
+    size_t           out_stride, out_head_stride;
+    ggml_type        key_type, value_type;
+    int              key_width, value_width;
+    int              key_bytes, value_bytes;
+    int              sharing;  // Heads of queries for each of keys and values.
+    float            scale;
+    const int32_t *  cells;
+    const row_view * rows;
 };
 
 #if defined(__x86_64__)
@@ -47,7 +67,7 @@ namespace narrow {
 }  // namespace narrow
 #endif
 
-using attend_function = void (*)(const attention_rows &, int row, int first, int end);
+using attend_function = void (*)(const attention_rows &, row_range, int first, int end, head_state *);
 
 // What this processor runs; NULL where the library's own attention is better.
 attend_function kernel() {
@@ -66,13 +86,6 @@ attend_function kernel() {
 #endif
 }
 
-// Whether the library computes these rows in tiles, which is quicker than row by row.
-// Source: ggml_compute_forward_flash_attn_ext_f16 and ggml_fa_tile_config of ggml.
-bool has_tiles(const ggml_tensor * queries, const ggml_tensor * keys, const ggml_tensor * values) {
-    constexpr int tile = 64;
-    return queries->ne[1] >= tile && keys->type == values->type && keys->type != GGML_TYPE_Q8_0;
-}
-
 bool fits(const ggml_tensor * cache) {
     const bool is_known = cache->type == GGML_TYPE_F16 || cache->type == GGML_TYPE_Q8_0 || cache->type == GGML_TYPE_F32;
     return is_known && cache->ne[0] % 32 == 0 && cache->ne[0] <= widest_head && cache->ne[3] == 1 &&
@@ -82,8 +95,8 @@ bool fits(const ggml_tensor * cache) {
 }  // namespace
 
 struct extras_attention {
-    std::vector<int32_t> cells;
-    std::vector<size_t>  starts;
+    std::vector<int32_t>  cells;
+    std::vector<row_view> rows;
 };
 
 extras_attention * extras_attention_new(void) { return new extras_attention; }
@@ -92,27 +105,43 @@ void extras_attention_free(extras_attention * attention) { delete attention; }
 
 bool extras_attention_see(extras_attention * attention, const struct ggml_tensor * mask) {
     constexpr uint64_t hidden = 0xFC00FC00FC00FC00;  // Four cells that are not seen: negative infinity in f16.
-    attention->cells.clear();
-    attention->starts.assign(1, 0);
-    const auto words = mask->ne[0] / 4;
+    auto &             cells  = attention->cells;
+    cells.clear();
+    attention->rows.clear();
+    int in_list = 0;  // Rows of the last list.
     for (int64_t row = 0; row < mask->ne[1]; row++) {
-        const auto * word = (const uint64_t *) ((const char *) mask->data + row * mask->nb[1]);
-        for (int64_t index = 0; index < words; index++) {
-            if (word[index] == hidden) {
+        const auto * words = (const uint64_t *) ((const char *) mask->data + row * mask->nb[1]);
+        row_view     view  = { cells.size(), 0, false };
+        for (int64_t index = 0; index < mask->ne[0] / 4; index++) {
+            if (words[index] == hidden) {
                 continue;
             }
             for (int part = 0; part < 4; part++) {
-                const auto value = (uint16_t) (word[index] >> (16 * part));
+                const auto value = (uint16_t) (words[index] >> (16 * part));
                 if (value == (uint16_t) hidden) {
                     continue;
                 }
                 if (value != 0) {
                     return false;
                 }
-                attention->cells.push_back((int32_t) (4 * index + part));
+                cells.push_back((int32_t) (4 * index + part));
             }
         }
-        attention->starts.push_back(attention->cells.size());
+        view.length = (int) (cells.size() - view.start);
+        // Rows of a prompt see what the row before sees, and themselves. One that sees nothing is alone: it has no
+        // largest product.
+        const row_view before = row > 0 ? attention->rows.back() : row_view{ 0, 0, false };
+        view.continues =
+            in_list < together && before.length > 0 && view.length >= before.length &&
+            memcmp(&cells[before.start], &cells[view.start], before.length * sizeof(int32_t)) == 0;
+        in_list = view.continues ? in_list + 1 : 1;
+        if (view.continues) {
+            const auto own = cells.begin() + view.start;
+            std::copy(own + before.length, own + view.length, cells.begin() + before.start + before.length);
+            view.start = before.start;
+            cells.resize(view.start + view.length);
+        }
+        attention->rows.push_back(view);
     }
     return true;
 }
@@ -122,7 +151,7 @@ bool extras_attention_fits(const struct ggml_tensor * node) {
     float              bias, softcap;
     memcpy(&bias, (const float *) node->op_params + 1, sizeof(bias));
     memcpy(&softcap, (const float *) node->op_params + 2, sizeof(softcap));
-    return kernel() != nullptr && !has_tiles(queries, keys, values) && bias == 0 && softcap == 0 && node->src[4] == nullptr && fits(keys) && fits(values) &&
+    return kernel() != nullptr && bias == 0 && softcap == 0 && node->src[4] == nullptr && fits(keys) && fits(values) &&
            queries->type == GGML_TYPE_F32 && queries->nb[0] == sizeof(float) && queries->ne[3] == 1 &&
            queries->ne[2] % keys->ne[2] == 0 && keys->ne[2] == values->ne[2] && queries->ne[0] == keys->ne[0] &&
            node->type == GGML_TYPE_F32 && node->nb[0] == sizeof(float) && node->ne[0] == values->ne[0] &&
@@ -156,33 +185,56 @@ static void attend_rows(struct ggml_tensor * node, int thread, int thread_count,
     in.value_bytes       = (int) ggml_row_size(values->type, values->ne[0]);
     in.sharing           = (int) (queries->ne[2] / keys->ne[2]);
     memcpy(&in.scale, (const char *) node->op_params + sizeof(ggml_custom_op_params), sizeof(in.scale));
-    in.cells  = attention->cells.data();
-    in.starts = attention->starts.data();
+    in.cells = attention->cells.data();
+    in.rows  = attention->rows.data();
 
+    const int rows  = (int) queries->ne[1];
+    const int heads = (int) queries->ne[2];
+    const int most  = std::max(1, together / in.sharing);  // Rows at a time.
+
+    const auto next = [&](int row) {
+        int end = row + 1;
+        while (end < rows && end - row < most && in.rows[end].continues) {
+            end++;
+        }
+        return row_range{ row, end };
+    };
     // Whole rows where that makes the threads equally busy, because a cell's heads lie side by side; else each thread
     // has its heads of all rows.
-    const int    rows  = (int) queries->ne[1];
-    const int    heads = (int) queries->ne[2];
-    const size_t cells = in.starts[rows];
-    size_t       most  = 0;
-    for (int other = 0; other < thread_count; other++) {
-        size_t load = 0;
-        for (int row = other; row < rows; row += thread_count) {
-            load += in.starts[row + 1] - in.starts[row];
+    std::vector<size_t> loads(thread_count);
+    size_t              total = 0;
+    int                 turn  = 0;
+    for (row_range range = next(0); range.first < rows; range = next(range.end), turn++) {
+        for (int row = range.first; row < range.end; row++) {
+            loads[turn % thread_count] += in.rows[row].length;
+            total += in.rows[row].length;
         }
-        most = std::max(most, load);
+    }
+    const size_t largest = *std::max_element(loads.begin(), loads.end());
+    const int    parts   = largest * thread_count <= total + total / 8 ? 1 : std::min(heads, thread_count);
+
+    // A thread's, kept for its next node.
+    struct line {
+        alignas(64) float values[16];
+    };
+    static thread_local std::vector<line>       floats;
+    static thread_local std::vector<head_state> states;
+    // A line between them, or all would lie in the same few sets of the cache.
+    const size_t width = (in.key_width + in.value_width) / 16 + 1;
+    states.resize(std::max(states.size(), (size_t) heads * most));
+    floats.resize(std::max(floats.size(), width * states.size()));
+    for (size_t index = 0; index < (size_t) heads * most; index++) {
+        states[index].query = floats[index * width].values;
+        states[index].sums  = states[index].query + in.key_width;
     }
     const auto attend = kernel();
-    if (most * thread_count <= cells + cells / 8) {
-        for (int row = thread; row < rows; row += thread_count) {
-            attend(in, row, 0, heads);
+    turn              = 0;
+    for (row_range range = next(0); range.first < rows; range = next(range.end)) {
+        for (int part = 0; part < parts; part++, turn++) {
+            if (turn % thread_count == thread) {
+                attend(in, range, heads * part / parts, heads * (part + 1) / parts, states.data());
+            }
         }
-        return;
-    }
-    const int parts = std::min(heads, thread_count);
-    for (int turn = thread; turn < rows * parts; turn += thread_count) {
-        const int part = turn % parts;
-        attend(in, turn / parts, heads * part / parts, heads * (part + 1) / parts);
     }
 }
 

@@ -187,8 +187,10 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
 
     /// Runs the graph over a batch; answers the library's status.
     func decode(_ batch: llama_batch) -> Int32 {
-        let sharesOne = sharesCells && hooks?.attention.tookAll != true
-        if sharesCells { unsafe extras_compute_row_by_row(handle, sharesOne && batch.n_tokens == 1) }
+        if sharesCells {
+            let leavesAttention = hooks?.attention.tookAll != true
+            unsafe extras_compute_row_by_row(handle, leavesAttention && batch.n_tokens == 1)
+        }
         unsafe hooks?.window.begin(rows: Int(batch.n_tokens))
         unsafe hooks?.attention.begin(rows: Int(batch.n_tokens))
         defer {

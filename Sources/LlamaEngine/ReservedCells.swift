@@ -7,7 +7,7 @@ import Vocabulary
 /// chunks, so their cells would come to lie between the prompt's, and attention of all of them would walk over what is
 /// not theirs. So a sequence that no lane has holds cells for all of the prompt, and gives back those of a chunk right
 /// before the library looks for some. That the library then takes them is likely and not relied on.
-/// docs/decisions/0028-a-prompts-cells-lie-together.md has the figures.
+/// docs/decisions/0029-a-prompts-cells-are-kept-for-it.md has the figures.
 ///
 /// **Isolation:** the compute thread.
 struct ReservedCells {

@@ -1,12 +1,12 @@
 import CLlama
 import CLlamaExtras
 
-/// Computes attention of few rows in place of the library, which goes through the mask of every cell in use for each
-/// row and head, and waits for memory at every cell that counts.
+/// Computes attention in place of the library, which goes through the mask of every cell in use for each row and head,
+/// and waits for memory at every cell that counts.
 ///
 /// Which cells each row sees is read from the mask once for all layers. The node is another operation while the graph
 /// runs, and what it was afterwards, because the library uses graphs again.
-/// docs/decisions/0028-attention-of-rows.md has the figures.
+/// docs/decisions/0028-attention-over-the-cells-that-rows-see.md has the figures.
 ///
 /// **Isolation:** the compute thread.
 @safe final class RowAttention {

@@ -101,7 +101,7 @@ extension `The engine` {
             #expect(plain.logits.isIdentical(to: windowed.logits))
         }
 
-        /// Another lane's rows come between the chunks of a prompt; what the prompt's lane sees then is left of the pool.
+        /// Another lane's rows come between the chunks of a prompt, and its cells behind those of the prompt.
         @Test func `is short for a long prompt whose cells are kept for it`() throws {
             let stage = try Self.stage(isOff: false)
             let text = try Self.text(1500)

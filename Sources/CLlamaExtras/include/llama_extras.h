@@ -138,8 +138,8 @@ void extras_compute_row_by_row(struct llama_context * context, bool is_on);
 
 // --- attention --------------------------------------------------------------------------------------------------
 
-// Attention of few rows over cells that lie anywhere in a pool, in place of the library's
-// (docs/decisions/0028-attention-of-rows.md). One of it holds the cells that the rows of a mask see.
+// Attention over the cells that rows see, anywhere in a pool, in place of the library's. One of it holds which cells the
+// rows of a mask see (docs/decisions/0028-attention-over-the-cells-that-rows-see.md).
 typedef struct extras_attention extras_attention;
 
 extras_attention * extras_attention_new(void);

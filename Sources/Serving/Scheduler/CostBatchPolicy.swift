@@ -14,9 +14,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillEnd = 1.5
     /// A long prompt goes by whole tiles of attention while one costs no more than this many times what it may.
     package static let deepPrefill = 3.0
-    /// Behind so many rows of its prompt a row takes about twice as long as steps are timed with, behind none: 8 to
-    /// 9 ms in place of 4.7 behind 3,000 of the 0.6B shape.
-    package static let deepening = 3500.0
+    /// Behind so many rows of its prompt a row takes about twice as long as steps are timed with, behind none: layers
+    /// of 128 to 256 rows of the 0.6B shape, behind up to 3,800, do so behind 2,900 to 3,200.
+    package static let deepening = 3000.0
     /// While nobody decodes, a chunk of a long prompt is left between layers when it takes this many times as long as
     /// its layers may be run for at a time.
     package static let pausedChunk = 2.0
@@ -254,12 +254,11 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         guard load.hasDeferred || pace(rows: group + tile) - pace(rows: group) > stretch(load, group: group) else {
             return 0
         }
-        // As many rows as one layer of fits into a slice: the fewer the chunks, the fewer of the others' cells lie
-        // between the prompt's own.
+        // As many rows as one layer of fits into a slice.
         let slice = sliceNanoseconds(for: load)
         let deepening = 1 + Double(load.firstPromptDepth) / Self.deepening
         var rows = min(tile, room)
-        while 2 * rows <= room, layerNanoseconds(rows: 2 * rows, of: load) * deepening <= slice { rows *= 2 }
+        while rows + tile <= room, layerNanoseconds(rows: rows + tile, of: load) * deepening <= slice { rows += tile }
         // The rest of a prompt that is less than a tile would cost one.
         return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
     }
