@@ -25,7 +25,7 @@ import Vocabulary
     let attention = RowAttention()
     /// Rows that this decode computes for some layers only; nil for all others.
     var layered: LayeredRows?
-    /// Whether graphs are left at their first node: rows are given cells and nothing else.
+    /// Whether graphs are left at the first node of each split: rows are given cells and nothing else.
     var stopsAtOnce = false
     /// Bytes taken out since `begin`.
     private(set) var taken = 0
@@ -69,12 +69,10 @@ import Vocabulary
 
     /// The evaluation callback. Asked, it answers whether it wants the node's data; told, whether the graph goes on.
     func visit(_ node: UnsafeMutablePointer<ggml_tensor>, asks: Bool) -> Bool {
+        // Of a graph in several splits each is left by itself.
+        guard !stopsAtOnce else { return asks }
         // Later splits of a graph that was stopped are still offered.
         guard !hasStopped else { return false }
-        guard !stopsAtOnce else {
-            hasStopped = !asks
-            return asks
-        }
         guard asks else {
             if let layered, unsafe layered.isBoundary(node) { return unsafe layered.computed(node) }
             return unsafe take(node)

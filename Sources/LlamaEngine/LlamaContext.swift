@@ -188,7 +188,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
     /// Runs the graph over a batch; answers the library's status.
     func decode(_ batch: llama_batch) -> Int32 {
         if sharesCells {
-            let leavesAttention = hooks?.attention.tookAll != true
+            let leavesAttention = hooks?.attention.leftNothing != true
             unsafe extras_compute_row_by_row(handle, leavesAttention && batch.n_tokens == 1)
         }
         unsafe hooks?.window.begin(rows: Int(batch.n_tokens))

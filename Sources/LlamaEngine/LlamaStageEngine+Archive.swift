@@ -48,10 +48,15 @@ extension LlamaStageEngine {
         let history = (0..<count).map { Token(bitPattern: Self.word(bytes, at: 4 + 4 * $0)) }
         LlamaLibrary.clearLog()
         let size = bytes.count - head
-        let taken = unsafe bytes.withUnsafeBufferPointer { buffer in
-            let state = unsafe buffer.baseAddress.map { unsafe $0 + head }
-            return unsafe llama_state_seq_set_data_ext(context.handle, state, size, Int32(slot), 0)
+        func take() -> Int {
+            unsafe bytes.withUnsafeBufferPointer { buffer in
+                let state = unsafe buffer.baseAddress.map { unsafe $0 + head }
+                return unsafe llama_state_seq_set_data_ext(context.handle, state, size, Int32(slot), 0)
+            }
         }
+        var taken = take()
+        // What is kept for prompts may have had the cells.
+        if taken != size, unsafe reserved?.giveAllBack(context.memory) == true { taken = take() }
         guard taken == size else {
             throw .failed(
                 operation: "restoring lane \(slot)", code: taken,

@@ -94,12 +94,13 @@ extension LlamaStageEngine {
             }
             batch.fill(rows, rows.indices, flagsAll: false, hidesTokens: true, sequence: reserved.sequence)
             let status = unsafe nothing.withUnsafeBytes { nothing in
-                unsafe run(
+                unsafe tryRun(
                     nothing, feed == .rows, residual: UnsafeMutableRawBufferPointer(start: nil, count: 0),
                     takesVectors: false)
             }
             guard status == 0 else {
                 _ = unsafe llama_memory_seq_rm(context.memory, reserved.sequence, start, -1)
+                unsafe self.reserved?.giveBack(Int(lane.index), context.memory)
                 return
             }
         }

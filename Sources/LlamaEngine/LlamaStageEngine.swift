@@ -325,7 +325,8 @@ extension LlamaStageEngine {
 
     /// What is kept for the rows' prompts is given to them.
     private mutating func giveCells(to rows: ArraySlice<StageRow>) {
-        for row in rows { unsafe reserved?.take(Int(row.lane.index), to: row.position + 1, context.memory) }
+        // From the last row on: it takes what those before it would.
+        for row in rows.reversed() { unsafe reserved?.take(Int(row.lane.index), to: row.position + 1, context.memory) }
     }
 
     var hidesTokens: Bool {
@@ -333,7 +334,17 @@ extension LlamaStageEngine {
         return false
     }
 
-    func run(
+    /// Runs the batch; answers the library's status. What is kept for prompts makes way when it has no cells, which it
+    /// says before it computes anything.
+    mutating func run(
+        _ rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
+    ) -> Int32 {
+        let status = unsafe tryRun(rows, isEmbedded, residual: residual, takesVectors: takesVectors)
+        guard status == 1, unsafe reserved?.giveAllBack(context.memory) == true else { return status }
+        return unsafe tryRun(rows, isEmbedded, residual: residual, takesVectors: takesVectors)
+    }
+
+    func tryRun(
         _ rows: UnsafeRawBufferPointer, _ isEmbedded: Bool, residual: UnsafeMutableRawBufferPointer, takesVectors: Bool
     ) -> Int32 {
         unsafe context.hooks?.begin(rows: rows, residual: residual, takesVectors: takesVectors)

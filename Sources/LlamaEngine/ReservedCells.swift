@@ -5,8 +5,9 @@ import Vocabulary
 ///
 /// The library gives rows the next cells that are free. Rows of other lanes are computed between a long prompt's
 /// chunks, so their cells would come to lie between the prompt's, and attention of all of them would walk over what is
-/// not theirs. So a sequence that no lane has holds cells for all of the prompt, and gives back those of a chunk right
-/// before the library looks for some. That the library then takes them is likely and not relied on.
+/// not theirs. So a sequence that no lane has holds cells for the prompt, and gives back those of a chunk right before
+/// the library looks for some. That the library then takes them is likely and not relied on. Whenever the library has
+/// no cells for rows, all that is kept makes way: a chunk between layers needs its cells twice.
 /// docs/decisions/0029-a-prompts-cells-are-kept-for-it.md has the figures.
 ///
 /// **Isolation:** the compute thread.
@@ -25,6 +26,9 @@ struct ReservedCells {
     /// Where the prompts of the lanes end, as far as is known.
     private var promptEnds: [Int32]
 
+    /// Cells that are claimed at once: the library fills a mask for each batch that claims some, and others wait.
+    private static let longest: Int32 = 4096
+
     /// Makes it; `sequence` MUST be no lane's.
     init(sequence: llama_seq_id, laneCount: Int) {
         self.sequence = sequence
@@ -41,7 +45,7 @@ struct ReservedCells {
     /// Positions, from this one on, for which the lane should get cells now; nil when it has some or needs none.
     func missing(_ lane: Int, from position: Int32) -> Range<Int32>? {
         guard reservations[lane] == nil, position < promptEnds[lane] else { return nil }
-        return position..<promptEnds[lane]
+        return position..<position + min(promptEnds[lane] - position, Self.longest)
     }
 
     /// Where the positions of new cells begin: the library wants those of a sequence without gaps.
@@ -67,5 +71,12 @@ struct ReservedCells {
         unsafe take(lane, to: .max, memory)
         reservations[lane] = nil
         promptEnds[lane] = 0
+    }
+
+    /// Nothing is kept any more, nor will be for the prompts there are; answers whether anything was.
+    mutating func giveAllBack(_ memory: llama_memory_t?) -> Bool {
+        guard reservations.contains(where: { $0 != nil }) else { return false }
+        for lane in reservations.indices { unsafe giveBack(lane, memory) }
+        return true
     }
 }

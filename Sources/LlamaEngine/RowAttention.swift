@@ -12,8 +12,9 @@ import CLlamaExtras
 @safe final class RowAttention {
     /// Leaving all to the library; for comparison.
     var isOff = false
-    /// Whether all attention of the last batch that could be computed here was.
-    private(set) var tookAll = false
+    /// Whether the last batch with attention left none of it to the library. So will the next one: what is left does
+    /// not change with the rows.
+    private(set) var leftNothing = false
     private var rowCount = 0
     private var taken: [AttentionNode] = []
     private var leftCount = 0
@@ -40,7 +41,7 @@ import CLlamaExtras
     /// Gives all nodes back to the library.
     func end() {
         for one in taken { unsafe extras_attention_give_back(one.node) }
-        if taken.count + leftCount > 0 { tookAll = leftCount == 0 }
+        if taken.count + leftCount > 0 { leftNothing = leftCount == 0 }
         taken.removeAll(keepingCapacity: true)
         views.removeAll(keepingCapacity: true)
         leftCount = 0

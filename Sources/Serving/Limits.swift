@@ -104,7 +104,8 @@ package enum Limits {
     /// Rows that attention takes at a time: a prompt is cut for the sake of the stages behind into multiples of it.
     /// Fewer rows go one by one, and a tile begun costs as much as a whole one: at 1,000 tokens of the 0.6B shape,
     /// chunks of 28 rows cost 1.41 and chunks of 71 rows 1.19 times as much per row as large ones. What steps are timed
-    /// with, an empty cache, does not show it. **Source:** `GGML_FA_TILE_Q` of llama.cpp.
+    /// with, an empty cache, does not show it. Where the engine computes attention itself any number is as good.
+    /// **Source:** `GGML_FA_TILE_Q` of llama.cpp, docs/decisions/0028-attention-over-the-cells-that-rows-see.md.
     package static let attentionTile = 64
     /// Rows of a prompt from which on its attention costs more than its weights where it goes one row at a time: behind
     /// 3,000 rows of the 0.6B shape 48 rows take 1,237 ms and a whole tile 646, behind none about 290 and 350.

@@ -92,6 +92,31 @@ extension `The engine` {
             #expect(zip(layered, whole).allSatisfy { $0.isIdentical(to: $1) })
         }
 
+        /// Between layers a chunk has its cells twice, and what is kept for the rest of the prompt would be in the way.
+        @Test func `goes through in a pool that hardly holds it, others beside it`() throws {
+            let recipe = try BuiltinModel.cutter().wholeRecipe
+            let stage = try EngineStage(
+                LlamaStageConfiguration(
+                    path: BuiltinModel.path, layers: LayerRange(first: 0, end: 8), layerCount: 8, recipe: recipe,
+                    context: ContextOptions(cellCount: 512, laneCount: 4, rowLimit: 128, threads: 2)))
+            let text = try Self.text()
+            let prompt = Array(text.prefix(1) + text.prefix(255))
+            try stage.open(1, .plain(prompt))
+            try stage.open(2, .plain(text))
+            var at = 0
+            for start in stride(from: 0, to: 256, by: 64) {
+                let rows = EngineStage.rows(Array(prompt[start..<start + 64]), lane: 1, at: start)
+                while try !stage.engine.advance(rows, activations: Self.none.span, for: .zero, into: &stage.output) {
+                    guard at < 192 else { continue }
+                    try stage.run(Array(text[at..<at + 12]), lane: 2, at: at)
+                    at += 12
+                }
+            }
+            #expect(at == 192)
+            // 448 cells are in use; so nothing is kept any more.
+            try stage.run(Array(text[at..<at + 64]), lane: 2, at: at)
+        }
+
         @Test func `ends with its lane, and leaves no cells behind`() throws {
             let prompt = try Self.text()
             let stage = try Self.stage()

@@ -26,7 +26,7 @@ extension `The engine` {
         }
 
         private static func isTaken(_ stage: EngineStage) -> Bool {
-            stage.engine.context.hooks?.attention.tookAll ?? false
+            stage.engine.context.hooks?.attention.leftNothing ?? false
         }
 
         /// Not all lanes read the same.

@@ -138,8 +138,8 @@ void extras_compute_row_by_row(struct llama_context * context, bool is_on);
 
 // --- attention --------------------------------------------------------------------------------------------------
 
-// Attention over the cells that rows see, anywhere in a pool, in place of the library's. One of it holds which cells the
-// rows of a mask see (docs/decisions/0028-attention-over-the-cells-that-rows-see.md).
+// Attention over the cells that rows see, anywhere in a pool, in place of the library's
+// (docs/decisions/0028-attention-over-the-cells-that-rows-see.md). One of it holds which cells the rows of a mask see.
 typedef struct extras_attention extras_attention;
 
 extras_attention * extras_attention_new(void);
