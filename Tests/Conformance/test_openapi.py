@@ -80,7 +80,6 @@ def does_not_fail(context, response, case):
     assert response.status_code < 500 or response.status_code == 501, response.text
 
 
-@pytest.mark.timeout(240)
 def test_whatever_is_sent_is_answered_as_documented(served, document):
     """Requests made from the document: no failure of the server, no status and no body that is not in it."""
     node = served(1)

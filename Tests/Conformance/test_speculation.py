@@ -73,7 +73,8 @@ def test_a_draft_model_guesses_for_a_model_cut_in_two(own_node, served):
         assert_same_answers(node, served(2))
         drafted, accepted = (node.metric(f"skein_speculation_draft_{what}_total") for what in ["drafted", "accepted"])
         # The model is one that its draft was trained beside: about two of three guesses are right.
-        return drafted > 20 and accepted > drafted / 3
+        assert drafted <= 20 or accepted > drafted / 3
+        return drafted > 20
 
     assert some_start_guesses(guesses)
 
