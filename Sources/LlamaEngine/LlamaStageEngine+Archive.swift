@@ -64,12 +64,7 @@ extension LlamaStageEngine {
         }
         keeper?.restored(slot, length: unsafe llama_memory_seq_pos_max(context.memory, Int32(slot)) + 1)
         guard shape.isLast else { return }
-        // Nobody samples here: it keeps the history for those that copy the lane.
-        var parameters = SamplingParameters()
-        parameters.temperature = 0
-        parameters.seed = 0
-        let sampler = try LaneSampler(
-            LaneSampling(parameters: parameters, promptLength: Int32(clamping: count)), model: model.model)
+        let sampler = try LaneSampler(.keeping(length: Int32(clamping: count)), model: model.model)
         sampler.adopt(history[...])
         samplers[slot] = sampler
     }

@@ -36,8 +36,7 @@ extension ReferenceStage {
             words.count == 1 + count + 2 * model.layers.count * count * shape.width
         else { throw refused("restore", "\(bytes.count) bytes are no state of this stage, or too many") }
         tokens[index] = words[1...count].map { Token(bitPattern: $0) }
-        // Nobody samples here: it is for those that copy the lane.
-        open[index] = LaneSampling(parameters: SamplingParameters(), promptLength: Int32(count))
+        open[index] = .keeping(length: Int32(count))
         for _ in 0..<count { _ = pool.extend(index) }
         var next = 1 + count
         for layer in model.layers.indices {

@@ -106,6 +106,14 @@ package struct LaneSampling: Hashable, Sendable {
         self.thinking = thinking
         self.promptLength = promptLength
     }
+
+    /// The state of a lane in which nobody samples: it keeps its history for those that copy the lane.
+    package static func keeping(length: Int32) -> LaneSampling {
+        var parameters = SamplingParameters()
+        parameters.temperature = 0
+        parameters.seed = 0
+        return LaneSampling(parameters: parameters, promptLength: length)
+    }
 }
 
 /// A grammar that constrains an answer.

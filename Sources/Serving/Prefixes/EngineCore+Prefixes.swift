@@ -112,12 +112,8 @@ extension EngineCore {
                 evict(Lane(UInt16(index)))
             }
             guard let kept = emptyLane() else { continue }
-            // Nobody samples there: it keeps the history for those that copy the lane.
-            var parameters = SamplingParameters()
-            parameters.temperature = 0
-            parameters.seed = 0
             let length = Int32(choice.sent)
-            operations.append(.open(lane: kept, sampling: LaneSampling(parameters: parameters, promptLength: length)))
+            operations.append(.open(lane: kept, sampling: .keeping(length: length)))
             change(.copy(from: lane, to: kept, length: length))
             cells.share(from: lane, to: kept, length: choice.sent)
             cells.rest(kept)
