@@ -41,8 +41,7 @@ import Vocabulary
         own.rowLimit = min(options.rowLimit, Limits.draftFeed)
         let model = target.model
         context = try LlamaContext(
-            model: model, options: own, recipe: .whole(width: model.model.width), part: .heads(target.threadPool),
-            abort: target.abort)
+            model: model, options: own, recipe: .whole(width: model.model.width), part: .heads(target.threadPool))
         unsafe extras_give_hidden_rows(context.handle)
         unsafe extras_give_hidden_rows(target.handle)
         batch = StageBatch(rowLimit: own.rowLimit, positionsPerRow: 1)

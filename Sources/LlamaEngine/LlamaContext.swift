@@ -83,11 +83,10 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
 
 /// Owner of a llama.cpp context and of everything it points to; frees them exactly once.
 ///
-/// **Isolation:** used by one thread at a time; only `abort` may be raised from elsewhere.
+/// **Isolation:** used by one thread at a time.
 @safe struct LlamaContext: ~Copyable {
     let handle: OpaquePointer
     let model: SharedModel
-    let abort: AbortFlag
     let hooks: GraphHooks?
     /// A sequence that no lane has, for rows that go through the layers bit by bit; nil where they cannot.
     let spareSequence: llama_seq_id?
@@ -109,7 +108,7 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
 
     /// Makes a context over `model` that runs `recipe`.
     init(
-        model: SharedModel, options: ContextOptions, recipe: StageRecipe, part: Part = .layers, abort: AbortFlag
+        model: SharedModel, options: ContextOptions, recipe: StageRecipe, part: Part = .layers
     ) throws(EngineError) {
         LlamaLibrary.clearLog()
         let isEncoder = model.model.isEncoder
@@ -146,11 +145,6 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
             unsafe parameters.embeddings = true
             unsafe parameters.pooling_type = model.model.pooling?.libraryType ?? LLAMA_POOLING_TYPE_UNSPECIFIED
         }
-        unsafe parameters.abort_callback = { data in
-            guard let data = unsafe data else { return false }
-            return unsafe Unmanaged<AbortFlag>.fromOpaque(data).takeUnretainedValue().isRaised
-        }
-        unsafe parameters.abort_callback_data = Unmanaged.passUnretained(abort).toOpaque()
         if let hooks {
             unsafe parameters.cb_eval = { tensor, asks, data in
                 guard let data = unsafe data, let tensor = unsafe tensor else { return false }
@@ -165,7 +159,6 @@ package enum CacheType: String, Sendable, Codable, CaseIterable {
         }
         unsafe handle = made
         self.model = model
-        self.abort = abort
         self.hooks = hooks
         sharesCells = [options.keyType, options.valueType].allSatisfy { [.f16, .f32].contains($0) }
         // Without a pool of our own ggml starts and joins threads for every graph.

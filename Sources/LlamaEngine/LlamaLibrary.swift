@@ -69,20 +69,3 @@ struct LogTail {
         lines.append(String(line))
     }
 }
-
-/// A flag another thread raises to abort the computation that is running; polled by llama.cpp between graph nodes.
-package final class AbortFlag: Sendable {
-    private let raised = Atomic<Bool>(false)
-
-    /// Makes a lowered flag.
-    package init() {}
-
-    /// Aborts the running step, or the next one.
-    package func raise() { raised.store(true, ordering: .releasing) }
-
-    /// Lets steps run again.
-    package func lower() { raised.store(false, ordering: .releasing) }
-
-    /// Whether the flag is up.
-    package var isRaised: Bool { raised.load(ordering: .acquiring) }
-}

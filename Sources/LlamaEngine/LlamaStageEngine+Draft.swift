@@ -8,7 +8,7 @@ extension LlamaStageEngine {
     /// **Throws:** `loadFailed` when the file is refused, when its vocabulary differs from the target's or when its
     /// cache cannot forget a wrong guess; `failed` when there is no memory for the context.
     package static func draft(
-        path: String, beside target: SharedModel, options: ContextOptions, model: ModelOptions, abort: AbortFlag
+        path: String, beside target: SharedModel, options: ContextOptions, model: ModelOptions
     ) throws(EngineError) -> LlamaStageEngine {
         let draft = SharedModel(try LlamaModel(path: path, options: model))
         if let difference = VocabularyDifference.between(draft: draft, model: target) {
@@ -25,6 +25,6 @@ extension LlamaStageEngine {
         let configuration = LlamaStageConfiguration(
             path: path, layers: LayerRange(first: 0, end: layerCount), layerCount: layerCount,
             recipe: .whole(width: draft.model.width), context: context, model: model)
-        return try LlamaStageEngine(configuration, model: draft, abort: abort)
+        return try LlamaStageEngine(configuration, model: draft)
     }
 }

@@ -49,7 +49,6 @@ extension LlamaStageEngine {
         batch.fill(rows, rows.indices, flagsAll: true, hidesTokens: false)
         let status = unsafe llama_encode(context.handle, batch.tokens)
         guard status == 0 else {
-            if status == 2 { throw .cancelled }
             throw .failed(
                 operation: "llama_encode", code: Int(status), reason: LlamaLibrary.reason(or: "no reason was logged"))
         }

@@ -34,7 +34,7 @@ package struct LlamaStageConfiguration: Sendable {
 
 /// A stage on stock llama.cpp (docs/decisions/0001-stock-engine-cut-by-layers.md).
 ///
-/// **Isolation:** owned by one compute thread; only the `AbortFlag` may be raised from elsewhere.
+/// **Isolation:** owned by one compute thread.
 package struct LlamaStageEngine: StageEngine, ~Copyable {
     /// Fixed facts about the stage.
     package let shape: StageShape
@@ -67,19 +67,18 @@ package struct LlamaStageEngine: StageEngine, ~Copyable {
     /// **Throws:** `loadFailed` when the file is refused; `cancelled` when `progress` answers false; `failed` when
     /// there is no memory for the context.
     package init(
-        _ configuration: LlamaStageConfiguration, abort: AbortFlag, progress: (Float) -> Bool = { _ in true }
+        _ configuration: LlamaStageConfiguration, progress: (Float) -> Bool = { _ in true }
     ) throws(EngineError) {
         let loaded = try LlamaModel(path: configuration.path, options: configuration.model, progress: progress)
-        try self.init(configuration, model: SharedModel(loaded), abort: abort)
+        try self.init(configuration, model: SharedModel(loaded))
     }
 
     /// Makes a stage over a model that is loaded already.
     ///
     /// **Throws:** `failed` when there is no memory for the context.
-    package init(_ configuration: LlamaStageConfiguration, model: SharedModel, abort: AbortFlag) throws(EngineError) {
+    package init(_ configuration: LlamaStageConfiguration, model: SharedModel) throws(EngineError) {
         let isLast = configuration.layers.end == configuration.layerCount
-        let context = try LlamaContext(
-            model: model, options: configuration.context, recipe: configuration.recipe, abort: abort)
+        let context = try LlamaContext(model: model, options: configuration.context, recipe: configuration.recipe)
         heads =
             isLast && configuration.model.loadsHeads
             ? try DraftHeads(beside: context, options: configuration.context) : nil
@@ -373,7 +372,6 @@ extension LlamaStageEngine {
         switch status {
         case 0: return
         case 1: throw .outOfCells(rows: rows, cellCount: shape.cellCount)
-        case 2: throw .cancelled
         default:
             throw .failed(
                 operation: "llama_decode", code: Int(status), reason: LlamaLibrary.reason(or: "no reason was logged"))

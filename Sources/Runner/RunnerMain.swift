@@ -123,7 +123,6 @@ extension RunnerMain {
             LlamaStageConfiguration(
                 path: configuration.path, layers: configuration.layers, layerCount: configuration.layerCount,
                 recipe: configuration.recipe, context: context, model: options),
-            abort: AbortFlag(),
             progress: { fraction in
                 // A report per tenth is enough for a progress bar.
                 let isNew = lastTenth.withLock { last in
@@ -174,7 +173,7 @@ extension RunnerMain {
             return nil
         }
         var engine = try LlamaStageEngine.draft(
-            path: path, beside: model, options: context, model: options, abort: AbortFlag())
+            path: path, beside: model, options: context, model: options)
         let memory = engine.memory
         let facts = DraftFacts(costs: CostMeasurement.costs(of: &engine))
         return (LoadedDraft(room: DraftRoom(engine), facts: facts), memory)

@@ -251,8 +251,7 @@ extension `The engine` {
             options.loadsHeads = true
             let model = SharedModel(try LlamaModel(path: Self.path, options: options))
             let context = ContextOptions(cellCount: 256, laneCount: 2, rowLimit: 128)
-            let target = try LlamaContext(
-                model: model, options: context, recipe: .whole(width: 256), abort: AbortFlag())
+            let target = try LlamaContext(model: model, options: context, recipe: .whole(width: 256))
             let heads = try DraftHeads(beside: target, options: context, cellCount: 256)
             let samplers: [LaneSampler?] = try (0..<2).map { _ in try LaneSampler(.plain([5]), model: model.model) }
             var candidates = CandidateBuffer(vocabularySize: model.model.vocabularySize)

@@ -15,8 +15,7 @@ extension `The engine` {
             DraftModel(
                 try LlamaStageEngine.draft(
                     path: path, beside: try BuiltinModel.shared,
-                    options: ContextOptions(cellCount: 1024, laneCount: lanes, rowLimit: 128), model: ModelOptions(),
-                    abort: AbortFlag()))
+                    options: ContextOptions(cellCount: 1024, laneCount: lanes, rowLimit: 128), model: ModelOptions()))
         }
 
         private static let questions = [
@@ -135,7 +134,7 @@ extension `The engine` {
             #expect(throws: EngineError.self) {
                 _ = try LlamaStageEngine.draft(
                     path: changed, beside: try BuiltinModel.shared,
-                    options: ContextOptions(cellCount: 64, laneCount: 1), model: ModelOptions(), abort: AbortFlag())
+                    options: ContextOptions(cellCount: 64, laneCount: 1), model: ModelOptions())
             }
         }
     }

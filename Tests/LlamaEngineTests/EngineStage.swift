@@ -37,20 +37,17 @@ enum BuiltinModel {
 final class EngineStage {
     var engine: LlamaStageEngine
     var output = StageOutput()
-    let abort: AbortFlag
 
     /// The whole built-in model in one stage.
     init(lanes: Int = 4, cells: Int = 1024, rows: Int = 128, threads: Int = 1) throws {
-        abort = AbortFlag()
         let configuration = LlamaStageConfiguration(
             path: BuiltinModel.path, layers: LayerRange(first: 0, end: 8), layerCount: 8, recipe: .whole(width: 256),
             context: ContextOptions(cellCount: cells, laneCount: lanes, rowLimit: rows, threads: threads))
-        engine = try LlamaStageEngine(configuration, model: try BuiltinModel.shared, abort: abort)
+        engine = try LlamaStageEngine(configuration, model: try BuiltinModel.shared)
     }
 
     init(_ configuration: LlamaStageConfiguration) throws {
-        abort = AbortFlag()
-        engine = try LlamaStageEngine(configuration, abort: abort)
+        engine = try LlamaStageEngine(configuration)
     }
 
     /// The built-in model cut at these boundaries, and the files that hold its stages below a folder.

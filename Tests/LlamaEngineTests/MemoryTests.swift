@@ -38,7 +38,7 @@ extension `The engine` {
                         cellCount: settings.cells, laneCount: settings.lanes + settings.kept, rowLimit: settings.rows,
                         keyType: try #require(CacheType(rawValue: settings.keys.rawValue)),
                         valueType: try #require(CacheType(rawValue: settings.values.rawValue))),
-                    model: options), abort: AbortFlag())
+                    model: options))
             return Compared(formula: model.stage(layers, settings), library: engine.memory)
         }
 

@@ -197,26 +197,6 @@ extension `The engine` {
             #expect(stage.output.samples.count == 1)
         }
 
-        @Test func `a raised flag cancels a step, and the same step works once it is lowered`() throws {
-            let prompt = try BuiltinModel.tokens("Tell me about the weather in Paris.")
-            let stage = try EngineStage()
-            let undisturbed = try EngineStage()
-            for each in [stage, undisturbed] { try each.open(0, .plain(prompt)) }
-            stage.abort.raise()
-            for _ in 0..<3 {
-                do throws(EngineError) {
-                    try stage.engine.execute(
-                        EngineStage.rows(prompt), activations: [Float]().span, into: &stage.output)
-                    Issue.record("the step ran")
-                } catch {
-                    #expect(error == .cancelled)
-                }
-            }
-            stage.abort.lower()
-            let logits = try stage.run(prompt)
-            #expect(logits.distance(to: try undisturbed.run(prompt)) < 1e-3)
-        }
-
         @Test func `rows outside the stage's shape are refused by field`() throws {
             let stage = try EngineStage(lanes: 2, rows: 16)
             func refusal(_ rows: [StageRow]) -> EngineError? {

@@ -16,7 +16,7 @@ struct EngineChain: ~Copyable {
         var engine: LlamaStageEngine
 
         init(_ configuration: LlamaStageConfiguration) throws(EngineError) {
-            engine = try LlamaStageEngine(configuration, abort: AbortFlag())
+            engine = try LlamaStageEngine(configuration)
         }
     }
 

@@ -64,8 +64,8 @@ package protocol StageEngine: ~Copyable, SendableMetatype {
     ///
     /// **Shape:** `activations` is `[rows.count, width]`, row-major f32, ignored on the first stage. The caller MUST
     /// pass each lane's positions in ascending order without gaps.
-    /// **Throws:** `outOfCells` when the KV cache has no room (nothing changed, smaller work may fit); `cancelled` when
-    /// the abort flag was raised; `invalidRow`; `failed`.
+    /// **Throws:** `outOfCells` when the KV cache has no room (nothing changed, smaller work may fit); `invalidRow`;
+    /// `failed`.
     mutating func execute(
         _ rows: [StageRow], activations: Span<Float>, into output: inout StageOutput
     ) throws(EngineError)
@@ -126,7 +126,7 @@ package enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     case outOfCells(rows: Int, cellCount: Int)
     /// A row or operation names something outside the stage's shape.
     case invalidRow(field: String, value: Int, limit: Int)
-    /// The work was aborted on request.
+    /// The work was given up: nobody wants it any more, or rows in front of its own are missing.
     case cancelled
     /// The library failed.
     case failed(operation: String, code: Int, reason: String)
