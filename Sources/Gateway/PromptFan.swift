@@ -32,12 +32,10 @@ struct PromptFan: Generating {
         return GenerationStream(events: events) { [weak answers] in answers?.cancel() }
     }
 
-    /// The request of one prompt; all of them together have the time the whole has since `began`.
-    private func single(
-        _ index: Int, of request: GenerationRequest, since began: ContinuousClock.Instant
-    ) -> GenerationRequest {
+    /// The request of one prompt; all of them together have the time the whole has since its arrival.
+    private func single(_ index: Int, of request: GenerationRequest, since arrival: Arrival) -> GenerationRequest {
         var single = request
-        single.elapsedSeconds = (ContinuousClock.now - began).inSeconds
+        single.elapsedSeconds = arrival.elapsedSeconds
         single.prompt = prompts[index]
         single.choiceCount = choices
         if index > 0 { single.id = backend.nextRequestID() }
@@ -62,12 +60,13 @@ struct PromptFan: Generating {
 
         private let fan: PromptFan
         private let request: GenerationRequest
-        private let began = ContinuousClock.now
+        private let arrival: Arrival
         private let state = Mutex(State())
 
         init(_ fan: PromptFan, _ request: GenerationRequest) {
             self.fan = fan
             self.request = request
+            arrival = Arrival(of: request)
         }
 
         /// The next event of the whole; nil behind the terminal one.
@@ -108,7 +107,7 @@ struct PromptFan: Generating {
 
         /// Asks for the answer of a prompt, the next one or one that was asked for before.
         private func ask(_ index: Int) async {
-            let answer = await fan.backend.generate(fan.single(index, of: request, since: began))
+            let answer = await fan.backend.generate(fan.single(index, of: request, since: arrival))
             let isLate = state.withLock { state in
                 if index < state.asked.count { state.asked[index] = answer } else { state.asked.append(answer) }
                 return state.isCancelled

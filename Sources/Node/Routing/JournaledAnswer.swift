@@ -1,3 +1,4 @@
+import Gateway
 import Synchronization
 import Vocabulary
 
@@ -16,10 +17,7 @@ actor JournaledAnswer {
     private var request: GenerationRequest
     private let connect: Connect
     private let start: Journey
-    /// When its client asked.
-    private let began: ContinuousClock.Instant
-    /// What its client gives it. **Units:** seconds.
-    private let timeout: Double?
+    private let arrival: Arrival
     private var journey: Journey?
     private nonisolated let current = Mutex<Current>(Current())
     private var events: AsyncStream<GenerationEvent>.Iterator?
@@ -45,8 +43,7 @@ actor JournaledAnswer {
         self.request = request
         self.request.keepsJournal = true
         self.request.residency = nil
-        timeout = request.timeoutSeconds
-        began = .now - .seconds(request.elapsedSeconds ?? 0)
+        arrival = Arrival(of: request)
         self.start = start
         self.connect = connect
     }
@@ -115,7 +112,7 @@ actor JournaledAnswer {
         var journey = journey ?? start.anew
         do throws(GenerationError) {
             let link: ControlLink
-            switch try await connect(&journey, { !self.isCancelled && !self.isOverdue }) {
+            switch try await connect(&journey, { !self.isCancelled && self.arrival.overdue == nil }) {
             case .preparing(let phrase):
                 self.journey = journey
                 return .success(phrase)
@@ -127,18 +124,12 @@ actor JournaledAnswer {
                 return !current.isCancelled
             }
             guard isWanted else { return .failure(.cancelled) }
-            request.elapsedSeconds = (ContinuousClock.now - began).inSeconds
+            request.elapsedSeconds = arrival.elapsedSeconds
             events = await link.generate(request).makeAsyncIterator()
             return .success(nil)
         } catch {
-            guard isOverdue, !isCancelled, let timeout else { return .failure(error) }
-            return .failure(.deadlineExceeded(seconds: timeout))
+            return .failure(isCancelled ? error : arrival.overdue ?? error)
         }
-    }
-
-    /// Whether the time its client gave it is up.
-    private nonisolated var isOverdue: Bool {
-        timeout.map { (ContinuousClock.now - began).inSeconds >= $0 } ?? false
     }
 
     /// Takes down what was told; a choice that says nothing has nothing to be repeated.

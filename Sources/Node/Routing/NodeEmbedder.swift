@@ -11,7 +11,7 @@ struct NodeEmbedder: Embedding {
     let backend: any Generating
 
     func embed(_ request: EmbeddingRequest) async throws(GenerationError) -> EmbeddingAnswer {
-        let began = ContinuousClock.now
+        let arrival = Arrival(timeout: request.timeoutSeconds)
         var answer = EmbeddingAnswer(vectors: Array(repeating: [], count: request.inputs.count), promptTokens: 0)
         let outcome = await withTaskGroup(of: (Int, Result<Vector, GenerationError>).self) { group in
             var next = 0
@@ -20,7 +20,7 @@ struct NodeEmbedder: Embedding {
                 guard failure == nil, next < request.inputs.count else { return }
                 let index = next
                 var single = single(of: request, index)
-                single.elapsedSeconds = (ContinuousClock.now - began).inSeconds
+                single.elapsedSeconds = arrival.elapsedSeconds
                 next += 1
                 group.addTask { [single] in (index, await vector(single)) }
             }
