@@ -18,8 +18,8 @@ struct EntryTools: Sendable {
 
 /// Drives the entry stage: owns the serving brain, the links to the node, the first hop and the direct return.
 ///
-/// **Isolation:** the runner's event loop is the actor's executor. The brain decides in microseconds; templating and
-/// tokenising happen on a thread of their own, the layers on the compute thread.
+/// **Isolation:** the runner's event loop is the actor's executor. The brain decides in microseconds; reading requests,
+/// templating and tokenising happen on threads of their own, the layers on the compute thread.
 actor EntryDriver {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
@@ -31,11 +31,14 @@ actor EntryDriver {
     private let room: any Computing
     private let tools: EntryTools
     private let draft: (any Drafting)?
+    /// Reads requests, so that the deadline of one is known while it waits for others to be prepared.
+    private let reading = NIOThreadPool(numberOfThreads: 1)
     private let preparation = NIOThreadPool(numberOfThreads: 1)
     /// Where prompts with images are prepared: encoding one takes long, and other prompts are not to wait behind it.
     /// Without a projector there is none, as all that is left to do is to refuse them.
     private let imaging: NIOThreadPool?
     private var preparing = Preparations()
+    private var preparingTimer: Scheduled<Void>?
     private var links: LinkTable
     private var brain: EngineCore
     private var forward: FrameLink?
@@ -84,6 +87,7 @@ actor EntryDriver {
         links = LinkTable(identity)
         brain = EngineCore(settings: settings, tokenizer: tools.tokenizer, renderer: tools.renderer)
         imaging = identity.configuration.projectorPath.map { _ in NIOThreadPool(numberOfThreads: 1) }
+        reading.start()
         preparation.start()
         imaging?.start()
     }
@@ -222,24 +226,45 @@ actor EntryDriver {
             return emit(
                 id, .failed(.overloaded(queued: preparing.count, limit: Preparations.limit, retryAfterSeconds: 1)))
         }
-        let arrived = ContinuousClock.now
-        preparation.submit { [self, tools, eventLoop, imaging] state in
+        let arrival = now
+        reading.submit { [self, tools, eventLoop, preparation, imaging] state in
             guard case .active = state else { return }
             let done: @Sendable (Result<Preparation, GenerationError>) -> Void = { outcome in
-                eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome, arrived) } }
+                eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome, arrival) } }
             }
             // What was cancelled while it waited costs its turn and no more.
             guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
-            let request = Self.read(body)
-            let finish: @Sendable () -> Void = {
-                guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
-                done(request.flatMap { Self.prepare($0, with: tools) })
+            let request: GenerationRequest
+            switch Self.read(body) {
+            case .success(let read): request = read
+            case .failure(let error): return done(.failure(error))
             }
-            guard let imaging, case .success(let read) = request, read.hasImages else { return finish() }
-            imaging.submit { state in
+            if let deadline = Preparations.Deadline(of: request, arrival: arrival) {
+                eventLoop.execute { self.assumeIsolated { $0.note(deadline, of: id, ticket) } }
+            }
+            let pool = request.hasImages ? imaging ?? preparation : preparation
+            pool.submit { state in
                 guard case .active = state else { return }
-                finish()
+                guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
+                done(Self.prepare(request, with: tools))
             }
+        }
+    }
+
+    private func note(_ deadline: Preparations.Deadline, of id: RequestID, _ ticket: Preparations.Ticket) {
+        preparing.note(deadline, of: id, ticket)
+        expirePreparations()
+    }
+
+    /// Ends requests whose time is up while they are prepared, and comes back when that of the next one is. What a
+    /// thread still computes for them is thrown away when it comes.
+    private func expirePreparations() {
+        for (id, seconds) in preparing.expire(now: now) { emit(id, .failed(.deadlineExceeded(seconds: seconds))) }
+        preparingTimer?.cancel()
+        preparingTimer = nil
+        guard let next = preparing.nextDeadline else { return }
+        preparingTimer = eventLoop.scheduleTask(in: delay(until: next)) { [self] in
+            assumeIsolated { $0.expirePreparations() }
         }
     }
 
@@ -271,13 +296,13 @@ actor EntryDriver {
 
     private func prepared(
         _ id: RequestID, _ ticket: Preparations.Ticket, _ outcome: Result<Preparation, GenerationError>,
-        _ arrived: ContinuousClock.Instant
+        _ arrival: Instant
     ) {
-        // Cancelled, or its client gone, while it was being prepared.
+        // Cancelled, its client gone or its time up, while it was being prepared.
         guard preparing.end(id, ticket) else { return }
         switch outcome {
         case .success(.prompt(var request, let prepared)):
-            request.elapsedSeconds = (request.elapsedSeconds ?? 0) + (ContinuousClock.now - arrived).inSeconds
+            request.elapsedSeconds = (request.elapsedSeconds ?? 0) + now.since(arrival).inSeconds
             feed(.submit(request: request, prepared: prepared))
         case .success(.inspected(let events)): for event in events { emit(id, event) }
         case .failure(let error): emit(id, .failed(error))
@@ -414,10 +439,13 @@ actor EntryDriver {
 
     private func wake(at instant: Instant) {
         timer?.cancel()
-        let delay = instant.since(now)
-        timer = eventLoop.scheduleTask(in: .nanoseconds(max(0, Int64(delay / .nanoseconds(1))))) { [self] in
+        timer = eventLoop.scheduleTask(in: delay(until: instant)) { [self] in
             assumeIsolated { $0.feed(.tick) }
         }
+    }
+
+    private func delay(until instant: Instant) -> TimeAmount {
+        .nanoseconds(max(0, instant.since(now).inNanoseconds))
     }
 
     private func close(_ link: FrameLink, _ reason: LinkClosure) {

@@ -60,6 +60,81 @@ import Wire
         }
     }
 
+    @Test func `a request ends when its time is up, also while it is prepared or waits for that`() async throws {
+        let renderer = ScriptedRenderer(isGated: true)
+        try await EntryRig.with(renderer) { entry in
+            // Nobody opens the gate: only their deadlines can end them.
+            for id in [1, 2] as [UInt64] { try entry.generate(id, "ab", seconds: 0.05) }
+            var expired: Set<RequestID> = []
+            for _ in 0..<2 {
+                guard
+                    case .event(let id, sequence: 0, .failed(.deadlineExceeded(seconds: 0.05))) =
+                        try await entry.node.next()
+                else {
+                    Issue.record("a request did not end by its deadline")
+                    return
+                }
+                expired.insert(id)
+            }
+            #expect(expired == [RequestID(1), RequestID(2)])
+            // What comes back of the others is thrown away.
+            try entry.generate(3, "ab", seconds: 60)
+            for _ in 0..<3 { renderer.gate.signal() }
+            while true {
+                guard case .event(let id, _, let event) = try await entry.node.next() else { continue }
+                #expect(id == RequestID(3))
+                guard event.isTerminal else { continue }
+                if case .finished = event { break }
+                Issue.record("the last request did not finish: \(event)")
+                return
+            }
+            try entry.send { writer throws(WireError) in try writer.reportRequest() }
+            guard case .report(let body) = try await entry.node.next() else {
+                Issue.record("a request ended twice")
+                return
+            }
+            #expect(try JSONDecoder().decode(EntryReport.self, from: Data(body)).active == 0)
+        }
+    }
+
+    @Test func `of what is prepared only that ends whose time is up`() throws {
+        let arrival = Instant(nanoseconds: 7)
+        func deadline(_ timeout: Double?, elapsed: Double? = nil) -> Preparations.Deadline? {
+            var request = GenerationRequest(id: RequestID(1), model: "tiny", prompt: .text("x"))
+            (request.timeoutSeconds, request.elapsedSeconds) = (timeout, elapsed)
+            return Preparations.Deadline(of: request, arrival: arrival)
+        }
+        #expect(deadline(3)?.at == arrival.advanced(by: .seconds(3)))
+        #expect(
+            deadline(3, elapsed: 1)?.at == arrival.advanced(by: .seconds(2)) && deadline(3, elapsed: 1)?.seconds == 3)
+        #expect(deadline(3, elapsed: .infinity)?.at == arrival)
+        // Another node's words: what is no time is refused when it is looked at, and no reason to end here.
+        for none in [nil, -1, .nan, .infinity, 1e300] as [Double?] { #expect(deadline(none) == nil) }
+
+        var preparations = Preparations()
+        let tickets = (1...4 as ClosedRange<UInt64>).compactMap { preparations.begin(RequestID($0)) }
+        #expect(tickets.count == 4 && preparations.nextDeadline == nil)
+        for (index, timeout) in ([nil, 5, 2, 2] as [Double?]).enumerated() {
+            guard let limit = deadline(timeout) else { continue }
+            preparations.note(limit, of: RequestID(UInt64(index + 1)), tickets[index])
+        }
+        #expect(preparations.nextDeadline == arrival.advanced(by: .seconds(2)))
+        let early = preparations.expire(now: arrival.advanced(by: .milliseconds(1999)))
+        let expired = preparations.expire(now: arrival.advanced(by: .seconds(2)))
+        #expect(early.isEmpty && expired.map(\.id) == [RequestID(3), RequestID(4)])
+        #expect(expired.map(\.seconds) == [2, 2] && tickets.map(\.isCancelled) == [false, false, true, true])
+        #expect(preparations.nextDeadline == arrival.advanced(by: .seconds(5)) && preparations.count == 4)
+        // The same request comes again; what was read of it before says nothing of it.
+        let again = preparations.begin(RequestID(3))
+        let newer = try #require(again)
+        let late = try #require(deadline(1))
+        preparations.note(late, of: RequestID(3), tickets[2])
+        #expect(preparations.nextDeadline == arrival.advanced(by: .seconds(5)))
+        let isOldAwaited = preparations.end(RequestID(3), tickets[2])
+        let isNewAwaited = preparations.end(RequestID(3), newer)
+        #expect(!isOldAwaited && isNewAwaited && preparations.count == 3)
+    }
+
     @Test func `a place is taken until the thread is done with it`() throws {
         var preparations = Preparations()
         var tickets: [Preparations.Ticket] = []
@@ -218,9 +293,10 @@ private struct EntryRig {
     }
 
     /// Sends a request for a few tokens.
-    func generate(_ id: UInt64, _ text: String) throws {
+    func generate(_ id: UInt64, _ text: String, seconds: Double? = nil) throws {
         var request = GenerationRequest(id: RequestID(id), model: "tiny", prompt: .text(text))
         request.maxOutputTokens = 2
+        request.timeoutSeconds = seconds
         let body = try RequestCoding.encode(request)
         try send { writer throws(WireError) in try writer.generate(RequestID(id), body: body.span.bytes) }
     }
