@@ -25,6 +25,23 @@ import Vocabulary
         #expect(await answer.next() == nil)
     }
 
+    @Test func `a search is told when its client's time is up, and what ends it then is the deadline`() async {
+        var request = Self.request
+        (request.timeoutSeconds, request.elapsedSeconds) = (3, 3)
+        let start = Journey(to: "m", residency: nil, ownNames: [])
+        let answer = JournaledAnswer(request, start) { journey, isWanted async throws(GenerationError) in
+            guard let end = journey.end, ContinuousClock.now >= end, !isWanted() else { return .preparing("endless") }
+            throw .cancelled
+        }
+        #expect(await answer.next() == .failed(.deadlineExceeded(seconds: 3)))
+        #expect(await answer.next() == nil)
+        var journey = start
+        #expect(journey.end == nil)
+        journey.end = .now
+        // The way to another placement takes no more time than the first one left.
+        #expect(journey.anew.end == journey.end)
+    }
+
     @Test func `the same phrase is told once`() {
         var journey = Journey(to: "m", residency: nil, ownNames: [])
         #expect(journey.news(nil) == nil)

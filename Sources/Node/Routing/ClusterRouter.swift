@@ -31,6 +31,16 @@ actor ClusterRouter {
         var entry: NodeID
     }
 
+    /// What a request asks the cluster for: a model by its name, and by its content where that is known.
+    private struct Demand: Hashable, Sendable {
+        let name: String
+        let digest: String?
+    }
+
+    private struct RouteFailure: Error {
+        let reason: String
+    }
+
     /// Time for which a placement that could not be reached is not tried again. **Units:** milliseconds.
     private static let backoffMilliseconds = 1000
 
@@ -41,12 +51,13 @@ actor ClusterRouter {
     private let door: LinkDoor
     private let logger: Logger
     private var ways: [Epoch: Way] = [:]
-    private var opening: [Epoch: [CheckedContinuation<Void, Never>]] = [:]
+    /// Ways that are being opened.
+    private let openings = SharedWork<Epoch, Result<ControlLink, RouteFailure>>()
     /// Placements that could not be reached lately, and until when they are passed over.
     private var unreachable: [Epoch: ContinuousClock.Instant] = [:]
     private var waiting = 0
-    /// Who waits for the answer to a demand; a hundred requests at once ask once.
-    private var demanding: [String: [CheckedContinuation<CommandOutcome, Never>]] = [:]
+    /// What the cluster is asked for; a hundred requests at once ask once.
+    private let demands = SharedWork<Demand, CommandOutcome>()
     private let catalogue: ModelCatalogue
     /// Whether first requests make deployments.
     private let deploys: Bool
@@ -66,7 +77,8 @@ actor ClusterRouter {
         self.logger = logger
     }
 
-    /// Notices ways that broke, and those whose end nobody tells because a machine vanished, until it is cancelled.
+    /// Does what requests wait for, and notices ways that broke and those whose end nobody tells because a machine
+    /// vanished, until it is cancelled.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await (epoch, closure) in self.losses { await self.drop(epoch, "\(closure)") } }
@@ -75,7 +87,11 @@ actor ClusterRouter {
                 for await _ in watch { await self.follow(await self.service.view) }
             }
             group.addTask { for await (name, time) in self.keeps { await self.apply(time, to: name) } }
+            group.addTask { await self.openings.run() }
+            group.addTask { await self.demands.run() }
         }
+        // Nobody does any more what others would wait for.
+        isDraining = true
     }
 
     private func drop(_ epoch: Epoch, _ reason: String) async {
@@ -110,15 +126,16 @@ actor ClusterRouter {
     // MARK: Routing
 
     /// The next step of a request on its way; waits while its deployment is on its way, wakes it when it sleeps, and
-    /// makes it where the request may.
+    /// makes it where the request may. No wait goes on behind the end of the request's time.
     ///
-    /// **Throws:** `modelNotFound`, `modelNotReady` with the reason the cluster gives, `overloaded`.
+    /// **Throws:** `modelNotFound`, `modelNotReady` with the reason the cluster gives, `overloaded`, `cancelled` when
+    /// it is not wanted any more.
     func step(
         _ journey: inout Journey, isWanted: @Sendable () -> Bool
     ) async throws(GenerationError) -> RouteStep {
         let name = journey.name
-        while !isDraining {
-            guard isWanted() else { throw .cancelled }
+        search: while !isDraining {
+            guard isWanted(), !Task.isCancelled else { throw .cancelled }
             let view = await service.view
             let found = view.deployments.first { $0.deployment.name == name }
             if let found { journey.wasDeployed = !found.deployment.isAutomatic }
@@ -128,7 +145,9 @@ actor ClusterRouter {
             }
             for placement in await byLoad(deployment.placements.filter { $0.phase == .active }) {
                 do throws(RouteFailure) {
-                    return .arrived(try await link(to: placement))
+                    // The next look finds that the time is up.
+                    guard let way = try await link(to: placement, until: journey.end) else { continue search }
+                    return .arrived(way)
                 } catch {
                     journey.failure = error.reason
                     unreachable[placement.epoch] = .now + .milliseconds(Self.backoffMilliseconds)
@@ -140,7 +159,7 @@ actor ClusterRouter {
             }
             if let news = journey.news(view.progress(of: deployment)) { return .preparing(news) }
             let reason = journey.failure.isEmpty ? deployment.reason : journey.failure
-            try await pause(name, reason: reason, until: journey.deadline(deployment.state), view)
+            try await pause(journey, reason: reason, until: journey.deadline(deployment.state), view)
         }
         throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 10)
     }
@@ -153,26 +172,32 @@ actor ClusterRouter {
     ) async throws(GenerationError) {
         let name = journey.name
         let available = journey.ownNames + view.deployments.map(\.deployment.name)
-        guard let wish = await wish(known, journey, view) else {
-            throw .modelNotFound(name: name, available: available)
-        }
+        guard known != nil || mayMake(journey) else { throw .modelNotFound(name: name, available: available) }
         if journey.demands > 0 {
-            try await pause(name, reason: "it is unloaded again and again", until: journey.deadline(nil), view)
+            try await pause(journey, reason: "it is unloaded again and again", until: journey.deadline(nil), view)
         }
         guard journey.demands < Self.demandLimit else {
             throw .modelNotReady(name: name, reason: "it is unloaded again and again", retryAfterSeconds: 10)
         }
         journey.demands += 1
-        guard case .refused(let refusal) = await demanded(wish) else { return }
+        let asked = journey
+        let outcome = await demands.outcome(for: Demand(name: name, digest: asked.digest), until: asked.end) {
+            await self.demanded(known, asked, view)
+        }
+        guard case .refused(let refusal)? = outcome else { return }
         switch refusal.code {
         case .notFound: throw .modelNotFound(name: name, available: available)
         default: throw .modelNotReady(name: name, reason: refusal.description, retryAfterSeconds: 5)
         }
     }
 
+    /// Whether a request may have its deployment made.
+    private func mayMake(_ journey: Journey) -> Bool {
+        deploys && !journey.wasDeployed && journey.residency?.mayDeploy == true
+    }
+
     private func wish(_ known: Deployment?, _ journey: Journey, _ view: ClusterView) async -> Deployment? {
         if let known { return known }
-        guard deploys, !journey.wasDeployed, let residency = journey.residency, residency.mayDeploy else { return nil }
         guard let entry = await catalogue.find(journey.name, digest: journey.digest, view) else { return nil }
         var wish = Deployment(name: journey.name, model: entry.name)
         wish.digest = entry.digest
@@ -184,7 +209,7 @@ actor ClusterRouter {
             wish.projectorBlocks = await library.root(ofBlocksOf: projector)
         }
         wish.keepAliveMilliseconds =
-            switch residency.keepAlive {
+            switch journey.residency?.keepAlive {
             case .milliseconds(let time): time
             case .forever: nil
             case .unload, nil: Self.automaticMilliseconds
@@ -192,15 +217,12 @@ actor ClusterRouter {
         return wish
     }
 
-    private func demanded(_ wish: Deployment) async -> CommandOutcome {
-        if demanding[wish.name] != nil {
-            return await withCheckedContinuation { demanding[wish.name, default: []].append($0) }
+    private func demanded(_ known: Deployment?, _ journey: Journey, _ view: ClusterView) async -> CommandOutcome {
+        guard let wish = await wish(known, journey, view) else {
+            return .refused(CommandRefusal(.notFound, "No machine has the model '\(journey.name)'."))
         }
-        demanding[wish.name] = []
         let stopping = CommandRefusal(.unanswered, "This node is stopping.")
-        let outcome = (try? await service.apply(.demand(wish))) ?? .refused(stopping)
-        for waiter in demanding.removeValue(forKey: wish.name) ?? [] { waiter.resume(returning: outcome) }
-        return outcome
+        return (try? await service.apply(.demand(wish))) ?? .refused(stopping)
     }
 
     /// Notes how long a deployment shall stay loaded from now on; the cluster is told by and by.
@@ -249,12 +271,12 @@ actor ClusterRouter {
         return loads.sorted { ($0.load, $0.placement.epoch) < ($1.load, $1.placement.epoch) }.map(\.placement)
     }
 
-    /// Waits for something to change.
+    /// Waits for something to change, for a second at most and never behind the end of the request's time.
     private func pause(
-        _ name: String, reason: String, until deadline: ContinuousClock.Instant, _ seen: ClusterView
+        _ journey: Journey, reason: String, until deadline: ContinuousClock.Instant, _ seen: ClusterView
     ) async throws(GenerationError) {
         guard ContinuousClock.now < deadline, !Task.isCancelled else {
-            throw .modelNotReady(name: name, reason: reason, retryAfterSeconds: 10)
+            throw .modelNotReady(name: journey.name, reason: reason, retryAfterSeconds: 10)
         }
         guard waiting < Self.waiterLimit else {
             throw .overloaded(queued: waiting, limit: Self.waiterLimit, retryAfterSeconds: 5)
@@ -262,6 +284,8 @@ actor ClusterRouter {
         waiting += 1
         defer { waiting -= 1 }
         let service = service
+        let latest = ContinuousClock.now + .seconds(1)
+        let end = journey.end.map { min($0, latest) } ?? latest
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 guard let watch = service.watch() else {
@@ -274,38 +298,37 @@ actor ClusterRouter {
                     return
                 }
             }
-            group.addTask { try? await Task.sleep(for: .seconds(1)) }
+            group.addTask { try? await Task.sleep(until: end, clock: .continuous) }
             await group.next()
             group.cancelAll()
         }
     }
 
-    private struct RouteFailure: Error {
-        let reason: String
+    /// The way to a placement; nil when the request has no time to wait for its opening any more.
+    private func link(
+        to placement: PlacedReplica, until end: ContinuousClock.Instant?
+    ) async throws(RouteFailure) -> ControlLink? {
+        let epoch = placement.epoch
+        if let link = ways[epoch]?.link {
+            if await link.isConnected { return link }
+            if ways[epoch]?.link === link { ways[epoch] = nil }
+        }
+        guard let entry = placement.stages.first?.node else { throw RouteFailure(reason: "it has no stages") }
+        let outcome = await openings.outcome(for: epoch, until: end) { await self.reach(epoch, on: entry) }
+        guard let outcome else { return nil }
+        return try outcome.get()
     }
 
-    private func link(to placement: PlacedReplica) async throws(RouteFailure) -> ControlLink {
-        let epoch = placement.epoch
-        while true {
-            if let way = ways[epoch] {
-                if await way.link.isConnected { return way.link }
-                ways[epoch] = nil
-            }
-            guard opening[epoch] != nil else { break }
-            await withCheckedContinuation { opening[epoch, default: []].append($0) }
-            if ways[epoch] == nil { throw RouteFailure(reason: "the entry stage cannot be reached") }
-        }
-        opening[epoch] = []
-        defer { for waiter in opening.removeValue(forKey: epoch) ?? [] { waiter.resume() } }
-        guard let entry = placement.stages.first?.node else { throw RouteFailure(reason: "it has no stages") }
+    /// Opens the way to a placement.
+    private func reach(_ epoch: Epoch, on entry: NodeID) async -> Result<ControlLink, RouteFailure> {
         do {
             let link = try await open(epoch, on: entry)
             // It may have broken before anybody looked at it.
             guard await link.isConnected else { throw LinkClosure.closedByPeer }
             ways[epoch] = Way(link: link, entry: entry)
-            return link
+            return .success(link)
         } catch {
-            throw RouteFailure(reason: "the entry stage on node \(entry) cannot be reached: \(error)")
+            return .failure(RouteFailure(reason: "the entry stage on node \(entry) cannot be reached: \(error)"))
         }
     }
 

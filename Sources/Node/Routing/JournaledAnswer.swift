@@ -43,7 +43,10 @@ actor JournaledAnswer {
         self.request = request
         self.request.keepsJournal = true
         self.request.residency = nil
-        arrival = Arrival(of: request)
+        let arrival = Arrival(of: request)
+        self.arrival = arrival
+        var start = start
+        start.end = arrival.end
         self.start = start
         self.connect = connect
     }

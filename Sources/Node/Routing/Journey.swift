@@ -16,6 +16,8 @@ struct Journey: Sendable {
     let residency: Residency?
     /// Models of this node alone, for the answer that there is none of this name.
     let ownNames: [String]
+    /// When its client's time is up; nil for one that gives it as much as it needs.
+    var end: ContinuousClock.Instant?
     private let began = ContinuousClock.now
     /// How often the cluster was asked to wake or make it.
     var demands = 0
@@ -33,7 +35,11 @@ struct Journey: Sendable {
     }
 
     /// The same search from its beginning.
-    var anew: Journey { Journey(to: name, digest: digest, residency: residency, ownNames: ownNames) }
+    var anew: Journey {
+        var journey = Journey(to: name, digest: digest, residency: residency, ownNames: ownNames)
+        journey.end = end
+        return journey
+    }
 
     /// Until when it is worth waiting.
     func deadline(_ state: DeploymentView.State?) -> ContinuousClock.Instant {
