@@ -37,6 +37,7 @@ final class NodeBackend: Generating {
 
     func generate(_ request: GenerationRequest) async -> GenerationStream {
         requests.add(1, ordering: .relaxed)
+        let arrival = Arrival(of: request)
         do throws(GenerationError) {
             guard !isDraining.load(ordering: .acquiring) else {
                 throw .modelNotReady(name: request.model, reason: "the node is stopping", retryAfterSeconds: 10)
@@ -48,9 +49,11 @@ final class NodeBackend: Generating {
             if let variant { Ollama.apply(variant, to: &request) }
             request.stated = nil
             guard let supervisor = try own(request.model) else {
+                request.elapsedSeconds = arrival.elapsedSeconds
                 return try await routed(request, digest: variant == nil ? target.digest : variant?.digest)
             }
-            let link = try await supervisor.ready()
+            let link = try await supervisor.ready(for: arrival)
+            request.elapsedSeconds = arrival.elapsedSeconds
             let id = request.id
             return GenerationStream(events: await link.generate(request)) { link.cancelEarly(id) }
         } catch {

@@ -201,6 +201,21 @@ import Vocabulary
         }
     }
 
+    @Test func `a request waits for its model no longer than its time`() async throws {
+        try await Fixture.withFolder { folder in
+            // Nobody starts it, so it never becomes ready.
+            let supervisor = PlacementSupervisor(
+                plan: try Fixture.plan(in: folder), executable: "/none", folder: folder,
+                eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Fixture.silence)
+            let backend = NodeBackend([supervisor], router: nil)
+            var request = RunningPlacement.request(1, "hi")
+            (request.timeoutSeconds, request.elapsedSeconds) = (3, 2.95)
+            var events: [GenerationEvent] = []
+            for await event in await backend.generate(request).events { events.append(event) }
+            #expect(events == [.failed(.deadlineExceeded(seconds: 3))])
+        }
+    }
+
     @Test func `a model that is not served is refused with those that are`() async throws {
         try await Fixture.withFolder { folder in
             let supervisor = PlacementSupervisor(

@@ -43,7 +43,9 @@ actor PlacementSupervisor {
     private(set) var state = State.starting(reason: "its stages are being started")
     private var policy = RestartPolicy()
     private var epoch = Epoch(term: 1, number: 0)
-    private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// Who waits for the next change of the state, by number.
+    private var waiters: [UInt64: AsyncStream<Void>.Continuation] = [:]
+    private var waiterCount: UInt64 = 0
     private var loaded: [Int: LoadedStage] = [:]
     private let origin = ContinuousClock.now
     private(set) var restarts = 0
@@ -85,8 +87,9 @@ actor PlacementSupervisor {
         change(to: .stopped)
     }
 
-    /// Waits until the placement is ready, and answers its link; or why it is not going to be.
-    func ready() async throws(GenerationError) -> ControlLink {
+    /// Waits until the placement is ready, and answers its link; or why it is not going to be, or not within the time
+    /// of a request that came with `arrival`.
+    func ready(for arrival: Arrival? = nil) async throws(GenerationError) -> ControlLink {
         let name = plan.spec.name
         while true {
             switch state {
@@ -94,15 +97,21 @@ actor PlacementSupervisor {
                 if await link.isConnected { return link }
                 // The chain broke a moment ago and its exits are still being gathered: wait for what follows.
                 guard case .ready(let current) = state, current === link else { continue }
-                await withCheckedContinuation { waiters.append($0) }
+                guard !Task.isCancelled else { throw .cancelled }
             case .failed(let reason): throw .modelNotReady(name: name, reason: reason, retryAfterSeconds: 60)
             case .stopped: throw .modelNotReady(name: name, reason: "the node is stopping", retryAfterSeconds: 60)
             case .starting(let reason):
                 guard waiters.count < Self.waiterLimit, !Task.isCancelled else {
                     throw .modelNotReady(name: name, reason: reason, retryAfterSeconds: 5)
                 }
-                await withCheckedContinuation { waiters.append($0) }
             }
+            if let overdue = arrival?.overdue { throw overdue }
+            let (changes, waiter) = AsyncStream.makeStream(of: Void.self)
+            waiterCount += 1
+            let number = waiterCount
+            waiters[number] = waiter
+            _ = await changes.first(until: arrival?.end)
+            waiters[number] = nil
         }
     }
 
@@ -144,9 +153,8 @@ actor PlacementSupervisor {
 
     private func change(to new: State) {
         state = new
-        let resumed = waiters
-        waiters = []
-        for waiter in resumed { waiter.resume() }
+        for number in waiters.keys.sorted() { waiters[number]?.finish() }
+        waiters = [:]
     }
 
     // MARK: One attempt
