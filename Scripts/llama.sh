@@ -42,7 +42,7 @@ cpu_features() {
     esac
 }
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
-forced=Scripts/engine-few-rows.h
+forced=Scripts/engine-products.h
 parts() { pin version; pin sha256; echo "${flags[*]}"; cat "$forced"; uname -sm; cpu_features; echo "$compiler"; }
 key=$(parts | sha256 | cut -c1-16)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/skein/deps"

@@ -1,3 +1,4 @@
+import CLlama
 import Foundation
 import GGUF
 import LlamaEngine
@@ -82,14 +83,16 @@ extension `The engine` {
             return try run(rows, [stage])
         }
 
-        @Test func `a row of a small step is computed as if it were alone`() throws {
+        @Test func `a row is computed as if it were alone`() throws {
             let text = try BuiltinModel.tokens(
                 String(repeating: "The fox asked the goose what 3 plus 4 is. ", count: 20))
             let all: Range<UInt16> = 0..<11
             let alone = try all.map { lane in
                 try Self.next(text, lane..<lane + 1, try Self.stage(reading: text, lane..<lane + 1))[0]
             }
-            for lanes in [0..<7, 4..<11, 0..<2] as [Range<UInt16>] {
+            // Where weights are not multiplied by strips, it holds for steps of up to seven rows.
+            let whole = ggml_cpu_has_avx512_vnni() != 0 ? [all] : []
+            for lanes in [0..<7, 4..<11, 0..<2] + whole as [Range<UInt16>] {
                 let together = try Self.next(text, lanes, try Self.stage(reading: text, lanes))
                 #expect(zip(lanes, together).allSatisfy { alone[Int($0)].isIdentical(to: $1) })
             }

@@ -1,0 +1,142 @@
+import CLlama
+import Foundation
+import GGUF
+import Testing
+import Vocabulary
+
+@testable import LlamaEngine
+
+extension `The engine` {
+    /// The library's products of matrices, with what is forced into its build (`Scripts/engine-products.h`).
+    @Suite struct `Products of weights and rows` {
+        /// Products of `count` matrices of weights with as many of rows.
+        @safe private final class Product {
+            let context: OpaquePointer
+            let weights: UnsafeMutablePointer<ggml_tensor>
+            let rows: UnsafeMutablePointer<ggml_tensor>
+            let node: UnsafeMutablePointer<ggml_tensor>
+
+            init(type: ggml_type, height: Int, width: Int, rows rowCount: Int, count: Int = 1) {
+                let parameters = unsafe ggml_init_params(mem_size: 32 << 20, mem_buffer: nil, no_alloc: false)
+                unsafe context = ggml_init(parameters)
+                unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(count))
+                unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(rowCount), Int64(count))
+                unsafe node = ggml_mul_mat(context, weights, rows)
+            }
+
+            deinit { unsafe ggml_free(context) }
+
+            /// Computes it for these rows, and answers what came of each: by matrix, then by row.
+            func run(_ values: [[Float]], threads: Int32) -> [[Float]] {
+                for (index, row) in values.enumerated() {
+                    for (column, value) in row.enumerated() {
+                        unsafe rows.pointee.data.assumingMemoryBound(to: Float.self)[index * row.count + column] = value
+                    }
+                }
+                let graph = unsafe ggml_new_graph(context)
+                unsafe ggml_build_forward_expand(graph, node)
+                let status = unsafe ggml_graph_compute_with_ctx(context, graph, threads)
+                #expect(status == GGML_STATUS_SUCCESS)
+                let height = unsafe Int(node.pointee.ne.0)
+                let out = unsafe node.pointee.data.assumingMemoryBound(to: Float.self)
+                return values.indices.map { row in (0..<height).map { unsafe out[row * height + $0] } }
+            }
+
+            /// Fills the weights with numbers from -1 to 1, and answers what they are then, row by row.
+            func fill(_ random: inout some RandomNumberGenerator) -> [[Float]] {
+                let count = unsafe Int(ggml_nelements(weights))
+                let width = unsafe Int(weights.pointee.ne.0)
+                let floats = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+                _ = unsafe ggml_quantize_chunk(
+                    weights.pointee.type, floats, weights.pointee.data, 0, Int64(count / width), Int64(width), nil)
+                var values = [Float](repeating: 0, count: count)
+                unsafe ggml_get_type_traits(weights.pointee.type).pointee.to_float?(
+                    weights.pointee.data, &values, Int64(count))
+                return stride(from: 0, to: count, by: width).map { Array(values[$0..<$0 + width]) }
+            }
+        }
+
+        /// Whether this processor multiplies eight-bit weights by strips; elsewhere the library does it its own way.
+        private static var isKnown: Bool { ggml_cpu_has_avx512_vnni() != 0 }
+
+        private static func rows(_ count: Int, width: Int, _ random: inout some RandomNumberGenerator) -> [[Float]] {
+            (0..<count).map { _ in (0..<width).map { _ in Float.random(in: -3...3, using: &random) } }
+        }
+
+        /// What the library makes of a row before it multiplies eight-bit weights with it: blocks of 32 values that are
+        /// whole multiples of a factor in half precision.
+        private static func rounded(_ row: [Float]) -> [Double] {
+            stride(from: 0, to: row.count, by: 32).flatMap { start in
+                let block = row[start..<start + 32]
+                let step = (block.map(abs).max() ?? 0) / 127
+                let inverse = step == 0 ? 0 : 1 / step
+                return block.map { Double((($0 * inverse).rounded(.toNearestOrEven))) * Double(Float(Float16(step))) }
+            }
+        }
+
+        /// Heights that are no multiple of what is multiplied at a time, widths of one block and of many.
+        @Test(
+            arguments: [(16, 32), (1, 64), (17, 1024), (40, 96), (200, 3072), (1000, 256)],
+            [1, 3, 16, 17, 70] as [Int])
+        func `are what the formula says`(shape: (height: Int, width: Int), count: Int) {
+            var random = SeededRandom(seed: 5)
+            let product = Product(type: GGML_TYPE_Q8_0, height: shape.height, width: shape.width, rows: count)
+            let weights = product.fill(&random)
+            let rows = Self.rows(count, width: shape.width, &random)
+            for threads in [1, 2, 3] as [Int32] {
+                let values = product.run(rows, threads: threads)
+                var most = 0.0
+                for (row, values) in zip(rows, values) {
+                    let row = Self.rounded(row)
+                    for (weights, value) in zip(weights, values) {
+                        var (sum, size) = (0.0, 0.0)
+                        for (weight, factor) in zip(weights, row) {
+                            sum += Double(weight) * factor
+                            size += abs(Double(weight) * factor)
+                        }
+                        most = max(most, abs(Double(value) - sum) / size)
+                    }
+                }
+                #expect(most < 1e-6, "\(threads) threads")
+            }
+        }
+
+        /// More rows than are prepared at a time, too: 70 of 28,672 values.
+        @Test(arguments: [(48, 1024), (33, 28_672), (16, 40_000)])
+        func `give a row the bits it has alone`(height: Int, width: Int) throws {
+            guard Self.isKnown else { return }
+            var random = SeededRandom(seed: 8)
+            let alone = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: 1)
+            _ = alone.fill(&random)
+            let rows = Self.rows(70, width: width, &random)
+            let expected = rows.map { alone.run([$0], threads: 1)[0] }
+            // Wider ones are the library's, which keeps the bits below eight rows.
+            let counts = width <= 32_768 ? [2, 5, 16, 19, 70] : [2, 7]
+            for count in counts {
+                let product = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count)
+                unsafe memcpy(product.weights.pointee.data, alone.weights.pointee.data, ggml_nbytes(alone.weights))
+                for threads in [1, 2, 3] as [Int32] {
+                    let values = product.run(Array(rows.prefix(count)), threads: threads)
+                    #expect(zip(values, expected).allSatisfy { $0.isIdentical(to: $1) }, "\(count) rows")
+                }
+            }
+        }
+
+        @Test func `of several matrices are those of each`() {
+            var random = SeededRandom(seed: 13)
+            let (height, width, count) = (80, 128, 5)
+            let many = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count, count: 3)
+            _ = many.fill(&random)
+            let rows = Self.rows(3 * count, width: width, &random)
+            let values = many.run(rows, threads: 2)
+            let one = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count)
+            let bytes = unsafe ggml_nbytes(one.weights)
+            for index in 0..<3 {
+                unsafe memcpy(one.weights.pointee.data, many.weights.pointee.data + index * bytes, bytes)
+                let part = index * count..<(index + 1) * count
+                let expected = one.run(Array(rows[part]), threads: 1)
+                #expect(zip(values[part], expected).allSatisfy { $0.isIdentical(to: $1) }, "matrix \(index)")
+            }
+        }
+    }
+}
