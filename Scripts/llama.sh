@@ -42,8 +42,8 @@ cpu_features() {
     esac
 }
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
-forced=Scripts/engine-products.h
-parts() { pin version; pin sha256; echo "${flags[*]}"; cat "$forced"; uname -sm; cpu_features; echo "$compiler"; }
+forced=Scripts/engine
+parts() { pin version; pin sha256; echo "${flags[*]}"; cat "$forced"/*.h; uname -sm; cpu_features; echo "$compiler"; }
 key=$(parts | sha256 | cut -c1-16)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/skein/deps"
 home="$cache/$key"
@@ -99,8 +99,9 @@ compile() { # compile <folder> <targets…>
 }
 
 configure_engine() { # configure_engine <extra flags…>
-    cp "$forced" "$home/forced.h"
-    configure build "-DCMAKE_C_FLAGS=-include $home/forced.h" "$@"
+    mkdir -p "$home/forced"
+    cp "$forced"/*.h "$home/forced/"
+    configure build "-DCMAKE_C_FLAGS=-include $home/forced/products.h" "$@"
 }
 
 libs() {

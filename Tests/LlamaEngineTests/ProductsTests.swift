@@ -7,7 +7,7 @@ import Vocabulary
 @testable import LlamaEngine
 
 extension `The engine` {
-    /// The library's products of matrices, with what is forced into its build (`Scripts/engine-products.h`).
+    /// The library's products of matrices, with what is forced into its build (`Scripts/engine`).
     @Suite struct `Products of weights and rows` {
         /// Products of `count` matrices of weights with as many of rows.
         @safe private final class Product {
@@ -17,7 +17,7 @@ extension `The engine` {
             let node: UnsafeMutablePointer<ggml_tensor>
 
             init(type: ggml_type, height: Int, width: Int, rows rowCount: Int, count: Int = 1) {
-                let parameters = unsafe ggml_init_params(mem_size: 32 << 20, mem_buffer: nil, no_alloc: false)
+                let parameters = unsafe ggml_init_params(mem_size: 128 << 20, mem_buffer: nil, no_alloc: false)
                 unsafe context = ggml_init(parameters)
                 unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(count))
                 unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(rowCount), Int64(count))
@@ -63,31 +63,39 @@ extension `The engine` {
             (0..<count).map { _ in (0..<width).map { _ in Float.random(in: -3...3, using: &random) } }
         }
 
-        /// What the library makes of a row before it multiplies eight-bit weights with it: blocks of 32 values that are
-        /// whole multiples of a factor in half precision.
-        private static func rounded(_ row: [Float]) -> [Double] {
-            stride(from: 0, to: row.count, by: 32).flatMap { start in
-                let block = row[start..<start + 32]
-                let step = (block.map(abs).max() ?? 0) / 127
-                let inverse = step == 0 ? 0 : 1 / step
-                return block.map { Double((($0 * inverse).rounded(.toNearestOrEven))) * Double(Float(Float16(step))) }
+        /// Types that are multiplied by strips.
+        private static let types = [GGML_TYPE_Q8_0, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K].map(\.rawValue)
+
+        /// What the library makes of a row before it multiplies weights with it: blocks of values that are whole
+        /// multiples of a factor. **Source:** `quantize_row_q8_0` and `quantize_row_q8_K`.
+        private static func rounded(_ row: [Float], for type: ggml_type) -> [Double] {
+            let size = type == GGML_TYPE_Q8_0 ? 32 : 256
+            return stride(from: 0, to: row.count, by: size).flatMap { start in
+                let block = row[start..<start + size]
+                let largest = block.max { abs($0) < abs($1) } ?? 0
+                guard largest != 0 else { return [Double](repeating: 0, count: size) }
+                if type == GGML_TYPE_Q8_0 {
+                    let step = abs(largest) / 127
+                    return block.map { Double(($0 * (1 / step)).rounded()) * Double(Float(Float16(step))) }
+                }
+                let inverse = -127 / largest
+                return block.map { Double((inverse * $0).rounded(.toNearestOrEven)) * Double(1 / inverse) }
             }
         }
 
         /// Heights that are no multiple of what is multiplied at a time, widths of one block and of many.
-        @Test(
-            arguments: [(16, 32), (1, 64), (17, 1024), (40, 96), (200, 3072), (1000, 256)],
-            [1, 3, 16, 17, 70] as [Int])
-        func `are what the formula says`(shape: (height: Int, width: Int), count: Int) {
-            var random = SeededRandom(seed: 5)
-            let product = Product(type: GGML_TYPE_Q8_0, height: shape.height, width: shape.width, rows: count)
-            let weights = product.fill(&random)
-            let rows = Self.rows(count, width: shape.width, &random)
-            for threads in [1, 2, 3] as [Int32] {
-                let values = product.run(rows, threads: threads)
+        @Test(arguments: types, [(16, 256), (1, 512), (17, 1024), (200, 3072), (1000, 256)])
+        func `are what the formula says`(typeNumber: UInt32, shape: (height: Int, width: Int)) {
+            let type = ggml_type(typeNumber)
+            for count in [1, 3, 16, 17, 70] {
+                var random = SeededRandom(seed: 5)
+                let product = Product(type: type, height: shape.height, width: shape.width, rows: count)
+                let weights = product.fill(&random)
+                let rows = Self.rows(count, width: shape.width, &random)
+                let values = product.run(rows, threads: Int32(count % 3 + 1))
                 var most = 0.0
                 for (row, values) in zip(rows, values) {
-                    let row = Self.rounded(row)
+                    let row = Self.rounded(row, for: type)
                     for (weights, value) in zip(weights, values) {
                         var (sum, size) = (0.0, 0.0)
                         for (weight, factor) in zip(weights, row) {
@@ -97,29 +105,41 @@ extension `The engine` {
                         most = max(most, abs(Double(value) - sum) / size)
                     }
                 }
-                #expect(most < 1e-6, "\(threads) threads")
+                #expect(most < 1e-6, "\(count) rows")
             }
         }
 
         /// More rows than are prepared at a time, too: 70 of 28,672 values.
-        @Test(arguments: [(48, 1024), (33, 28_672), (16, 40_000)])
-        func `give a row the bits it has alone`(height: Int, width: Int) throws {
+        @Test(arguments: types, [(48, 1024), (33, 28_672)])
+        func `give a row the bits it has alone`(typeNumber: UInt32, shape: (height: Int, width: Int)) throws {
             guard Self.isKnown else { return }
+            let type = ggml_type(typeNumber)
             var random = SeededRandom(seed: 8)
-            let alone = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: 1)
+            let alone = Product(type: type, height: shape.height, width: shape.width, rows: 1)
             _ = alone.fill(&random)
-            let rows = Self.rows(70, width: width, &random)
+            let rows = Self.rows(70, width: shape.width, &random)
             let expected = rows.map { alone.run([$0], threads: 1)[0] }
-            // Wider ones are the library's, which keeps the bits below eight rows.
-            let counts = width <= 32_768 ? [2, 5, 16, 19, 70] : [2, 7]
-            for count in counts {
-                let product = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count)
+            for count in [2, 5, 16, 19, 70] {
+                let product = Product(type: type, height: shape.height, width: shape.width, rows: count)
                 unsafe memcpy(product.weights.pointee.data, alone.weights.pointee.data, ggml_nbytes(alone.weights))
                 for threads in [1, 2, 3] as [Int32] {
                     let values = product.run(Array(rows.prefix(count)), threads: threads)
                     #expect(zip(values, expected).allSatisfy { $0.isIdentical(to: $1) }, "\(count) rows")
                 }
             }
+        }
+
+        /// Rows longer than can be prepared are the library's.
+        @Test func `of very long rows are the library's`() {
+            var random = SeededRandom(seed: 2)
+            let product = Product(type: GGML_TYPE_Q8_0, height: 16, width: 40_000, rows: 9)
+            let weights = product.fill(&random)
+            let rows = Self.rows(9, width: 40_000, &random)
+            let values = product.run(rows, threads: 2)
+            let expected = zip(weights[3], Self.rounded(rows[5], for: GGML_TYPE_Q8_0)).reduce(0.0) {
+                $0 + Double($1.0) * $1.1
+            }
+            #expect(abs(Double(values[5][3]) - expected) < 0.01)
         }
 
         @Test func `of several matrices are those of each`() {

@@ -1,0 +1,51 @@
+// Forced into llama.cpp's C files (Scripts/llama.sh), so into ggml-cpu.c, which offers every product of matrices to the
+// blocked kernels (llamafile_sgemm) before it takes dot products. On x86 two things are done otherwise:
+//
+// - Weights in q8_0, q4_K, q5_K and q6_K are multiplied by strips of sixteen rows (strips.h), where the processor has
+//   AVX-512 with VNNI and the weights are as the file has them (docs/decisions/0030-products-by-strips.md).
+// - Other weights beside eight-bit activations go by dot products below eight rows: the blocked kernels spend most of
+//   their time on the weights' scales there (docs/decisions/0021-few-rows-by-dot-products.md).
+#pragma once
+#if defined(__x86_64__) && defined(__AVX2__)
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ggml_compute_params;
+
+bool llamafile_sgemm(const struct ggml_compute_params * params, int64_t m, int64_t n, int64_t k, const void * A,
+                     int64_t lda, const void * B, int64_t ldb, void * C, int64_t ldc, int Atype, int Btype, int Ctype);
+
+enum {
+    SKEIN_LEAST_BLOCKED_ROWS = 8,
+    SKEIN_TYPE_F32           = 0,  // Source: ggml_type.
+    SKEIN_TYPE_Q8_0          = 8,
+    SKEIN_TYPE_Q4_K          = 12,
+    SKEIN_TYPE_Q5_K          = 13,
+    SKEIN_TYPE_Q6_K          = 14,
+    SKEIN_TYPE_Q8_K          = 15,
+};
+
+// Only the files of the processor's backend find this header.
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && __has_include("ggml-cpu-impl.h")
+#include "strips.h"
+#endif
+
+// A product of `m` rows of weights and `n` rows of activations of `k` blocks each, as llamafile_sgemm computes it: all
+// threads call it, each does its part. False when it was not computed.
+static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_t m, int64_t n, int64_t k,
+                               const void * A, int64_t lda, const void * B, int64_t ldb, void * C, int64_t ldc,
+                               int Atype, int Btype, int Ctype) {
+#if defined(SKEIN_STRIP)
+    if (skein_multiplies(Atype, Btype, k) && Ctype == SKEIN_TYPE_F32) {
+        skein_multiply(Atype, params, m, n, k, (const char *) A, lda, (const char *) B, ldb, (float *) C, ldc);
+        return true;
+    }
+#endif
+    if (Btype == SKEIN_TYPE_Q8_0 && n < SKEIN_LEAST_BLOCKED_ROWS) {
+        return false;
+    }
+    return llamafile_sgemm(params, m, n, k, A, lda, B, ldb, C, ldc, Atype, Btype, Ctype);
+}
+
+#define llamafile_sgemm skein_sgemm
+#endif
