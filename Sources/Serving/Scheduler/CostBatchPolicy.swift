@@ -14,9 +14,10 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package static let prefillEnd = 1.5
     /// A long prompt goes by whole tiles of attention while one costs no more than this many times what it may.
     package static let deepPrefill = 3.0
-    /// Behind so many rows of its prompt a row takes about twice as long as steps are timed with, behind none: layers
-    /// of 128 to 256 rows of the 0.6B shape, behind up to 3,800, do so behind 2,900 to 3,200.
-    package static let deepening = 3000.0
+    /// Behind so many rows of its prompt a row takes about twice as long as steps are timed with, behind none: of the
+    /// 0.6B shape, whose layers of 128 to 256 rows did so behind 3,000 when products took twice as long. Where they are
+    /// slower, chunks become smaller than they need be.
+    package static let deepening = 1300.0
     /// While nobody decodes, a chunk of a long prompt is left between layers when it takes this many times as long as
     /// its layers may be run for at a time.
     package static let pausedChunk = 2.0
