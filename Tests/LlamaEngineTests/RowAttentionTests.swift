@@ -129,7 +129,8 @@ extension `The engine` {
                 return [try stage.run(prompt), try stage.run([3], at: prompt.count)]
             }
             let distance = try Self.distance(try logits(isOff: true), try logits(isOff: false))
-            #expect(distance < 0.02)
+            // Where experts are chosen, a last bit may choose another one.
+            #expect(distance < 0.05)
         }
 
         /// A node of attention. **Shape:** four heads of queries, two of keys, 256 cells.

@@ -209,7 +209,7 @@ import Vocabulary
         #expect(policy.slice(for: begun) == .milliseconds(60) && policy.quota(for: begun).decodeLanes == 3)
         // A layer of 256 rows takes 50 ms, one of 512 would take 100.
         #expect(policy.deferredRows(for: begun) == 256)
-        #expect(policy.deferredRows(for: Self.load { $0.firstPromptDepth = 3500 }) == 128, "a row takes twice as long")
+        #expect(policy.deferredRows(for: Self.load { $0.firstPromptDepth = 1300 }) == 128, "a row takes twice as long")
         #expect(policy.slice(for: Self.load { $0.isDeferring = true }) == .milliseconds(60))
         #expect(policy.slice(for: Self.load { $0.seatedLanes = 5 }) == .milliseconds(120), "two prompts")
     }
