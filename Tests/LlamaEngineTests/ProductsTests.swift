@@ -119,8 +119,8 @@ extension `The engine` {
             _ = alone.fill(&random)
             let rows = Self.rows(70, width: shape.width, &random)
             let expected = rows.map { alone.run([$0], threads: 1)[0] }
-            // From sixteen rows on the library has tiles for K-quants.
-            for count in type == GGML_TYPE_Q8_0 ? [2, 5, 16, 19, 70] : [2, 5, 15] {
+            // From eight rows on the library has tiles for K-quants.
+            for count in type == GGML_TYPE_Q8_0 ? [2, 5, 16, 19, 70] : [2, 5, 7] {
                 let product = Product(type: type, height: shape.height, width: shape.width, rows: count)
                 unsafe memcpy(product.weights.pointee.data, alone.weights.pointee.data, ggml_nbytes(alone.weights))
                 for threads in [1, 2, 3] as [Int32] {
