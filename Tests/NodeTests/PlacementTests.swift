@@ -201,13 +201,17 @@ import Vocabulary
         }
     }
 
+    /// That of a model which nobody starts, so it never becomes ready.
+    private static func backend(in folder: String) throws -> NodeBackend {
+        let supervisor = PlacementSupervisor(
+            plan: try Fixture.plan(in: folder), executable: "/none", folder: folder,
+            eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Fixture.silence)
+        return NodeBackend([supervisor], router: nil)
+    }
+
     @Test func `a request waits for its model no longer than its time`() async throws {
         try await Fixture.withFolder { folder in
-            // Nobody starts it, so it never becomes ready.
-            let supervisor = PlacementSupervisor(
-                plan: try Fixture.plan(in: folder), executable: "/none", folder: folder,
-                eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Fixture.silence)
-            let backend = NodeBackend([supervisor], router: nil)
+            let backend = try Self.backend(in: folder)
             var request = RunningPlacement.request(1, "hi")
             (request.timeoutSeconds, request.elapsedSeconds) = (3, 2.95)
             var events: [GenerationEvent] = []
@@ -218,10 +222,7 @@ import Vocabulary
 
     @Test func `a model that is not served is refused with those that are`() async throws {
         try await Fixture.withFolder { folder in
-            let supervisor = PlacementSupervisor(
-                plan: try Fixture.plan(in: folder), executable: "/none", folder: folder,
-                eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: Fixture.silence)
-            let backend = NodeBackend([supervisor], router: nil)
+            let backend = try Self.backend(in: folder)
             var request = RunningPlacement.request(1, "hi")
             request.model = "other"
             var events: [GenerationEvent] = []
