@@ -44,15 +44,9 @@ extension `The engine` {
 
             /// Fills the weights with numbers from -1 to 1, and answers what they are then, row by row.
             func fill(_ random: inout some RandomNumberGenerator) -> [[Float]] {
-                let count = unsafe Int(ggml_nelements(weights))
+                let values = unsafe RandomTensor.fill(weights, &random)
                 let width = unsafe Int(weights.pointee.ne.0)
-                let floats = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
-                _ = unsafe ggml_quantize_chunk(
-                    weights.pointee.type, floats, weights.pointee.data, 0, Int64(count / width), Int64(width), nil)
-                var values = [Float](repeating: 0, count: count)
-                unsafe ggml_get_type_traits(weights.pointee.type).pointee.to_float?(
-                    weights.pointee.data, &values, Int64(count))
-                return stride(from: 0, to: count, by: width).map { Array(values[$0..<$0 + width]) }
+                return stride(from: 0, to: values.count, by: width).map { Array(values[$0..<$0 + width]) }
             }
         }
 
