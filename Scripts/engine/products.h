@@ -1,5 +1,6 @@
 // Forced into llama.cpp's C files (Scripts/llama.sh), so into ggml-cpu.c, which offers every product of matrices to the
-// blocked kernels (llamafile_sgemm) before it takes dot products. On x86 two things are done otherwise:
+// kernels for eight rows and more (ggml_compute_forward_mul_mat_tiled) and to the blocked ones (llamafile_sgemm) before
+// it takes dot products. On x86 two things are done otherwise:
 //
 // - Weights in q8_0, q4_K, q5_K and q6_K are multiplied by strips of sixteen rows (strips.h), where the processor has
 //   AVX-512 with VNNI and the weights are as the file has them (docs/decisions/0030-products-by-strips.md).
@@ -48,4 +49,20 @@ static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_
 }
 
 #define llamafile_sgemm skein_sgemm
+
+#if defined(SKEIN_STRIP)
+bool ggml_compute_forward_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst);
+
+// The same of a whole node. What goes by strips is left to them.
+static inline bool skein_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst) {
+    const struct ggml_tensor * weights = dst->src[0];
+    const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
+    if (skein_multiplies(weights->type, skein_other(weights->type), k)) {
+        return false;
+    }
+    return ggml_compute_forward_mul_mat_tiled(params, dst);
+}
+
+#define ggml_compute_forward_mul_mat_tiled skein_mul_mat_tiled
+#endif
 #endif

@@ -20,15 +20,15 @@ enum {
     SKEIN_AHEAD      = 2,      // Strips that weights are fetched ahead.
 };
 
-// What 32 values of activations need beside themselves. The processor multiplies unsigned with signed values, so some
-// types' weights are offset; `low` and `lows` take away what that adds.
+// What is worked out once of some of a row's activations. The processor multiplies unsigned with signed values, so
+// some types' weights are offset; `low` and `lows` take away what that adds.
 union skein_note {
     struct {
         float   factor;
         int32_t low;
-    } q8_0;
-    float   sum;      // q4_K, q5_K: their own, times their factor, negative.
-    int32_t lows[2];  // q6_K: of 16 values each.
+    } q8_0;           // Of 32 values.
+    int16_t sums[4];  // q4_K, q5_K: of four times 32 values, the first, third, second and fourth.
+    int32_t lows[2];  // q6_K: of twice 16 values.
 };
 
 // One product of matrices. Strides in bytes; `ldc` in floats.
@@ -76,7 +76,13 @@ SKEIN_INLINE int64_t skein_block_bytes(int type) {
 SKEIN_INLINE int skein_other(int type) { return type == SKEIN_TYPE_Q8_0 ? SKEIN_TYPE_Q8_0 : SKEIN_TYPE_Q8_K; }
 
 // Notes of a block.
-SKEIN_INLINE int64_t skein_block_notes(int type) { return type == SKEIN_TYPE_Q8_0 ? 1 : 8; }
+SKEIN_INLINE int64_t skein_block_notes(int type) {
+    switch (type) {
+        case SKEIN_TYPE_Q8_0: return 1;
+        case SKEIN_TYPE_Q6_K: return 8;
+        default: return 2;
+    }
+}
 
 // Whether weights of a type are multiplied here with activations of another, `k` blocks a row.
 static inline bool skein_multiplies(int type, int other, int64_t k) {
@@ -100,17 +106,15 @@ SKEIN_INLINE void skein_prepare_block(int type, union skein_note * out, const ch
         out->q8_0.low        = -128 * _mm_cvtsi128_si32(sum);
         return;
     }
-    float   factor;
     int16_t sums[16];  // Of 16 values each.
-    memcpy(&factor, block, sizeof(factor));
-    memcpy(sums, block + sizeof(factor) + 256, sizeof(sums));
+    memcpy(sums, block + sizeof(float) + 256, sizeof(sums));
     for (int index = 0; index < 8; index++) {
         const int first = sums[2 * index], second = sums[2 * index + 1];
         if (type == SKEIN_TYPE_Q6_K) {
             out[index].lows[0] = -32 * first;
             out[index].lows[1] = -32 * second;
         } else {
-            out[index].sum = -factor * (float) (first + second);
+            out[index / 4].sums[index % 4 / 2 + 2 * (index % 2)] = (int16_t) (first + second);
         }
     }
 }
@@ -119,6 +123,16 @@ SKEIN_INLINE void skein_prepare_block(int type, union skein_note * out, const ch
 
 SKEIN_INLINE const char * skein_row(const struct skein_rows * rows, int index) {
     return rows->block + (index < rows->count ? index : rows->count - 1) * rows->stride;
+}
+
+// In each quarter of four vectors, word j of vector i becomes word i of vector j.
+SKEIN_INLINE void skein_transpose(const __m512i * in, __m512i * out) {
+    const __m512i a = _mm512_unpacklo_epi32(in[0], in[1]), b = _mm512_unpackhi_epi32(in[0], in[1]);
+    const __m512i c = _mm512_unpacklo_epi32(in[2], in[3]), d = _mm512_unpackhi_epi32(in[2], in[3]);
+    out[0]          = _mm512_unpacklo_epi64(a, c);
+    out[1]          = _mm512_unpackhi_epi64(a, c);
+    out[2]          = _mm512_unpacklo_epi64(b, d);
+    out[3]          = _mm512_unpackhi_epi64(b, d);
 }
 
 // 32 bytes of each of a strip's rows: out[g] has the bytes 4g to 4g + 3 of all of them.
@@ -132,12 +146,7 @@ SKEIN_INLINE void skein_interleave(const struct skein_rows * rows, int64_t offse
             pairs[index] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *) first)),
                                               _mm256_loadu_si256((const __m256i *) second), 1);
         }
-        const __m512i a = _mm512_unpacklo_epi32(pairs[0], pairs[1]), b = _mm512_unpackhi_epi32(pairs[0], pairs[1]);
-        const __m512i c = _mm512_unpacklo_epi32(pairs[2], pairs[3]), d = _mm512_unpackhi_epi32(pairs[2], pairs[3]);
-        parts[half][0]  = _mm512_unpacklo_epi64(a, c);
-        parts[half][1]  = _mm512_unpackhi_epi64(a, c);
-        parts[half][2]  = _mm512_unpacklo_epi64(b, d);
-        parts[half][3]  = _mm512_unpackhi_epi64(b, d);
+        skein_transpose(pairs, parts[half]);
     }
     for (int group = 0; group < 4; group++) {
         out[group]     = _mm512_shuffle_i64x2(parts[0][group], parts[1][group], 0x88);
@@ -157,12 +166,7 @@ SKEIN_INLINE void skein_interleave_few(const struct skein_rows * rows, int64_t o
         fours[index] = _mm512_inserti32x4(
             four, _mm_loadu_si128((const __m128i *) (skein_row(rows, 12 + index) + offset)), 3);
     }
-    const __m512i a = _mm512_unpacklo_epi32(fours[0], fours[1]), b = _mm512_unpackhi_epi32(fours[0], fours[1]);
-    const __m512i c = _mm512_unpacklo_epi32(fours[2], fours[3]), d = _mm512_unpackhi_epi32(fours[2], fours[3]);
-    out[0]          = _mm512_unpacklo_epi64(a, c);
-    out[1]          = _mm512_unpackhi_epi64(a, c);
-    out[2]          = _mm512_unpacklo_epi64(b, d);
-    out[3]          = _mm512_unpackhi_epi64(b, d);
+    skein_transpose(fours, out);
 }
 
 // A number in f16 of each of a strip's rows.
@@ -198,6 +202,21 @@ SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const char *
     return sum;
 }
 
+SKEIN_INLINE __m512 skein_factor(const struct skein_others * others, int index) {
+    float factor;
+    memcpy(&factor, others->block + index * others->stride, sizeof(factor));
+    return _mm512_set1_ps(factor);
+}
+
+// A strip is one piece of memory, so it is fetched in its own order: bytes of a strip further on, if there is one.
+SKEIN_INLINE void skein_fetch(const char * ahead, int64_t start, int64_t end) {
+    if (ahead) {
+        for (int64_t byte = (start + 63) / 64 * 64; byte < end; byte += 64) {
+            __builtin_prefetch(ahead + byte, 0, 2);
+        }
+    }
+}
+
 SKEIN_INLINE void skein_block_q8_0(const __m512i * values, __m512 factors, const struct skein_others * others,
                                    __m512 * sums) {
     for (int index = 0; index < others->count; index++) {
@@ -209,26 +228,17 @@ SKEIN_INLINE void skein_block_q8_0(const __m512i * values, __m512 factors, const
     }
 }
 
-SKEIN_INLINE __m512 skein_factor(const struct skein_others * others, int index) {
-    float factor;
-    memcpy(&factor, others->block + index * others->stride, sizeof(factor));
-    return _mm512_set1_ps(factor);
-}
-
-// The 32 values of a block from the `part` times 32nd on: weights are their factor times their value, less `least`.
-SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 factors, __m512 least,
+// The 32 values of a block of q4_K or q5_K from the `part` times 32nd on.
+SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 factors,
                                   const struct skein_others * others, __m512 * sums) {
     for (int index = 0; index < others->count; index++) {
-        const float  other_sum = others->notes[index * others->note_stride + part].sum;
-        const char * row       = others->block + index * others->stride + sizeof(float) + 32 * part;
-        const __m512i sum      = skein_add(_mm512_setzero_si512(), values, row, 8);
-        const __m512  factor   = _mm512_mul_ps(factors, skein_factor(others, index));
-        sums[index]            = _mm512_fmadd_ps(least, _mm512_set1_ps(other_sum), sums[index]);
-        sums[index]            = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), sums[index]);
+        const char *  row = others->block + index * others->stride + sizeof(float) + 32 * part;
+        const __m512i sum = skein_add(_mm512_setzero_si512(), values, row, 8);
+        sums[index]       = _mm512_fmadd_ps(factors, _mm512_cvtepi32_ps(sum), sums[index]);
     }
 }
 
-// The same of weights that have a factor for 16 values each.
+// The same of q6_K, whose weights have a factor for 16 values each.
 SKEIN_INLINE void skein_part_q6_K(const __m512i * values, int part, const __m512 * factors,
                                   const struct skein_others * others, __m512 * sums) {
     for (int index = 0; index < others->count; index++) {
@@ -237,16 +247,21 @@ SKEIN_INLINE void skein_part_q6_K(const __m512i * values, int part, const __m512
         for (int half = 0; half < 2; half++) {
             const __m512i sum =
                 skein_add(_mm512_set1_epi32(note->lows[half]), values + 4 * half, row + 16 * half, 4);
-            const __m512 factor = _mm512_mul_ps(factors[half], skein_factor(others, index));
-            sums[index]         = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), sums[index]);
+            sums[index] = _mm512_fmadd_ps(factors[half], _mm512_cvtepi32_ps(sum), sums[index]);
         }
     }
 }
 
+// What `part` of eight of a strip's block is fetched: lines that are asked for all at once hold up what is read now.
+SKEIN_INLINE void skein_fetch_part(int type, const char * ahead, int part) {
+    const int64_t bytes = SKEIN_STRIP / 8 * skein_block_bytes(type);
+    skein_fetch(ahead, part * bytes, (part + 1) * bytes);
+}
+
 // A block of q4_K or q5_K: factors and least values in six bits for 32 values each, and the values in four bits, the
-// fifth elsewhere.
+// fifth elsewhere. A weight is its factor times its value, less its least value.
 SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, const struct skein_others * others,
-                                   __m512 * sums) {
+                                   __m512 * sums, const char * ahead) {
     __m512i words[4];
     skein_interleave_few(rows, 0, words);
     const __m512  factor = skein_floats(words[0]);
@@ -261,6 +276,10 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
         _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi32(words[3], 4), four),
                         _mm512_and_si512(_mm512_srli_epi32(words[2], 2), two)),
     };
+    __m512 parts[SKEIN_TILE];
+    for (int index = 0; index < others->count; index++) {
+        parts[index] = _mm512_setzero_ps();
+    }
     __m512i fifths[8];
     if (type == SKEIN_TYPE_Q5_K) {
         skein_interleave(rows, 16, fifths);
@@ -278,35 +297,64 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
                     values[group] = _mm512_or_si512(values[group], skein_bits(fifths[group], part - 4, 0x10));
                 }
             }
-            skein_part_q4_K(values, part, _mm512_mul_ps(factor, skein_byte(steps[part / 4], part % 4, false)),
-                            _mm512_mul_ps(least, skein_byte(floors[part / 4], part % 4, false)), others, sums);
+            skein_fetch_part(type, ahead, part);
+            const __m512 factors = _mm512_mul_ps(factor, skein_byte(steps[part / 4], part % 4, false));
+            skein_part_q4_K(values, part, factors, others, parts);
         }
+    }
+    const __m512i low      = _mm512_set1_epi16(0xFF);
+    const __m512i pairs[4] = {
+        _mm512_and_si512(floors[0], low), _mm512_and_si512(_mm512_srli_epi32(floors[0], 8), low),
+        _mm512_and_si512(floors[1], low), _mm512_and_si512(_mm512_srli_epi32(floors[1], 8), low),
+    };
+    for (int index = 0; index < others->count; index++) {
+        const union skein_note * notes = others->notes + index * others->note_stride;
+        __m512i                  sum   = _mm512_setzero_si512();
+        for (int pair = 0; pair < 4; pair++) {
+            int32_t two_sums;
+            memcpy(&two_sums, notes[pair / 2].sums + 2 * (pair % 2), sizeof(two_sums));
+            sum = _mm512_dpwssd_epi32(sum, pairs[pair], _mm512_set1_epi32(two_sums));
+        }
+        const __m512 whole = _mm512_fnmadd_ps(least, _mm512_cvtepi32_ps(sum), parts[index]);
+        sums[index]        = _mm512_fmadd_ps(skein_factor(others, index), whole, sums[index]);
     }
 }
 
 // A block of q6_K: values in four bits and two elsewhere, and a factor in eight bits for 16 values each.
 SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, __m512 factor, const struct skein_others * others,
-                                   __m512 * sums) {
+                                   __m512 * sums, const char * ahead) {
     __m512i steps[4];
     skein_interleave_few(rows, 192, steps);
+    __m512 parts[SKEIN_TILE];
+    for (int index = 0; index < others->count; index++) {
+        parts[index] = _mm512_setzero_ps();
+    }
     for (int half = 0; half < 2; half++) {
-        __m512i fours[2][8], twos[8];
-        skein_interleave(rows, 64 * half, fours[0]);
-        skein_interleave(rows, 64 * half + 32, fours[1]);
+        __m512i twos[8];
         skein_interleave(rows, 128 + 32 * half, twos);
-        for (int quarter = 0; quarter < 4; quarter++) {
-            const int part = 4 * half + quarter;
-            __m512i   values[8];
-            for (int group = 0; group < 8; group++) {
-                values[group] = _mm512_or_si512(skein_bits(fours[quarter % 2][group], 4 * (quarter / 2), 0x0F),
-                                                skein_bits(twos[group], 2 * quarter - 4, 0x30));
+        // A byte has a value's four bits and those of the value 64 further on.
+        for (int pair = 0; pair < 2; pair++) {
+            __m512i both[8];
+            skein_interleave(rows, 64 * half + 32 * pair, both);
+            for (int high = 0; high < 2; high++) {
+                const int quarter = pair + 2 * high, part = 4 * half + quarter;
+                __m512i   values[8];
+                for (int group = 0; group < 8; group++) {
+                    values[group] = _mm512_or_si512(skein_bits(both[group], 4 * high, 0x0F),
+                                                    skein_bits(twos[group], 2 * quarter - 4, 0x30));
+                }
+                skein_fetch_part(SKEIN_TYPE_Q6_K, ahead, part);
+                const __m512 factors[2] = {
+                    skein_byte(steps[part / 2], 2 * (part % 2), true),
+                    skein_byte(steps[part / 2], 2 * (part % 2) + 1, true),
+                };
+                skein_part_q6_K(values, part, factors, others, parts);
             }
-            const __m512 factors[2] = {
-                _mm512_mul_ps(factor, skein_byte(steps[part / 2], 2 * (part % 2), true)),
-                _mm512_mul_ps(factor, skein_byte(steps[part / 2], 2 * (part % 2) + 1, true)),
-            };
-            skein_part_q6_K(values, part, factors, others, sums);
         }
+    }
+    for (int index = 0; index < others->count; index++) {
+        const __m512 factors = _mm512_mul_ps(factor, skein_factor(others, index));
+        sums[index]          = _mm512_fmadd_ps(factors, parts[index], sums[index]);
     }
 }
 
@@ -334,15 +382,11 @@ SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t 
         if (reads && b + 1 < in->block_count) {
             skein_read_halves(&rows, place + bytes, halves[(b + 1) % 2]);
         }
-        // A strip is one piece of memory, so it is fetched in its own order.
-        if (ahead) {
-            for (int64_t byte = 0; byte < SKEIN_STRIP * bytes; byte += 64) {
-                __builtin_prefetch(ahead + b * SKEIN_STRIP * bytes + byte, 0, 2);
-            }
-        }
+        const char * fetched = ahead ? ahead + b * SKEIN_STRIP * bytes : NULL;
         const __m512 factors =
             reads ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *) halves[b % 2])) : _mm512_setzero_ps();
         if (type == SKEIN_TYPE_Q8_0) {
+            skein_fetch(fetched, 0, SKEIN_STRIP * bytes);
             __m512i values[8];
             skein_interleave(&rows, sizeof(uint16_t), values);
             for (int group = 0; group < 8; group++) {
@@ -350,9 +394,9 @@ SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t 
             }
             skein_block_q8_0(values, factors, &others, sums);
         } else if (type == SKEIN_TYPE_Q6_K) {
-            skein_block_q6_K(&rows, factors, &others, sums);
+            skein_block_q6_K(&rows, factors, &others, sums, fetched);
         } else {
-            skein_block_q4_K(type, &rows, &others, sums);
+            skein_block_q4_K(type, &rows, &others, sums, fetched);
         }
         rows.block += bytes;
         others.block += skein_block_bytes(skein_other(type));

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -67,13 +68,18 @@ struct bench {
 
     ~bench() { backend.reset(); }
 
-    // Where the library would put the weights of this product: the processor has places of its own for some types.
+    // Where a model would have the weights of this product: the processor has places of its own for some types, and
+    // those that go by strips stay as they are, but for tiles.
     ggml_backend_buffer_type_t place(ggml_tensor * weights, ggml_tensor * product) const {
         auto * registry = ggml_backend_dev_backend_reg(device);
         auto   extra    = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
             ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
         auto * places = extra != nullptr ? extra(device) : nullptr;
         for (; places != nullptr && *places != nullptr; places++) {
+            const bool is_for_tiles = strcmp(ggml_backend_buft_name(*places), "AMX") == 0;
+            if (extras_multiplies_by_strips(weights->type) && !is_for_tiles) {
+                continue;
+            }
             buffer_pointer empty(ggml_backend_buft_alloc_buffer(*places, 0));
             weights->buffer    = empty.get();
             const bool is_able = empty != nullptr && ggml_backend_dev_supports_op(device, product);
@@ -114,6 +120,16 @@ void fill(ggml_tensor * tensor) {
 }
 
 }  // namespace
+
+bool extras_multiplies_by_strips(uint32_t type) {
+    switch (type) {
+        case GGML_TYPE_Q8_0:
+        case GGML_TYPE_Q4_K:
+        case GGML_TYPE_Q5_K:
+        case GGML_TYPE_Q6_K: return ggml_cpu_has_avx512_vnni() != 0;
+        default: return false;
+    }
+}
 
 size_t extras_time_products(const char * device, uint32_t type, int64_t width, int64_t height, int32_t matrices,
                             int32_t rows, int32_t threads, extras_time * times, size_t count,

@@ -20,7 +20,7 @@ package import Vocabulary
         LlamaLibrary.clearLog()
         var parameters = unsafe llama_model_default_params()
         unsafe parameters.n_gpu_layers = options.gpuLayers
-        let isPacked = options.packsWeights && !options.vocabularyOnly && WeightPacking.isSafe(path: path)
+        let isPacked = options.packsWeights && !options.vocabularyOnly && WeightPacking.pays(path: path)
         unsafe parameters.use_extra_bufts = isPacked
         // What is packed stands in memory of its own: mapped, the file would be there a second time.
         let isMapped = options.usesMmap && !(isPacked && WeightPacking.usesTiles)

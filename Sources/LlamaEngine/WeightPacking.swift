@@ -1,6 +1,7 @@
 import CLlama
+import CLlamaExtras
 
-/// Whether the library packs a model's weights anew for this processor, and whether it may.
+/// Whether the library packs a model's weights anew for this processor, and whether it should.
 package enum WeightPacking {
     /// Whether this processor multiplies matrices by tiles (AMX): the library then packs weights for them, and what is
     /// packed is no longer read from the file.
@@ -19,14 +20,19 @@ package enum WeightPacking {
         return false
     }()
 
-    /// Whether a file's weights can be packed for tiles. Matrices one behind the other in one tensor cannot: the
-    /// library packs only the first of them and reads on behind its memory. Experts' are never packed. A file that
-    /// cannot be read says nothing; loading it will.
+    /// Whether a file's weights are better packed. A file that cannot be read says nothing; loading it will.
     ///
-    /// **Source:** `ggml_backend_amx_get_alloc_size` and `ggml_backend_amx_convert_weight` of llama.cpp;
-    /// `Placement.Tiles` counts the same way.
-    static func isSafe(path: String) -> Bool {
-        guard usesTiles else { return true }
+    /// For tiles they are, where they can be: matrices one behind the other in one tensor cannot, as the library packs
+    /// only the first of them and reads on behind its memory. Experts' are never packed for tiles.
+    ///
+    /// Without tiles they are not where most of what would be packed is multiplied by strips as it is: several rows
+    /// take half as long, and the file needs no memory beside itself
+    /// (docs/decisions/0030-products-by-strips.md). Experts' matrices are not.
+    ///
+    /// **Source:** `ggml_backend_amx_get_alloc_size`, `ggml_backend_amx_convert_weight` and
+    /// `ggml_repack_get_optimal_repack_type` of llama.cpp; `Placement.Tiles` counts the same way.
+    static func pays(path: String) -> Bool {
+        guard usesTiles || packed.contains(where: extras_multiplies_by_strips) else { return true }
         var tensors: OpaquePointer?
         let file = unsafe withUnsafeMutablePointer(to: &tensors) { place in
             unsafe gguf_init_from_file(path, gguf_init_params(no_alloc: true, ctx: place))
@@ -36,17 +42,27 @@ package enum WeightPacking {
             unsafe gguf_free(file)
             unsafe ggml_free(tensors)
         }
+        var (strips, others) = (0, 0)
         var next = unsafe ggml_get_first_tensor(tensors)
         while let tensor = unsafe next {
             let sizes = unsafe tensor.pointee.ne
+            let type = unsafe tensor.pointee.type
             let isStacked = sizes.2 > 1 || sizes.3 > 1
-            if isStacked, unsafe ggml_is_quantized(tensor.pointee.type),
+            if usesTiles, isStacked, ggml_is_quantized(type),
                 !(unsafe String(cString: ggml_get_name(tensor))).contains("_exps")
             {
                 return false
             }
+            if packed.contains(type.rawValue) {
+                let bytes = unsafe ggml_nbytes(tensor)
+                if !isStacked, extras_multiplies_by_strips(type.rawValue) { strips += bytes } else { others += bytes }
+            }
             unsafe next = ggml_get_next_tensor(tensors, tensor)
         }
-        return true
+        return usesTiles || others >= strips
     }
+
+    /// Types that the library packs without tiles on the processors that know strips.
+    private static let packed = Set(
+        [GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q2_K, GGML_TYPE_IQ4_NL, GGML_TYPE_MXFP4].map(\.rawValue))
 }

@@ -1,4 +1,5 @@
 import CLlama
+import CLlamaExtras
 import Foundation
 import GGUF
 import Testing
@@ -49,9 +50,6 @@ extension `The engine` {
                 return stride(from: 0, to: values.count, by: width).map { Array(values[$0..<$0 + width]) }
             }
         }
-
-        /// Whether this processor multiplies eight-bit weights by strips; elsewhere the library does it its own way.
-        private static var isKnown: Bool { ggml_cpu_has_avx512_vnni() != 0 }
 
         private static func rows(_ count: Int, width: Int, _ random: inout some RandomNumberGenerator) -> [[Float]] {
             (0..<count).map { _ in (0..<width).map { _ in Float.random(in: -3...3, using: &random) } }
@@ -106,15 +104,14 @@ extension `The engine` {
         /// More rows than are prepared at a time, too: of 28,672 values that is 16.
         @Test(arguments: types, [(48, 1024), (33, 28_672)])
         func `give a row the bits it has alone`(typeNumber: UInt32, shape: (height: Int, width: Int)) throws {
-            guard Self.isKnown else { return }
+            guard extras_multiplies_by_strips(typeNumber) else { return }
             let type = ggml_type(typeNumber)
             var random = SeededRandom(seed: 8)
             let alone = Product(type: type, height: shape.height, width: shape.width, rows: 1)
             _ = alone.fill(&random)
             let rows = Self.rows(70, width: shape.width, &random)
             let expected = rows.map { alone.run([$0], threads: 1)[0] }
-            // From eight rows on the library has tiles for K-quants.
-            for count in type == GGML_TYPE_Q8_0 ? [2, 5, 16, 19, 70] : [2, 5, 7] {
+            for count in [2, 5, 16, 19, 70] {
                 let product = Product(type: type, height: shape.height, width: shape.width, rows: count)
                 unsafe memcpy(product.weights.pointee.data, alone.weights.pointee.data, ggml_nbytes(alone.weights))
                 for threads in [1, 2, 3] as [Int32] {

@@ -1,4 +1,5 @@
 import CLlama
+import CLlamaExtras
 import Foundation
 import GGUF
 import LlamaEngine
@@ -91,7 +92,7 @@ extension `The engine` {
                 try Self.next(text, lane..<lane + 1, try Self.stage(reading: text, lane..<lane + 1))[0]
             }
             // Where weights are not multiplied by strips, it holds for steps of up to seven rows.
-            let whole = ggml_cpu_has_avx512_vnni() != 0 && !WeightPacking.usesTiles ? [all] : []
+            let whole = extras_multiplies_by_strips(GGML_TYPE_Q8_0.rawValue) && !WeightPacking.usesTiles ? [all] : []
             for lanes in [0..<7, 4..<11, 0..<2] + whole as [Range<UInt16>] {
                 let together = try Self.next(text, lanes, try Self.stage(reading: text, lanes))
                 #expect(zip(lanes, together).allSatisfy { alone[Int($0)].isIdentical(to: $1) })

@@ -159,6 +159,10 @@ void extras_attention_give_back(struct ggml_tensor * node);
 
 // --- how fast a device is ---------------------------------------------------------------------------------------
 
+// Whether this processor multiplies weights of a ggml type by strips where they are as the file has them
+// (Scripts/engine/strips.h).
+bool extras_multiplies_by_strips(uint32_t type);
+
 // How long a run took, and how much time of processors this process had meanwhile: less than `nanoseconds` times its
 // threads when it had to share them.
 struct extras_time {
