@@ -45,6 +45,8 @@ import Vocabulary
     /// Whether the part is the first one, in which the rows enter.
     private(set) var isFirst = true
     private var wished: Duration = .zero
+    private var began = ContinuousClock.now
+    /// When its first layer was entered.
     private var started = ContinuousClock.now
     private var layers = 0
     private var isGoingOn = false
@@ -79,10 +81,11 @@ import Vocabulary
         boundary = CompiledPattern(.named("\(layerOutput)-0"))
     }
 
-    /// Prepares a part that takes about this long, and one layer at least.
+    /// Prepares a part that takes no longer than this, as far as layers take equally long, and one layer at least.
     func begin(for duration: Duration) {
         wished = duration
-        started = .now
+        began = .now
+        started = began
         layers = 0
         isFirst = layersDone == 0
         isGoingOn = !isFirst
@@ -101,7 +104,7 @@ import Vocabulary
         let layersLeft = layerCount - layersDone
         guard layersLeft > 1 else { return true }
         guard let layerTime else { return false }
-        return layerTime * layersLeft <= duration + layerTime / 2
+        return layerTime * layersLeft <= duration
     }
 
     /// Ends a part, when the library has come back: gives the graph's nodes back what they do.
@@ -164,11 +167,12 @@ import Vocabulary
         }
         layersDone += 1
         layers += 1
-        let elapsed = ContinuousClock.now - started
-        layerTime = elapsed / layers
+        let now = ContinuousClock.now
+        let layerTime = (now - started) / layers
+        self.layerTime = layerTime
         let mustStop = !isLast && layersDone == layerCount - 1
-        // One more layer when that ends nearer to the time wished for.
-        if !mustStop, elapsed + elapsed / (2 * layers) < wished || isLast && leavesResidual {
+        // What it took to get to the first layer is time that others wait, too.
+        if !mustStop, (now - began) + layerTime <= wished || isLast && leavesResidual {
             aim(at: layersDone)
             return true
         }

@@ -6,7 +6,7 @@ import Vocabulary
 /// **Source:** docs/internals/serving.md, Costs.
 package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// For each prompt that waits, a round of decoding may take longer by this many times one without prefill.
-    package static let prefillStretch = 1.5
+    package static let prefillStretch = 1.2
     /// ... or take this long for each of them, whichever is longer: small steps prefill badly on slow machines.
     /// **Units:** nanoseconds.
     package static let prefillRound = 250e6
@@ -18,6 +18,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// 0.6B shape, whose layers of 128 to 256 rows did so behind 3,000 when products took twice as long. Where they are
     /// slower, chunks become smaller than they need be.
     package static let deepening = 1300.0
+    /// What of a slice goes by until deferred rows are where they were left.
+    package static let entering = 0.05
     /// While nobody decodes, a chunk of a long prompt is left between layers when it takes this many times as long as
     /// its layers may be run for at a time.
     package static let pausedChunk = 2.0
@@ -124,6 +126,12 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// What one layer of so many rows takes on average, by what is timed with an empty cache.
     private func layerNanoseconds(rows: Int, of load: BatchLoad) -> Double {
         stages.reduce(0) { $0 + $1.nanoseconds(rows: rows) } / Double(max(1, load.pausableLayers))
+    }
+
+    /// What one layer of the next rows of the first prompt takes; the last ones see the first ones, too.
+    private func deepNanoseconds(rows: Int, of load: BatchLoad) -> Double {
+        let depth = Double(load.firstPromptDepth) + Double(rows) / 2
+        return layerNanoseconds(rows: rows, of: load) * (1 + depth / Self.deepening)
     }
 
     /// Decoding lanes per microbatch: those with which a round of all lanes is shortest, by what is foretold and by
@@ -256,10 +264,10 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
             return 0
         }
         // As many rows as one layer of fits into a slice.
-        let slice = sliceNanoseconds(for: load)
-        let deepening = 1 + Double(load.firstPromptDepth) / Self.deepening
-        var rows = min(tile, room)
-        while rows + tile <= room, layerNanoseconds(rows: rows + tile, of: load) * deepening <= slice { rows += tile }
+        let slice = sliceNanoseconds(for: load) * (1 - Self.entering)
+        let step = Limits.productTile
+        var rows = min(step, room)
+        while rows + step <= room, deepNanoseconds(rows: rows + step, of: load) <= slice { rows += step }
         // The rest of a prompt that is less than a tile would cost one.
         return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
     }
