@@ -37,7 +37,7 @@ static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_
                                const void * A, int64_t lda, const void * B, int64_t ldb, void * C, int64_t ldc,
                                int Atype, int Btype, int Ctype) {
 #if defined(SKEIN_STRIP)
-    if (skein_multiplies(Atype, Btype, k) && Ctype == SKEIN_TYPE_F32) {
+    if (skein_multiplies(Atype, Btype, m, k) && Ctype == SKEIN_TYPE_F32) {
         skein_multiply(Atype, params, m, n, k, (const char *) A, lda, (const char *) B, ldb, (float *) C, ldc);
         return true;
     }
@@ -57,7 +57,7 @@ bool ggml_compute_forward_mul_mat_tiled(const struct ggml_compute_params * param
 static inline bool skein_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst) {
     const struct ggml_tensor * weights = dst->src[0];
     const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
-    if (skein_multiplies(weights->type, skein_other(weights->type), k)) {
+    if (skein_multiplies(weights->type, skein_other(weights->type), weights->ne[1], k)) {
         return false;
     }
     return ggml_compute_forward_mul_mat_tiled(params, dst);

@@ -13,54 +13,55 @@
 #include <string.h>
 
 #define SKEIN_STRIP 16  // Rows of weights that are multiplied at a time.
+#define SKEIN_INLINE static inline __attribute__((always_inline))
 
 enum {
-    SKEIN_TILE       = 16,     // Rows of activations that are multiplied at a time, at most.
-    SKEIN_MOST_NOTES = 16384,  // Of activations, that are prepared at a time.
-    SKEIN_AHEAD      = 2,      // Strips that weights are fetched ahead.
+    SKEIN_TILE     = 16,          // Rows of activations that are multiplied at a time, at most.
+    SKEIN_PREPARED = 320 * 1024,  // Bytes of activations that a thread prepares at a time, on its stack.
+    SKEIN_AHEAD    = 2,           // Strips that weights are fetched ahead.
 };
 
-// What is worked out once of some of a row's activations. The processor multiplies unsigned with signed values, so
-// some types' weights are offset; `low` and `lows` take away what that adds.
-union skein_note {
-    struct {
-        float   factor;
-        int32_t low;
-    } q8_0;           // Of 32 values.
-    int16_t sums[4];  // q4_K, q5_K: of four times 32 values, the first, third, second and fourth.
-    int32_t lows[2];  // q6_K: of twice 16 values.
+// Some of a row's activations, prepared: the values, their factor, and what the weights' type asks for. The processor
+// multiplies unsigned with signed values, so some types' weights are offset; `low` and `lows` take away what that adds.
+struct skein_q8_0 {
+    int8_t  values[32];
+    float   factor;
+    int32_t low;
+};
+
+struct skein_q8_K {
+    int8_t values[256];
+    float  factor;
+    union {
+        int16_t sums[8];   // q4_K, q5_K: of 32 values each, in the order 0 2 1 3, 4 6 5 7.
+        int32_t lows[16];  // q6_K: of 16 values each.
+    };
 };
 
 // One product of matrices. Strides in bytes; `ldc` in floats.
 struct skein_product {
-    const char *             weights;
-    int64_t                  weight_stride;
-    const char *             rows;
-    int64_t                  row_stride;
-    const union skein_note * notes;       // Of the rows, `note_count` each.
-    int64_t                  note_count;
-    int64_t                  block_count;  // Of a row.
-    float *                  out;
-    int64_t                  ldc;
+    const char * weights;
+    int64_t      weight_stride;
+    const char * prepared;
+    int64_t      block_count;  // Of a row.
+    float *      out;
+    int64_t      ldc;
 };
 
-// A strip's rows on their way through their blocks: the last row stands for those that are not there.
+// A strip's rows on their way through their blocks, by the addresses of every fourth: those between are at most
+// three strides away, which the processor adds while it reads. An address of each would not fit into its registers.
 struct skein_rows {
-    const char * block;
+    const char * fours[4];
     int64_t      stride;
+    int64_t      three;  // Strides, in bytes.
+};
+
+// Rows of activations on their way: of each block those of all rows, one behind the other, so that one address leads to
+// all of them.
+struct skein_others {
+    const char * block;
     int          count;
 };
-
-// Rows of activations on their way.
-struct skein_others {
-    const char *             block;
-    int64_t                  stride;
-    const union skein_note * notes;
-    int64_t                  note_stride;
-    int                      count;
-};
-
-#define SKEIN_INLINE static inline __attribute__((always_inline))
 
 // Source: block_q8_0, block_q4_K, block_q5_K, block_q6_K and block_q8_K of ggml.
 SKEIN_INLINE int64_t skein_block_bytes(int type) {
@@ -75,55 +76,88 @@ SKEIN_INLINE int64_t skein_block_bytes(int type) {
 
 SKEIN_INLINE int skein_other(int type) { return type == SKEIN_TYPE_Q8_0 ? SKEIN_TYPE_Q8_0 : SKEIN_TYPE_Q8_K; }
 
-// Notes of a block.
-SKEIN_INLINE int64_t skein_block_notes(int type) {
-    switch (type) {
-        case SKEIN_TYPE_Q8_0: return 1;
-        case SKEIN_TYPE_Q6_K: return 8;
-        default: return 2;
-    }
+// Of a prepared block.
+SKEIN_INLINE int64_t skein_prepared_bytes(int type) {
+    return type == SKEIN_TYPE_Q8_0 ? sizeof(struct skein_q8_0) : sizeof(struct skein_q8_K);
 }
 
-// Whether weights of a type are multiplied here with activations of another, `k` blocks a row.
-static inline bool skein_multiplies(int type, int other, int64_t k) {
+// Whether `m` rows of weights of a type are multiplied here with activations of another, `k` blocks a row.
+static inline bool skein_multiplies(int type, int other, int64_t m, int64_t k) {
     const bool is_known =
         type == SKEIN_TYPE_Q8_0 || type == SKEIN_TYPE_Q4_K || type == SKEIN_TYPE_Q5_K || type == SKEIN_TYPE_Q6_K;
-    return is_known && other == skein_other(type) && k * skein_block_notes(type) * SKEIN_TILE <= SKEIN_MOST_NOTES;
+    return is_known && other == skein_other(type) && m >= SKEIN_STRIP &&
+           k * skein_prepared_bytes(type) <= SKEIN_PREPARED;
+}
+
+// --- rows ---------------------------------------------------------------------------------------------------------
+
+SKEIN_INLINE struct skein_rows skein_rows_at(const char * first, int64_t stride) {
+    const struct skein_rows rows = {
+        { first, first + 4 * stride, first + 8 * stride, first + 12 * stride }, stride, 3 * stride
+    };
+    return rows;
+}
+
+SKEIN_INLINE const char * skein_row(const struct skein_rows * rows, int index) {
+    return rows->fours[index / 4] + (index % 4 == 3 ? rows->three : index % 4 * rows->stride);
+}
+
+// Moves the rows on. The compiler is not told by how much: it would keep an address for each row after all.
+SKEIN_INLINE void skein_step(struct skein_rows * rows, int64_t bytes) {
+    for (int four = 0; four < 4; four++) {
+        rows->fours[four] += bytes;
+        __asm__("" : "+r"(rows->fours[four]));
+    }
 }
 
 // --- activations --------------------------------------------------------------------------------------------------
 
-SKEIN_INLINE void skein_prepare_block(int type, union skein_note * out, const char * block) {
-    if (type == SKEIN_TYPE_Q8_0) {
-        uint16_t factor;
-        memcpy(&factor, block, sizeof(factor));
-        const __m256i values = _mm256_loadu_si256((const __m256i *) (block + sizeof(factor)));
-        const __m256i sums   = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), values);
-        __m128i       sum    = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-        sum                  = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
-        sum                  = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
-        out->q8_0.factor     = _cvtsh_ss(factor);
-        out->q8_0.low        = -128 * _mm_cvtsi128_si32(sum);
-        return;
-    }
+SKEIN_INLINE void skein_prepare_q8_0(struct skein_q8_0 * out, const char * block) {
+    uint16_t factor;
+    memcpy(&factor, block, sizeof(factor));
+    const __m256i values = _mm256_loadu_si256((const __m256i *) (block + sizeof(factor)));
+    const __m256i sums   = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), values);
+    __m128i       sum    = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    sum                  = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+    sum                  = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+    _mm256_storeu_si256((__m256i *) out->values, values);
+    out->factor = _cvtsh_ss(factor);
+    out->low    = -128 * _mm_cvtsi128_si32(sum);
+}
+
+SKEIN_INLINE void skein_prepare_q8_K(int type, struct skein_q8_K * out, const char * block) {
     int16_t sums[16];  // Of 16 values each.
-    memcpy(sums, block + sizeof(float) + 256, sizeof(sums));
+    memcpy(&out->factor, block, sizeof(out->factor));
+    memcpy(out->values, block + sizeof(float), sizeof(out->values));
+    memcpy(sums, block + sizeof(float) + sizeof(out->values), sizeof(sums));
     for (int index = 0; index < 8; index++) {
         const int first = sums[2 * index], second = sums[2 * index + 1];
         if (type == SKEIN_TYPE_Q6_K) {
-            out[index].lows[0] = -32 * first;
-            out[index].lows[1] = -32 * second;
+            out->lows[2 * index]     = -32 * first;
+            out->lows[2 * index + 1] = -32 * second;
         } else {
-            out[index / 4].sums[index % 4 / 2 + 2 * (index % 2)] = (int16_t) (first + second);
+            out->sums[index / 4 * 4 + index % 4 / 2 + 2 * (index % 2)] = (int16_t) (first + second);
+        }
+    }
+}
+
+// Prepares up to SKEIN_TILE rows of `k` blocks each.
+static void skein_prepare(int type, char * out, const char * rows, int64_t stride, int count, int64_t k) {
+    const int64_t bytes = skein_block_bytes(skein_other(type));
+    for (int index = 0; index < count; index++) {
+        for (int64_t b = 0; b < k; b++) {
+            char *       place = out + (b * count + index) * skein_prepared_bytes(type);
+            const char * block = rows + index * stride + b * bytes;
+            if (type == SKEIN_TYPE_Q8_0) {
+                skein_prepare_q8_0((struct skein_q8_0 *) place, block);
+            } else {
+                skein_prepare_q8_K(type, (struct skein_q8_K *) place, block);
+            }
         }
     }
 }
 
 // --- weights ------------------------------------------------------------------------------------------------------
-
-SKEIN_INLINE const char * skein_row(const struct skein_rows * rows, int index) {
-    return rows->block + (index < rows->count ? index : rows->count - 1) * rows->stride;
-}
 
 // In each quarter of four vectors, word j of vector i becomes word i of vector j.
 SKEIN_INLINE void skein_transpose(const __m512i * in, __m512i * out) {
@@ -170,10 +204,15 @@ SKEIN_INLINE void skein_interleave_few(const struct skein_rows * rows, int64_t o
 }
 
 // A number in f16 of each of a strip's rows.
-SKEIN_INLINE void skein_read_halves(const struct skein_rows * rows, int64_t offset, uint16_t * out) {
+SKEIN_INLINE __m512 skein_read_halves(const struct skein_rows * rows, int64_t offset) {
+    typedef uint16_t halves __attribute__((vector_size(32)));
+    halves           out = { 0 };
     for (int index = 0; index < SKEIN_STRIP; index++) {
-        memcpy(out + index, skein_row(rows, index) + offset, sizeof(*out));
+        uint16_t half;
+        memcpy(&half, skein_row(rows, index) + offset, sizeof(half));
+        out[index] = half;
     }
+    return _mm512_cvtph_ps((__m256i) out);
 }
 
 // Numbers in f16 that stand in the lower halves of words.
@@ -193,19 +232,13 @@ SKEIN_INLINE __m512i skein_bits(__m512i bytes, int shift, int mask) {
 // --- products -----------------------------------------------------------------------------------------------------
 
 // Adds up `groups` times four of the weights' values with those of one row.
-SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const char * others, int groups) {
+SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const int8_t * others, int groups) {
     for (int group = 0; group < groups; group++) {
         int32_t four;
         memcpy(&four, others + 4 * group, sizeof(four));
         sum = _mm512_dpbusd_epi32(sum, values[group], _mm512_set1_epi32(four));
     }
     return sum;
-}
-
-SKEIN_INLINE __m512 skein_factor(const struct skein_others * others, int index) {
-    float factor;
-    memcpy(&factor, others->block + index * others->stride, sizeof(factor));
-    return _mm512_set1_ps(factor);
 }
 
 // A strip is one piece of memory, so it is fetched in its own order: bytes of a strip further on, if there is one.
@@ -217,13 +250,19 @@ SKEIN_INLINE void skein_fetch(const char * ahead, int64_t start, int64_t end) {
     }
 }
 
-SKEIN_INLINE void skein_block_q8_0(const __m512i * values, __m512 factors, const struct skein_others * others,
-                                   __m512 * sums) {
+SKEIN_INLINE void skein_block_q8_0(const struct skein_rows * rows, const struct skein_others * others, __m512 * sums,
+                                   const char * ahead) {
+    skein_fetch(ahead, 0, SKEIN_STRIP * skein_block_bytes(SKEIN_TYPE_Q8_0));
+    const __m512 factors = skein_read_halves(rows, 0);
+    __m512i      values[8];
+    skein_interleave(rows, sizeof(uint16_t), values);
+    for (int group = 0; group < 8; group++) {
+        values[group] = _mm512_xor_si512(values[group], _mm512_set1_epi8((char) 0x80));
+    }
     for (int index = 0; index < others->count; index++) {
-        const union skein_note * note = others->notes + index * others->note_stride;
-        const char *             row  = others->block + index * others->stride + sizeof(uint16_t);
-        const __m512i            sum  = skein_add(_mm512_set1_epi32(note->q8_0.low), values, row, 8);
-        const __m512             factor = _mm512_mul_ps(factors, _mm512_set1_ps(note->q8_0.factor));
+        const struct skein_q8_0 * other = (const struct skein_q8_0 *) others->block + index;
+        const __m512i             sum    = skein_add(_mm512_set1_epi32(other->low), values, other->values, 8);
+        const __m512              factor = _mm512_mul_ps(factors, _mm512_set1_ps(other->factor));
         sums[index] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), sums[index]);
     }
 }
@@ -232,9 +271,9 @@ SKEIN_INLINE void skein_block_q8_0(const __m512i * values, __m512 factors, const
 SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 factors,
                                   const struct skein_others * others, __m512 * sums) {
     for (int index = 0; index < others->count; index++) {
-        const char *  row = others->block + index * others->stride + sizeof(float) + 32 * part;
-        const __m512i sum = skein_add(_mm512_setzero_si512(), values, row, 8);
-        sums[index]       = _mm512_fmadd_ps(factors, _mm512_cvtepi32_ps(sum), sums[index]);
+        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
+        const __m512i             sum = skein_add(_mm512_setzero_si512(), values, other->values + 32 * part, 8);
+        sums[index]                   = _mm512_fmadd_ps(factors, _mm512_cvtepi32_ps(sum), sums[index]);
     }
 }
 
@@ -242,12 +281,12 @@ SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 facto
 SKEIN_INLINE void skein_part_q6_K(const __m512i * values, int part, const __m512 * factors,
                                   const struct skein_others * others, __m512 * sums) {
     for (int index = 0; index < others->count; index++) {
-        const union skein_note * note = others->notes + index * others->note_stride + part;
-        const char *             row  = others->block + index * others->stride + sizeof(float) + 32 * part;
+        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
         for (int half = 0; half < 2; half++) {
-            const __m512i sum =
-                skein_add(_mm512_set1_epi32(note->lows[half]), values + 4 * half, row + 16 * half, 4);
-            sums[index] = _mm512_fmadd_ps(factors[half], _mm512_cvtepi32_ps(sum), sums[index]);
+            const int     place = 2 * part + half;  // Of the sixteens.
+            const __m512i sum   = skein_add(_mm512_set1_epi32(other->lows[place]), values + 4 * half,
+                                            other->values + 16 * place, 4);
+            sums[index]         = _mm512_fmadd_ps(factors[half], _mm512_cvtepi32_ps(sum), sums[index]);
         }
     }
 }
@@ -308,21 +347,21 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
         _mm512_and_si512(floors[1], low), _mm512_and_si512(_mm512_srli_epi32(floors[1], 8), low),
     };
     for (int index = 0; index < others->count; index++) {
-        const union skein_note * notes = others->notes + index * others->note_stride;
-        __m512i                  sum   = _mm512_setzero_si512();
+        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
+        __m512i                   sum   = _mm512_setzero_si512();
         for (int pair = 0; pair < 4; pair++) {
             int32_t two_sums;
-            memcpy(&two_sums, notes[pair / 2].sums + 2 * (pair % 2), sizeof(two_sums));
+            memcpy(&two_sums, other->sums + 2 * pair, sizeof(two_sums));
             sum = _mm512_dpwssd_epi32(sum, pairs[pair], _mm512_set1_epi32(two_sums));
         }
         const __m512 whole = _mm512_fnmadd_ps(least, _mm512_cvtepi32_ps(sum), parts[index]);
-        sums[index]        = _mm512_fmadd_ps(skein_factor(others, index), whole, sums[index]);
+        sums[index]        = _mm512_fmadd_ps(_mm512_set1_ps(other->factor), whole, sums[index]);
     }
 }
 
 // A block of q6_K: values in four bits and two elsewhere, and a factor in eight bits for 16 values each.
-SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, __m512 factor, const struct skein_others * others,
-                                   __m512 * sums, const char * ahead) {
+SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, const struct skein_others * others, __m512 * sums,
+                                   const char * ahead) {
     __m512i steps[4];
     skein_interleave_few(rows, 192, steps);
     __m512 parts[SKEIN_TILE];
@@ -352,77 +391,49 @@ SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, __m512 factor
             }
         }
     }
+    const __m512 factor = skein_read_halves(rows, 208);
     for (int index = 0; index < others->count; index++) {
-        const __m512 factors = _mm512_mul_ps(factor, skein_factor(others, index));
-        sums[index]          = _mm512_fmadd_ps(factors, parts[index], sums[index]);
+        const struct skein_q8_K * other   = (const struct skein_q8_K *) others->block + index;
+        const __m512              factors = _mm512_mul_ps(factor, _mm512_set1_ps(other->factor));
+        sums[index]                       = _mm512_fmadd_ps(factors, parts[index], sums[index]);
     }
 }
 
-// `height` rows of a strip's weights times `count` rows of activations. `ahead` is what is fetched meanwhile, or NULL.
-SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t first, int height, int64_t row,
+// A strip's weights, from row `first` on, times `count` rows of activations. Of a strip that begins before the last
+// one ends, only the rows in `written` are new. `ahead` is what is fetched meanwhile, or NULL.
+SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t first, __mmask16 written, int64_t row,
                              int count, const char * ahead) {
-    const int64_t       bytes = skein_block_bytes(type), note_count = skein_block_notes(type);
-    struct skein_rows   rows   = { in->weights + first * in->weight_stride, in->weight_stride, height };
-    struct skein_others others = { in->rows + row * in->row_stride, in->row_stride,
-                                   in->notes + row * in->note_count, in->note_count, count };
+    const int64_t       bytes  = skein_block_bytes(type);
+    struct skein_rows   rows   = skein_rows_at(in->weights + first * in->weight_stride, in->weight_stride);
+    struct skein_others others = { in->prepared + row * in->block_count * skein_prepared_bytes(type), count };
     __m512              sums[SKEIN_TILE];
     for (int index = 0; index < count; index++) {
         sums[index] = _mm512_setzero_ps();
     }
-    // A row's factor in f16 is written one block before it is read: what has just been written in parts is not there
-    // yet when it is read as a whole.
-    const int64_t         place = type == SKEIN_TYPE_Q6_K ? 208 : 0;
-    const bool            reads = type == SKEIN_TYPE_Q6_K || type == SKEIN_TYPE_Q8_0;
-    _Alignas(32) uint16_t halves[2][SKEIN_STRIP];
-    if (reads) {
-        skein_read_halves(&rows, place, halves[0]);
-    }
 #pragma clang loop unroll(disable)
     for (int64_t b = 0; b < in->block_count; b++) {
-        if (reads && b + 1 < in->block_count) {
-            skein_read_halves(&rows, place + bytes, halves[(b + 1) % 2]);
-        }
         const char * fetched = ahead ? ahead + b * SKEIN_STRIP * bytes : NULL;
-        const __m512 factors =
-            reads ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *) halves[b % 2])) : _mm512_setzero_ps();
-        if (type == SKEIN_TYPE_Q8_0) {
-            skein_fetch(fetched, 0, SKEIN_STRIP * bytes);
-            __m512i values[8];
-            skein_interleave(&rows, sizeof(uint16_t), values);
-            for (int group = 0; group < 8; group++) {
-                values[group] = _mm512_xor_si512(values[group], _mm512_set1_epi8((char) 0x80));
-            }
-            skein_block_q8_0(values, factors, &others, sums);
-        } else if (type == SKEIN_TYPE_Q6_K) {
-            skein_block_q6_K(&rows, factors, &others, sums, fetched);
-        } else {
-            skein_block_q4_K(type, &rows, &others, sums, fetched);
+        switch (type) {
+            case SKEIN_TYPE_Q8_0: skein_block_q8_0(&rows, &others, sums, fetched); break;
+            case SKEIN_TYPE_Q6_K: skein_block_q6_K(&rows, &others, sums, fetched); break;
+            default: skein_block_q4_K(type, &rows, &others, sums, fetched); break;
         }
-        rows.block += bytes;
-        others.block += skein_block_bytes(skein_other(type));
-        others.notes += note_count;
+        skein_step(&rows, bytes);
+        others.block += count * skein_prepared_bytes(type);
     }
-    const __mmask16 written = (__mmask16) ((1u << height) - 1);
     for (int index = 0; index < count; index++) {
         _mm512_mask_storeu_ps(in->out + (row + index) * in->ldc + first, written, sums[index]);
     }
 }
 
-// A strip's weights times `count` rows of activations, as many at a time as there are registers for.
-SKEIN_INLINE void skein_strip(int type, const struct skein_product * in, int64_t first, int height, int64_t count,
-                              const char * ahead) {
+// The same of any number of rows, as many at a time as there are registers for.
+SKEIN_INLINE void skein_strip(int type, const struct skein_product * in, int64_t first, __mmask16 written,
+                              int64_t count, const char * ahead) {
     for (int64_t row = 0; row < count; row += SKEIN_TILE) {
         const char * fetched = row == 0 ? ahead : NULL;
-        const int    left    = count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE;
-        if (height < SKEIN_STRIP) {
-            for (int index = 0; index < left; index++) {
-                skein_tile(type, in, first, height, row + index, 1, NULL);
-            }
-            continue;
-        }
-        switch (left) {
+        switch (count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE) {
 #define SKEIN_CASE(n) \
-    case n: skein_tile(type, in, first, SKEIN_STRIP, row, n, fetched); break;
+    case n: skein_tile(type, in, first, written, row, n, fetched); break;
             SKEIN_CASE(1) SKEIN_CASE(2) SKEIN_CASE(3) SKEIN_CASE(4) SKEIN_CASE(5) SKEIN_CASE(6) SKEIN_CASE(7)
             SKEIN_CASE(8) SKEIN_CASE(9) SKEIN_CASE(10) SKEIN_CASE(11) SKEIN_CASE(12) SKEIN_CASE(13) SKEIN_CASE(14)
             SKEIN_CASE(15) SKEIN_CASE(16)
@@ -442,38 +453,38 @@ SKEIN_INLINE void skein_multiply_type(int type, const struct ggml_compute_params
     const int64_t jobs   = (strips + size - 1) / size;
     // The counter that hands them out was set for the first product of a node, whose activations are the first in the
     // work buffer. Of further ones each thread has its share.
-    const bool    is_first    = B == params->wdata;
-    const int64_t other_bytes = skein_block_bytes(skein_other(type));
-    const int64_t notes       = k * skein_block_notes(type);
-    const int64_t most        = SKEIN_MOST_NOTES / notes / SKEIN_TILE * SKEIN_TILE;  // Rows that are prepared.
+    const bool    is_first   = B == params->wdata;
+    const int64_t row_stride = ldb * skein_block_bytes(skein_other(type));
+    const int64_t row_bytes  = k * skein_prepared_bytes(type);  // Prepared.
+    const int64_t fitting    = SKEIN_PREPARED / row_bytes;
+    const int64_t most       = fitting < SKEIN_TILE ? fitting : fitting / SKEIN_TILE * SKEIN_TILE;
 
-    union skein_note     prepared[SKEIN_MOST_NOTES];
-    struct skein_product in          = { A, lda * skein_block_bytes(type), NULL, ldb * other_bytes, prepared, notes, k,
-                                         NULL, ldc };
+    _Alignas(64) char    prepared[SKEIN_PREPARED];
+    struct skein_product in          = { A, lda * skein_block_bytes(type), prepared, k, NULL, ldc };
     const int64_t        strip_bytes = SKEIN_STRIP * in.weight_stride;
     for (int64_t job = params->ith, next; job < jobs; job = next) {
         next = is_first ? ggml_threadpool_chunk_add(params->threadpool, 1) : job + params->nth;
         const int64_t end = (job + 1) * size < strips ? (job + 1) * size : strips;
         for (int64_t group = 0; group < n; group += most) {
             const int64_t rows = n - group < most ? n - group : most;
-            in.rows            = B + group * in.row_stride;
             in.out             = C + group * ldc;
             // What was prepared for one job serves the next one.
             if (job == params->ith || rows < n) {
-                for (int64_t row = 0; row < rows; row++) {
-                    for (int64_t b = 0; b < k; b++) {
-                        skein_prepare_block(type, prepared + row * notes + b * skein_block_notes(type),
-                                            in.rows + row * in.row_stride + b * other_bytes);
-                    }
+                for (int64_t row = 0; row < rows; row += SKEIN_TILE) {
+                    const int count = rows - row < SKEIN_TILE ? (int) (rows - row) : SKEIN_TILE;
+                    skein_prepare(type, prepared + row * row_bytes, B + (group + row) * row_stride, row_stride,
+                                  count, k);
                 }
             }
             for (int64_t strip = job * size; strip < end; strip++) {
                 // Behind a job comes the next one of this thread.
                 const int64_t later = strip + SKEIN_AHEAD < end ? strip + SKEIN_AHEAD
                                                                 : next * size + strip + SKEIN_AHEAD - end;
-                const int64_t first  = strip * SKEIN_STRIP;
-                const int     height = m - first < SKEIN_STRIP ? (int) (m - first) : SKEIN_STRIP;
-                skein_strip(type, &in, first, height, rows, A + later * strip_bytes);
+                // The last strip ends with the matrix, and begins with rows of the one before.
+                const int64_t   start   = strip * SKEIN_STRIP;
+                const int64_t   first   = start + SKEIN_STRIP > m ? m - SKEIN_STRIP : start;
+                const __mmask16 written = (__mmask16) (0xFFFF << (start - first));
+                skein_strip(type, &in, first, written, rows, A + later * strip_bytes);
             }
         }
     }
