@@ -38,7 +38,10 @@ static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_
                                int Atype, int Btype, int Ctype) {
 #if defined(SKEIN_STRIP)
     if (skein_multiplies(Atype, Btype, m, k) && Ctype == SKEIN_TYPE_F32) {
-        skein_multiply(Atype, params, m, n, k, (const char *) A, lda, (const char *) B, ldb, (float *) C, ldc);
+        const struct skein_places places = { (const char *) B, ldb * skein_block_bytes(Btype), (char *) C,
+                                             ldc * (int64_t) sizeof(float), NULL, 0, 0 };
+        // The counter was set for the first product of a node, whose activations are the first in the work buffer.
+        skein_multiply(Atype, params, m, n, k, A, lda * skein_block_bytes(Atype), &places, B == params->wdata);
         return true;
     }
 #endif
@@ -64,5 +67,28 @@ static inline bool skein_mul_mat_tiled(const struct ggml_compute_params * params
 }
 
 #define ggml_compute_forward_mul_mat_tiled skein_mul_mat_tiled
+
+bool ggml_compute_forward_mul_mat_id_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst,
+                                           int64_t cur_a, int64_t cne1, const int32_t * expert_rows, char * scratch);
+
+// The same of one expert of a node: the library has rounded the node's rows, and says which of them are the expert's.
+static inline bool skein_mul_mat_id_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst,
+                                          int64_t cur_a, int64_t cne1, const int32_t * expert_rows, char * scratch) {
+    const struct ggml_tensor * weights = dst->src[0];
+    const struct ggml_tensor * rows    = dst->src[1];
+    const int                  other   = skein_other(weights->type);
+    const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
+    if (!skein_multiplies(weights->type, other, weights->ne[1], k) || rows->type != GGML_TYPE_F32) {
+        return ggml_compute_forward_mul_mat_id_tiled(params, dst, cur_a, cne1, expert_rows, scratch);
+    }
+    const struct skein_places places = { (const char *) params->wdata, k * skein_block_bytes(other), (char *) dst->data,
+                                         (int64_t) dst->nb[1], expert_rows, rows->ne[1], (int64_t) dst->nb[2] };
+    skein_multiply(weights->type, params, weights->ne[1], cne1, k,
+                   (const char *) weights->data + cur_a * (int64_t) weights->nb[2], (int64_t) weights->nb[1], &places,
+                   false);
+    return true;
+}
+
+#define ggml_compute_forward_mul_mat_id_tiled skein_mul_mat_id_tiled
 #endif
 #endif

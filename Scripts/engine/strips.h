@@ -17,8 +17,21 @@
 
 enum {
     SKEIN_TILE     = 16,          // Rows of activations that are multiplied at a time, at most.
+    SKEIN_MOST     = 512,         // … prepared at a time, at most.
     SKEIN_PREPARED = 320 * 1024,  // Bytes of activations that a thread prepares at a time, on its stack.
     SKEIN_AHEAD    = 2,           // Strips that weights are fetched ahead.
+};
+
+// Where a product's rows of activations are, and where what comes of them goes. Strides in bytes. Those of an expert's
+// matrix are chosen: by their place among the experts of a token, and the token.
+struct skein_places {
+    const char *    rows;
+    int64_t         row_stride;
+    char *          out;
+    int64_t         out_stride;
+    const int32_t * chosen;        // Pairs, or NULL.
+    int64_t         slots;         // Rows of a token.
+    int64_t         token_stride;  // Of what comes out.
 };
 
 // Some of a row's activations, prepared: the values, their factor, and what the weights' type asks for. The processor
@@ -38,14 +51,13 @@ struct skein_q8_K {
     };
 };
 
-// One product of matrices. Strides in bytes; `ldc` in floats.
+// Weights, activations that are prepared, and where each row's products go. The stride in bytes.
 struct skein_product {
     const char * weights;
     int64_t      weight_stride;
-    const char * prepared;
     int64_t      block_count;  // Of a row.
-    float *      out;
-    int64_t      ldc;
+    const char * prepared;
+    float **     outs;
 };
 
 // A strip's rows on their way through their blocks, by the addresses of every fourth: those between are at most
@@ -141,13 +153,26 @@ SKEIN_INLINE void skein_prepare_q8_K(int type, struct skein_q8_K * out, const ch
     }
 }
 
-// Prepares up to SKEIN_TILE rows of `k` blocks each.
-static void skein_prepare(int type, char * out, const char * rows, int64_t stride, int count, int64_t k) {
+SKEIN_INLINE const char * skein_row_of(const struct skein_places * places, int64_t index) {
+    const int32_t * chosen = places->chosen ? places->chosen + 2 * index : NULL;
+    return places->rows + (chosen ? chosen[0] % places->slots + chosen[1] * places->slots : index) * places->row_stride;
+}
+
+SKEIN_INLINE float * skein_out_of(const struct skein_places * places, int64_t index) {
+    const int32_t * chosen = places->chosen ? places->chosen + 2 * index : NULL;
+    return (float *) (places->out + (chosen ? chosen[0] : index) * places->out_stride +
+                      (chosen ? chosen[1] * places->token_stride : 0));
+}
+
+// Prepares up to SKEIN_TILE rows of `k` blocks each, from the `first` on.
+static void skein_prepare(int type, char * out, const struct skein_places * places, int64_t first, int count,
+                          int64_t k) {
     const int64_t bytes = skein_block_bytes(skein_other(type));
     for (int index = 0; index < count; index++) {
+        const char * row = skein_row_of(places, first + index);
         for (int64_t b = 0; b < k; b++) {
             char *       place = out + (b * count + index) * skein_prepared_bytes(type);
-            const char * block = rows + index * stride + b * bytes;
+            const char * block = row + b * bytes;
             if (type == SKEIN_TYPE_Q8_0) {
                 skein_prepare_q8_0((struct skein_q8_0 *) place, block);
             } else {
@@ -422,7 +447,7 @@ SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t 
         others.block += count * skein_prepared_bytes(type);
     }
     for (int index = 0; index < count; index++) {
-        _mm512_mask_storeu_ps(in->out + (row + index) * in->ldc + first, written, sums[index]);
+        _mm512_mask_storeu_ps(in->outs[row + index] + first, written, sums[index]);
     }
 }
 
@@ -442,60 +467,61 @@ SKEIN_INLINE void skein_strip(int type, const struct skein_product * in, int64_t
     }
 }
 
-// A thread's part of a product.
+// A thread's part of the product of `m` rows of weights and `n` of activations, of `k` blocks each.
 SKEIN_INLINE void skein_multiply_type(int type, const struct ggml_compute_params * params, int64_t m, int64_t n,
-                                      int64_t k, const char * A, int64_t lda, const char * B, int64_t ldb, float * C,
-                                      int64_t ldc) {
+                                      int64_t k, const char * weights, int64_t weight_stride,
+                                      const struct skein_places * places, bool is_counted) {
     // Jobs of strips side by side, several for each thread, as threads are not equally quick.
-    const int64_t strips = (m + SKEIN_STRIP - 1) / SKEIN_STRIP;
-    const int64_t share  = strips / (4 * params->nth);
-    const int64_t size   = share > 0 ? share : 1;
-    const int64_t jobs   = (strips + size - 1) / size;
-    // The counter that hands them out was set for the first product of a node, whose activations are the first in the
-    // work buffer. Of further ones each thread has its share.
-    const bool    is_first   = B == params->wdata;
-    const int64_t row_stride = ldb * skein_block_bytes(skein_other(type));
-    const int64_t row_bytes  = k * skein_prepared_bytes(type);  // Prepared.
-    const int64_t fitting    = SKEIN_PREPARED / row_bytes;
-    const int64_t most       = fitting < SKEIN_TILE ? fitting : fitting / SKEIN_TILE * SKEIN_TILE;
+    const int64_t strips    = (m + SKEIN_STRIP - 1) / SKEIN_STRIP;
+    const int64_t share     = strips / (4 * params->nth);
+    const int64_t size      = share > 0 ? share : 1;
+    const int64_t jobs      = (strips + size - 1) / size;
+    const int64_t row_bytes = k * skein_prepared_bytes(type);  // Prepared.
+    const int64_t fitting   = SKEIN_PREPARED / row_bytes < SKEIN_MOST ? SKEIN_PREPARED / row_bytes : SKEIN_MOST;
+    const int64_t most      = fitting < SKEIN_TILE ? fitting : fitting / SKEIN_TILE * SKEIN_TILE;
 
     _Alignas(64) char    prepared[SKEIN_PREPARED];
-    struct skein_product in          = { A, lda * skein_block_bytes(type), prepared, k, NULL, ldc };
-    const int64_t        strip_bytes = SKEIN_STRIP * in.weight_stride;
+    float *              outs[SKEIN_MOST];
+    struct skein_product in = { weights, weight_stride, k, prepared, outs };
     for (int64_t job = params->ith, next; job < jobs; job = next) {
-        next = is_first ? ggml_threadpool_chunk_add(params->threadpool, 1) : job + params->nth;
+        next = is_counted ? ggml_threadpool_chunk_add(params->threadpool, 1) : job + params->nth;
         const int64_t end = (job + 1) * size < strips ? (job + 1) * size : strips;
         for (int64_t group = 0; group < n; group += most) {
             const int64_t rows = n - group < most ? n - group : most;
-            in.out             = C + group * ldc;
             // What was prepared for one job serves the next one.
             if (job == params->ith || rows < n) {
                 for (int64_t row = 0; row < rows; row += SKEIN_TILE) {
                     const int count = rows - row < SKEIN_TILE ? (int) (rows - row) : SKEIN_TILE;
-                    skein_prepare(type, prepared + row * row_bytes, B + (group + row) * row_stride, row_stride,
-                                  count, k);
+                    skein_prepare(type, prepared + row * row_bytes, places, group + row, count, k);
+                    for (int index = 0; index < count; index++) {
+                        outs[row + index] = skein_out_of(places, group + row + index);
+                    }
                 }
             }
             for (int64_t strip = job * size; strip < end; strip++) {
                 // Behind a job comes the next one of this thread.
                 const int64_t later = strip + SKEIN_AHEAD < end ? strip + SKEIN_AHEAD
                                                                 : next * size + strip + SKEIN_AHEAD - end;
+                const char *  ahead = later < strips ? weights + later * SKEIN_STRIP * weight_stride : NULL;
                 // The last strip ends with the matrix, and begins with rows of the one before.
                 const int64_t   start   = strip * SKEIN_STRIP;
                 const int64_t   first   = start + SKEIN_STRIP > m ? m - SKEIN_STRIP : start;
                 const __mmask16 written = (__mmask16) (0xFFFF << (start - first));
-                skein_strip(type, &in, first, written, rows, A + later * strip_bytes);
+                skein_strip(type, &in, first, written, rows, ahead);
             }
         }
     }
 }
 
+// The same of weights of any type that is multiplied here. All threads call it. When the library's counter of chunks
+// was set for this product, it hands out the jobs; otherwise each thread has its share.
 static void skein_multiply(int type, const struct ggml_compute_params * params, int64_t m, int64_t n, int64_t k,
-                           const char * A, int64_t lda, const char * B, int64_t ldb, float * C, int64_t ldc) {
+                           const void * weights, int64_t stride, const struct skein_places * places,
+                           bool is_counted) {
     switch (type) {
-        case SKEIN_TYPE_Q8_0: skein_multiply_type(SKEIN_TYPE_Q8_0, params, m, n, k, A, lda, B, ldb, C, ldc); break;
-        case SKEIN_TYPE_Q4_K: skein_multiply_type(SKEIN_TYPE_Q4_K, params, m, n, k, A, lda, B, ldb, C, ldc); break;
-        case SKEIN_TYPE_Q5_K: skein_multiply_type(SKEIN_TYPE_Q5_K, params, m, n, k, A, lda, B, ldb, C, ldc); break;
-        case SKEIN_TYPE_Q6_K: skein_multiply_type(SKEIN_TYPE_Q6_K, params, m, n, k, A, lda, B, ldb, C, ldc); break;
+#define SKEIN_CASE(t) \
+    case t: skein_multiply_type(t, params, m, n, k, (const char *) weights, stride, places, is_counted); break;
+        SKEIN_CASE(SKEIN_TYPE_Q8_0) SKEIN_CASE(SKEIN_TYPE_Q4_K) SKEIN_CASE(SKEIN_TYPE_Q5_K) SKEIN_CASE(SKEIN_TYPE_Q6_K)
+#undef SKEIN_CASE
     }
 }

@@ -27,7 +27,7 @@ package enum WeightPacking {
     ///
     /// Without tiles they are not where most of what would be packed is multiplied by strips as it is: several rows
     /// take half as long, and the file needs no memory beside itself
-    /// (docs/decisions/0030-products-by-strips.md). Experts' matrices are not.
+    /// (docs/decisions/0030-products-by-strips.md).
     ///
     /// **Source:** `ggml_backend_amx_get_alloc_size`, `ggml_backend_amx_convert_weight` and
     /// `ggml_repack_get_optimal_repack_type` of llama.cpp; `Placement.Tiles` counts the same way.
@@ -47,15 +47,14 @@ package enum WeightPacking {
         while let tensor = unsafe next {
             let sizes = unsafe tensor.pointee.ne
             let type = unsafe tensor.pointee.type
-            let isStacked = sizes.2 > 1 || sizes.3 > 1
-            if usesTiles, isStacked, ggml_is_quantized(type),
+            if usesTiles, sizes.2 > 1 || sizes.3 > 1, ggml_is_quantized(type),
                 !(unsafe String(cString: ggml_get_name(tensor))).contains("_exps")
             {
                 return false
             }
             if packed.contains(type.rawValue) {
                 let bytes = unsafe ggml_nbytes(tensor)
-                if !isStacked, extras_multiplies_by_strips(type.rawValue) { strips += bytes } else { others += bytes }
+                if extras_multiplies_by_strips(type.rawValue) { strips += bytes } else { others += bytes }
             }
             unsafe next = ggml_get_next_tensor(tensors, tensor)
         }

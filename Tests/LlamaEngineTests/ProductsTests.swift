@@ -10,24 +10,43 @@ import Vocabulary
 extension `The engine` {
     /// The library's products of matrices, with what is forced into its build (`Scripts/engine`).
     @Suite struct `Products of weights and rows` {
-        /// Products of `count` matrices of weights with as many of rows.
+        /// Products of matrices of weights with rows.
         @safe private final class Product {
             let context: OpaquePointer
             let weights: UnsafeMutablePointer<ggml_tensor>
             let rows: UnsafeMutablePointer<ggml_tensor>
             let node: UnsafeMutablePointer<ggml_tensor>
 
+            private static func makeContext() -> OpaquePointer {
+                unsafe ggml_init(ggml_init_params(mem_size: 128 << 20, mem_buffer: nil, no_alloc: false))
+            }
+
+            /// Of `count` matrices with as many of rows.
             init(type: ggml_type, height: Int, width: Int, rows rowCount: Int, count: Int = 1) {
-                let parameters = unsafe ggml_init_params(mem_size: 128 << 20, mem_buffer: nil, no_alloc: false)
-                unsafe context = ggml_init(parameters)
+                unsafe context = Self.makeContext()
                 unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(count))
                 unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(rowCount), Int64(count))
                 unsafe node = ggml_mul_mat(context, weights, rows)
             }
 
+            /// Of `experts` matrices with the rows that chose them, `chosen` by token. A token has `slots` rows: one
+            /// for all the experts it chose, or one for each.
+            init(type: ggml_type, height: Int, width: Int, experts: Int, slots: Int, chosen: [[Int32]]) {
+                unsafe context = Self.makeContext()
+                let tokens = Int64(chosen.count)
+                unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(experts))
+                unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(slots), tokens)
+                let choices = unsafe ggml_new_tensor_2d(context, GGML_TYPE_I32, Int64(chosen[0].count), tokens)!
+                for (index, expert) in chosen.joined().enumerated() {
+                    unsafe choices.pointee.data.assumingMemoryBound(to: Int32.self)[index] = expert
+                }
+                unsafe node = ggml_mul_mat_id(context, weights, rows, choices)
+            }
+
             deinit { unsafe ggml_free(context) }
 
-            /// Computes it for these rows, and answers what came of each: by matrix, then by row.
+            /// Computes it for these rows, and answers what came out: by matrix, then by row; or by token, then by
+            /// choice.
             func run(_ values: [[Float]], threads: Int32) -> [[Float]] {
                 for (index, row) in values.enumerated() {
                     for (column, value) in row.enumerated() {
@@ -40,7 +59,9 @@ extension `The engine` {
                 #expect(status == GGML_STATUS_SUCCESS)
                 let height = unsafe Int(node.pointee.ne.0)
                 let out = unsafe node.pointee.data.assumingMemoryBound(to: Float.self)
-                return values.indices.map { row in (0..<height).map { unsafe out[row * height + $0] } }
+                return (0..<(unsafe Int(ggml_nrows(node)))).map { row in
+                    (0..<height).map { unsafe out[row * height + $0] }
+                }
             }
 
             /// Fills the weights with numbers from -1 to 1, and answers what they are then, row by row.
@@ -117,6 +138,39 @@ extension `The engine` {
                 for threads in [1, 2, 3] as [Int32] {
                     let values = product.run(Array(rows.prefix(count)), threads: threads)
                     #expect(zip(values, expected).allSatisfy { $0.isIdentical(to: $1) }, "\(count) rows")
+                }
+            }
+        }
+
+        /// Whichever experts the tokens beside it choose, with one row for all of a token's choices and one for each.
+        @Test(arguments: types, [1, 3])
+        func `of experts give a row the bits it has alone`(typeNumber: UInt32, slots: Int) throws {
+            guard extras_multiplies_by_strips(typeNumber) else { return }
+            let (type, height, width, experts) = (ggml_type(typeNumber), 40, 512, 6)
+            var random = SeededRandom(seed: 21)
+            let chosen = (0..<30).map { _ in Array((0..<Int32(experts)).shuffled(using: &random).prefix(3)) }
+            let rows = Self.rows(slots * chosen.count, width: width, &random)
+            let all = Product(
+                type: type, height: height, width: width, experts: experts, slots: slots, chosen: chosen)
+            _ = all.fill(&random)
+            let alone = Product(type: type, height: height, width: width, rows: 1)
+            let bytes = unsafe ggml_nbytes(alone.weights)
+            let expected = chosen.enumerated().flatMap { token, experts in
+                experts.enumerated().map { slot, expert in
+                    unsafe memcpy(
+                        alone.weights.pointee.data, all.weights.pointee.data + Int(expert) * bytes, bytes)
+                    return alone.run([rows[token * slots + slot % slots]], threads: 1)[0]
+                }
+            }
+            for count in [1, 4, 30] {
+                let some = Product(
+                    type: type, height: height, width: width, experts: experts, slots: slots,
+                    chosen: Array(chosen.prefix(count)))
+                unsafe memcpy(some.weights.pointee.data, all.weights.pointee.data, experts * bytes)
+                for threads in [1, 2, 3] as [Int32] {
+                    let values = some.run(Array(rows.prefix(slots * count)), threads: threads)
+                    #expect(values.count == 3 * count)
+                    #expect(zip(values, expected).allSatisfy { $0.isIdentical(to: $1) }, "\(count) tokens")
                 }
             }
         }
