@@ -26,7 +26,7 @@ enum {
     SKEIN_TYPE_Q8_K          = 15,
 };
 
-// Only the files of the processor's backend find this header.
+// Only the files of the processor's backend find ggml-cpu-impl.h.
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && __has_include("ggml-cpu-impl.h")
 #include "strips.h"
 #endif
@@ -38,10 +38,13 @@ static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_
                                int Atype, int Btype, int Ctype) {
 #if defined(SKEIN_STRIP)
     if (skein_multiplies(Atype, Btype, m, k) && Ctype == SKEIN_TYPE_F32) {
+        const struct skein_shape  shape  = { m, n, k, lda * skein_block_bytes(Atype) };
         const struct skein_places places = { (const char *) B, ldb * skein_block_bytes(Btype), (char *) C,
                                              ldc * (int64_t) sizeof(float), NULL, 0, 0 };
         // The counter was set for the first product of a node, whose activations are the first in the work buffer.
-        skein_multiply(Atype, params, m, n, k, A, lda * skein_block_bytes(Atype), &places, B == params->wdata);
+        const struct skein_share share = { params->ith, params->nth,
+                                           B == params->wdata ? params->threadpool : NULL };
+        skein_multiply(Atype, &shape, A, &places, &share);
         return true;
     }
 #endif
@@ -60,7 +63,7 @@ bool ggml_compute_forward_mul_mat_tiled(const struct ggml_compute_params * param
 static inline bool skein_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst) {
     const struct ggml_tensor * weights = dst->src[0];
     const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
-    if (skein_multiplies(weights->type, skein_other(weights->type), weights->ne[1], k)) {
+    if (skein_multiplies(weights->type, skein_activation_type(weights->type), weights->ne[1], k)) {
         return false;
     }
     return ggml_compute_forward_mul_mat_tiled(params, dst);
@@ -76,16 +79,18 @@ static inline bool skein_mul_mat_id_tiled(const struct ggml_compute_params * par
                                           int64_t cur_a, int64_t cne1, const int32_t * expert_rows, char * scratch) {
     const struct ggml_tensor * weights = dst->src[0];
     const struct ggml_tensor * rows    = dst->src[1];
-    const int                  other   = skein_other(weights->type);
+    const int                  other   = skein_activation_type(weights->type);  // As the library rounds rows to.
     const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
     if (!skein_multiplies(weights->type, other, weights->ne[1], k) || rows->type != GGML_TYPE_F32) {
         return ggml_compute_forward_mul_mat_id_tiled(params, dst, cur_a, cne1, expert_rows, scratch);
     }
+    const struct skein_shape  shape  = { weights->ne[1], cne1, k, (int64_t) weights->nb[1] };
     const struct skein_places places = { (const char *) params->wdata, k * skein_block_bytes(other), (char *) dst->data,
                                          (int64_t) dst->nb[1], expert_rows, rows->ne[1], (int64_t) dst->nb[2] };
-    skein_multiply(weights->type, params, weights->ne[1], cne1, k,
-                   (const char *) weights->data + cur_a * (int64_t) weights->nb[2], (int64_t) weights->nb[1], &places,
-                   false);
+    // Nothing hands these out. Each expert begins with another thread, so that what is left over goes round.
+    const struct skein_share share = { (params->ith + cur_a) % params->nth, params->nth, NULL };
+    skein_multiply(weights->type, &shape, (const char *) weights->data + cur_a * (int64_t) weights->nb[2], &places,
+                   &share);
     return true;
 }
 

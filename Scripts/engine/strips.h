@@ -62,7 +62,7 @@ struct skein_product {
 
 // A strip's rows on their way through their blocks, by the addresses of every fourth: those between are at most
 // three strides away, which the processor adds while it reads. An address of each would not fit into its registers.
-struct skein_rows {
+struct skein_weights {
     const char * fours[4];
     int64_t      stride;
     int64_t      three;  // Strides, in bytes.
@@ -70,7 +70,7 @@ struct skein_rows {
 
 // Rows of activations on their way: of each block those of all rows, one behind the other, so that one address leads to
 // all of them.
-struct skein_others {
+struct skein_activations {
     const char * block;
     int          count;
 };
@@ -86,40 +86,21 @@ SKEIN_INLINE int64_t skein_block_bytes(int type) {
     }
 }
 
-SKEIN_INLINE int skein_other(int type) { return type == SKEIN_TYPE_Q8_0 ? SKEIN_TYPE_Q8_0 : SKEIN_TYPE_Q8_K; }
+SKEIN_INLINE int skein_activation_type(int type) { return type == SKEIN_TYPE_Q8_0 ? SKEIN_TYPE_Q8_0 : SKEIN_TYPE_Q8_K; }
 
 // Of a prepared block.
 SKEIN_INLINE int64_t skein_prepared_bytes(int type) {
     return type == SKEIN_TYPE_Q8_0 ? sizeof(struct skein_q8_0) : sizeof(struct skein_q8_K);
 }
 
-// Whether `m` rows of weights of a type are multiplied here with activations of another, `k` blocks a row.
+// Whether `m` rows of weights of a type are multiplied here with activations of another, `k` blocks a row: the types of
+// skein_multiply and of extras_multiplies_by_strips. The library's reference mode is not asked about: single rows are
+// computed in it (LlamaContext.decode) and must get the bits they have beside others.
 static inline bool skein_multiplies(int type, int other, int64_t m, int64_t k) {
     const bool is_known =
         type == SKEIN_TYPE_Q8_0 || type == SKEIN_TYPE_Q4_K || type == SKEIN_TYPE_Q5_K || type == SKEIN_TYPE_Q6_K;
-    return is_known && other == skein_other(type) && m >= SKEIN_STRIP &&
+    return is_known && other == skein_activation_type(type) && m >= SKEIN_STRIP &&
            k * skein_prepared_bytes(type) <= SKEIN_PREPARED;
-}
-
-// --- rows ---------------------------------------------------------------------------------------------------------
-
-SKEIN_INLINE struct skein_rows skein_rows_at(const char * first, int64_t stride) {
-    const struct skein_rows rows = {
-        { first, first + 4 * stride, first + 8 * stride, first + 12 * stride }, stride, 3 * stride
-    };
-    return rows;
-}
-
-SKEIN_INLINE const char * skein_row(const struct skein_rows * rows, int index) {
-    return rows->fours[index / 4] + (index % 4 == 3 ? rows->three : index % 4 * rows->stride);
-}
-
-// Moves the rows on. The compiler is not told by how much: it would keep an address for each row after all.
-SKEIN_INLINE void skein_step(struct skein_rows * rows, int64_t bytes) {
-    for (int four = 0; four < 4; four++) {
-        rows->fours[four] += bytes;
-        __asm__("" : "+r"(rows->fours[four]));
-    }
 }
 
 // --- activations --------------------------------------------------------------------------------------------------
@@ -167,7 +148,7 @@ SKEIN_INLINE float * skein_out_of(const struct skein_places * places, int64_t in
 // Prepares up to SKEIN_TILE rows of `k` blocks each, from the `first` on.
 static void skein_prepare(int type, char * out, const struct skein_places * places, int64_t first, int count,
                           int64_t k) {
-    const int64_t bytes = skein_block_bytes(skein_other(type));
+    const int64_t bytes = skein_block_bytes(skein_activation_type(type));
     for (int index = 0; index < count; index++) {
         const char * row = skein_row_of(places, first + index);
         for (int64_t b = 0; b < k; b++) {
@@ -184,6 +165,25 @@ static void skein_prepare(int type, char * out, const struct skein_places * plac
 
 // --- weights ------------------------------------------------------------------------------------------------------
 
+SKEIN_INLINE struct skein_weights skein_weights_at(const char * first, int64_t stride) {
+    const struct skein_weights weights = {
+        { first, first + 4 * stride, first + 8 * stride, first + 12 * stride }, stride, 3 * stride
+    };
+    return weights;
+}
+
+SKEIN_INLINE const char * skein_weight_row(const struct skein_weights * weights, int index) {
+    return weights->fours[index / 4] + (index % 4 == 3 ? weights->three : index % 4 * weights->stride);
+}
+
+// Moves them on. The compiler is not told by how much: it would keep an address for each row after all.
+SKEIN_INLINE void skein_step(struct skein_weights * weights, int64_t bytes) {
+    for (int four = 0; four < 4; four++) {
+        weights->fours[four] += bytes;
+        __asm__("" : "+r"(weights->fours[four]));
+    }
+}
+
 // In each quarter of four vectors, word j of vector i becomes word i of vector j.
 SKEIN_INLINE void skein_transpose(const __m512i * in, __m512i * out) {
     const __m512i a = _mm512_unpacklo_epi32(in[0], in[1]), b = _mm512_unpackhi_epi32(in[0], in[1]);
@@ -195,13 +195,13 @@ SKEIN_INLINE void skein_transpose(const __m512i * in, __m512i * out) {
 }
 
 // 32 bytes of each of a strip's rows: out[g] has the bytes 4g to 4g + 3 of all of them.
-SKEIN_INLINE void skein_interleave(const struct skein_rows * rows, int64_t offset, __m512i * out) {
+SKEIN_INLINE void skein_interleave(const struct skein_weights * weights, int64_t offset, __m512i * out) {
     __m512i parts[2][4];
     for (int half = 0; half < 2; half++) {
         __m512i pairs[4];
         for (int index = 0; index < 4; index++) {
-            const char * first  = skein_row(rows, 8 * half + index) + offset;
-            const char * second = skein_row(rows, 8 * half + 4 + index) + offset;
+            const char * first  = skein_weight_row(weights, 8 * half + index) + offset;
+            const char * second = skein_weight_row(weights, 8 * half + 4 + index) + offset;
             pairs[index] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *) first)),
                                               _mm256_loadu_si256((const __m256i *) second), 1);
         }
@@ -214,27 +214,28 @@ SKEIN_INLINE void skein_interleave(const struct skein_rows * rows, int64_t offse
 }
 
 // The same of 16 bytes.
-SKEIN_INLINE void skein_interleave_few(const struct skein_rows * rows, int64_t offset, __m512i * out) {
+SKEIN_INLINE void skein_interleave_few(const struct skein_weights * weights, int64_t offset, __m512i * out) {
     __m512i fours[4];
     for (int index = 0; index < 4; index++) {
-        __m512i four = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *) (skein_row(rows, index) + offset)));
-        four         = _mm512_inserti32x4(
-            four, _mm_loadu_si128((const __m128i *) (skein_row(rows, 4 + index) + offset)), 1);
-        four = _mm512_inserti32x4(
-            four, _mm_loadu_si128((const __m128i *) (skein_row(rows, 8 + index) + offset)), 2);
-        fours[index] = _mm512_inserti32x4(
-            four, _mm_loadu_si128((const __m128i *) (skein_row(rows, 12 + index) + offset)), 3);
+        __m128i parts[4];
+        for (int part = 0; part < 4; part++) {
+            parts[part] = _mm_loadu_si128((const __m128i *) (skein_weight_row(weights, 4 * part + index) + offset));
+        }
+        __m512i four = _mm512_castsi128_si512(parts[0]);
+        four         = _mm512_inserti32x4(four, parts[1], 1);
+        four         = _mm512_inserti32x4(four, parts[2], 2);
+        fours[index] = _mm512_inserti32x4(four, parts[3], 3);
     }
     skein_transpose(fours, out);
 }
 
 // A number in f16 of each of a strip's rows.
-SKEIN_INLINE __m512 skein_read_halves(const struct skein_rows * rows, int64_t offset) {
+SKEIN_INLINE __m512 skein_read_halves(const struct skein_weights * weights, int64_t offset) {
     typedef uint16_t halves __attribute__((vector_size(32)));
     halves           out = { 0 };
     for (int index = 0; index < SKEIN_STRIP; index++) {
         uint16_t half;
-        memcpy(&half, skein_row(rows, index) + offset, sizeof(half));
+        memcpy(&half, skein_weight_row(weights, index) + offset, sizeof(half));
         out[index] = half;
     }
     return _mm512_cvtph_ps((__m256i) out);
@@ -257,16 +258,17 @@ SKEIN_INLINE __m512i skein_bits(__m512i bytes, int shift, int mask) {
 // --- products -----------------------------------------------------------------------------------------------------
 
 // Adds up `groups` times four of the weights' values with those of one row.
-SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const int8_t * others, int groups) {
+SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const int8_t * row, int groups) {
     for (int group = 0; group < groups; group++) {
         int32_t four;
-        memcpy(&four, others + 4 * group, sizeof(four));
+        memcpy(&four, row + 4 * group, sizeof(four));
         sum = _mm512_dpbusd_epi32(sum, values[group], _mm512_set1_epi32(four));
     }
     return sum;
 }
 
-// A strip is one piece of memory, so it is fetched in its own order: bytes of a strip further on, if there is one.
+// A strip usually is one piece of memory, so it is fetched in its own order: bytes of a strip further on, if there is
+// one.
 SKEIN_INLINE void skein_fetch(const char * ahead, int64_t start, int64_t end) {
     if (ahead) {
         for (int64_t byte = (start + 63) / 64 * 64; byte < end; byte += 64) {
@@ -275,42 +277,42 @@ SKEIN_INLINE void skein_fetch(const char * ahead, int64_t start, int64_t end) {
     }
 }
 
-SKEIN_INLINE void skein_block_q8_0(const struct skein_rows * rows, const struct skein_others * others, __m512 * sums,
-                                   const char * ahead) {
+SKEIN_INLINE void skein_block_q8_0(const struct skein_weights * weights, const struct skein_activations * activations,
+                                   __m512 * sums, const char * ahead) {
     skein_fetch(ahead, 0, SKEIN_STRIP * skein_block_bytes(SKEIN_TYPE_Q8_0));
-    const __m512 factors = skein_read_halves(rows, 0);
+    const __m512 factors = skein_read_halves(weights, 0);
     __m512i      values[8];
-    skein_interleave(rows, sizeof(uint16_t), values);
+    skein_interleave(weights, sizeof(uint16_t), values);
     for (int group = 0; group < 8; group++) {
         values[group] = _mm512_xor_si512(values[group], _mm512_set1_epi8((char) 0x80));
     }
-    for (int index = 0; index < others->count; index++) {
-        const struct skein_q8_0 * other = (const struct skein_q8_0 *) others->block + index;
-        const __m512i             sum    = skein_add(_mm512_set1_epi32(other->low), values, other->values, 8);
-        const __m512              factor = _mm512_mul_ps(factors, _mm512_set1_ps(other->factor));
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_0 * row    = (const struct skein_q8_0 *) activations->block + index;
+        const __m512i             sum    = skein_add(_mm512_set1_epi32(row->low), values, row->values, 8);
+        const __m512              factor = _mm512_mul_ps(factors, _mm512_set1_ps(row->factor));
         sums[index] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), sums[index]);
     }
 }
 
 // The 32 values of a block of q4_K or q5_K from the `part` times 32nd on.
 SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 factors,
-                                  const struct skein_others * others, __m512 * sums) {
-    for (int index = 0; index < others->count; index++) {
-        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
-        const __m512i             sum = skein_add(_mm512_setzero_si512(), values, other->values + 32 * part, 8);
+                                  const struct skein_activations * activations, __m512 * sums) {
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
+        const __m512i             sum = skein_add(_mm512_setzero_si512(), values, row->values + 32 * part, 8);
         sums[index]                   = _mm512_fmadd_ps(factors, _mm512_cvtepi32_ps(sum), sums[index]);
     }
 }
 
 // The same of q6_K, whose weights have a factor for 16 values each.
 SKEIN_INLINE void skein_part_q6_K(const __m512i * values, int part, const __m512 * factors,
-                                  const struct skein_others * others, __m512 * sums) {
-    for (int index = 0; index < others->count; index++) {
-        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
+                                  const struct skein_activations * activations, __m512 * sums) {
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
         for (int half = 0; half < 2; half++) {
             const int     place = 2 * part + half;  // Of the sixteens.
-            const __m512i sum   = skein_add(_mm512_set1_epi32(other->lows[place]), values + 4 * half,
-                                            other->values + 16 * place, 4);
+            const __m512i sum   = skein_add(_mm512_set1_epi32(row->lows[place]), values + 4 * half,
+                                            row->values + 16 * place, 4);
             sums[index]         = _mm512_fmadd_ps(factors[half], _mm512_cvtepi32_ps(sum), sums[index]);
         }
     }
@@ -324,10 +326,10 @@ SKEIN_INLINE void skein_fetch_part(int type, const char * ahead, int part) {
 
 // A block of q4_K or q5_K: factors and least values in six bits for 32 values each, and the values in four bits, the
 // fifth elsewhere. A weight is its factor times its value, less its least value.
-SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, const struct skein_others * others,
-                                   __m512 * sums, const char * ahead) {
+SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_weights * weights,
+                                   const struct skein_activations * activations, __m512 * sums, const char * ahead) {
     __m512i words[4];
-    skein_interleave_few(rows, 0, words);
+    skein_interleave_few(weights, 0, words);
     const __m512  factor = skein_floats(words[0]);
     const __m512  least  = skein_floats(_mm512_srli_epi32(words[0], 16));
     const __m512i six = _mm512_set1_epi8(0x3F), four = _mm512_set1_epi8(0x0F), two = _mm512_set1_epi8(0x30);
@@ -341,17 +343,17 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
                         _mm512_and_si512(_mm512_srli_epi32(words[2], 2), two)),
     };
     __m512 parts[SKEIN_TILE];
-    for (int index = 0; index < others->count; index++) {
+    for (int index = 0; index < activations->count; index++) {
         parts[index] = _mm512_setzero_ps();
     }
     __m512i fifths[8];
     if (type == SKEIN_TYPE_Q5_K) {
-        skein_interleave(rows, 16, fifths);
+        skein_interleave(weights, 16, fifths);
     }
     const int64_t start = type == SKEIN_TYPE_Q5_K ? 48 : 16;
     for (int pair = 0; pair < 4; pair++) {
         __m512i both[8];
-        skein_interleave(rows, start + 32 * pair, both);
+        skein_interleave(weights, start + 32 * pair, both);
         for (int half = 0; half < 2; half++) {
             const int part = 2 * pair + half;
             __m512i   values[8];
@@ -363,7 +365,7 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
             }
             skein_fetch_part(type, ahead, part);
             const __m512 factors = _mm512_mul_ps(factor, skein_byte(steps[part / 4], part % 4, false));
-            skein_part_q4_K(values, part, factors, others, parts);
+            skein_part_q4_K(values, part, factors, activations, parts);
         }
     }
     const __m512i low      = _mm512_set1_epi16(0xFF);
@@ -371,35 +373,35 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_rows * rows, con
         _mm512_and_si512(floors[0], low), _mm512_and_si512(_mm512_srli_epi32(floors[0], 8), low),
         _mm512_and_si512(floors[1], low), _mm512_and_si512(_mm512_srli_epi32(floors[1], 8), low),
     };
-    for (int index = 0; index < others->count; index++) {
-        const struct skein_q8_K * other = (const struct skein_q8_K *) others->block + index;
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
         __m512i                   sum   = _mm512_setzero_si512();
         for (int pair = 0; pair < 4; pair++) {
             int32_t two_sums;
-            memcpy(&two_sums, other->sums + 2 * pair, sizeof(two_sums));
+            memcpy(&two_sums, row->sums + 2 * pair, sizeof(two_sums));
             sum = _mm512_dpwssd_epi32(sum, pairs[pair], _mm512_set1_epi32(two_sums));
         }
         const __m512 whole = _mm512_fnmadd_ps(least, _mm512_cvtepi32_ps(sum), parts[index]);
-        sums[index]        = _mm512_fmadd_ps(_mm512_set1_ps(other->factor), whole, sums[index]);
+        sums[index]        = _mm512_fmadd_ps(_mm512_set1_ps(row->factor), whole, sums[index]);
     }
 }
 
 // A block of q6_K: values in four bits and two elsewhere, and a factor in eight bits for 16 values each.
-SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, const struct skein_others * others, __m512 * sums,
-                                   const char * ahead) {
+SKEIN_INLINE void skein_block_q6_K(const struct skein_weights * weights, const struct skein_activations * activations,
+                                   __m512 * sums, const char * ahead) {
     __m512i steps[4];
-    skein_interleave_few(rows, 192, steps);
+    skein_interleave_few(weights, 192, steps);
     __m512 parts[SKEIN_TILE];
-    for (int index = 0; index < others->count; index++) {
+    for (int index = 0; index < activations->count; index++) {
         parts[index] = _mm512_setzero_ps();
     }
     for (int half = 0; half < 2; half++) {
         __m512i twos[8];
-        skein_interleave(rows, 128 + 32 * half, twos);
+        skein_interleave(weights, 128 + 32 * half, twos);
         // A byte has a value's four bits and those of the value 64 further on.
         for (int pair = 0; pair < 2; pair++) {
             __m512i both[8];
-            skein_interleave(rows, 64 * half + 32 * pair, both);
+            skein_interleave(weights, 64 * half + 32 * pair, both);
             for (int high = 0; high < 2; high++) {
                 const int quarter = pair + 2 * high, part = 4 * half + quarter;
                 __m512i   values[8];
@@ -412,14 +414,14 @@ SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, const struct 
                     skein_byte(steps[part / 2], 2 * (part % 2), true),
                     skein_byte(steps[part / 2], 2 * (part % 2) + 1, true),
                 };
-                skein_part_q6_K(values, part, factors, others, parts);
+                skein_part_q6_K(values, part, factors, activations, parts);
             }
         }
     }
-    const __m512 factor = skein_read_halves(rows, 208);
-    for (int index = 0; index < others->count; index++) {
-        const struct skein_q8_K * other   = (const struct skein_q8_K *) others->block + index;
-        const __m512              factors = _mm512_mul_ps(factor, _mm512_set1_ps(other->factor));
+    const __m512 factor = skein_read_halves(weights, 208);
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_K * row   = (const struct skein_q8_K *) activations->block + index;
+        const __m512              factors = _mm512_mul_ps(factor, _mm512_set1_ps(row->factor));
         sums[index]                       = _mm512_fmadd_ps(factors, parts[index], sums[index]);
     }
 }
@@ -429,8 +431,8 @@ SKEIN_INLINE void skein_block_q6_K(const struct skein_rows * rows, const struct 
 SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t first, __mmask16 written, int64_t row,
                              int count, const char * ahead) {
     const int64_t       bytes  = skein_block_bytes(type);
-    struct skein_rows   rows   = skein_rows_at(in->weights + first * in->weight_stride, in->weight_stride);
-    struct skein_others others = { in->prepared + row * in->block_count * skein_prepared_bytes(type), count };
+    struct skein_weights weights = skein_weights_at(in->weights + first * in->weight_stride, in->weight_stride);
+    struct skein_activations activations = { in->prepared + row * in->block_count * skein_prepared_bytes(type), count };
     __m512              sums[SKEIN_TILE];
     for (int index = 0; index < count; index++) {
         sums[index] = _mm512_setzero_ps();
@@ -439,12 +441,12 @@ SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t 
     for (int64_t b = 0; b < in->block_count; b++) {
         const char * fetched = ahead ? ahead + b * SKEIN_STRIP * bytes : NULL;
         switch (type) {
-            case SKEIN_TYPE_Q8_0: skein_block_q8_0(&rows, &others, sums, fetched); break;
-            case SKEIN_TYPE_Q6_K: skein_block_q6_K(&rows, &others, sums, fetched); break;
-            default: skein_block_q4_K(type, &rows, &others, sums, fetched); break;
+            case SKEIN_TYPE_Q8_0: skein_block_q8_0(&weights, &activations, sums, fetched); break;
+            case SKEIN_TYPE_Q6_K: skein_block_q6_K(&weights, &activations, sums, fetched); break;
+            default: skein_block_q4_K(type, &weights, &activations, sums, fetched); break;
         }
-        skein_step(&rows, bytes);
-        others.block += count * skein_prepared_bytes(type);
+        skein_step(&weights, bytes);
+        activations.block += count * skein_prepared_bytes(type);
     }
     for (int index = 0; index < count; index++) {
         _mm512_mask_storeu_ps(in->outs[row + index] + first, written, sums[index]);
@@ -467,60 +469,78 @@ SKEIN_INLINE void skein_strip(int type, const struct skein_product * in, int64_t
     }
 }
 
-// A thread's part of the product of `m` rows of weights and `n` of activations, of `k` blocks each.
-SKEIN_INLINE void skein_multiply_type(int type, const struct ggml_compute_params * params, int64_t m, int64_t n,
-                                      int64_t k, const char * weights, int64_t weight_stride,
-                                      const struct skein_places * places, bool is_counted) {
-    // Jobs of strips side by side, several for each thread, as threads are not equally quick.
-    const int64_t strips    = (m + SKEIN_STRIP - 1) / SKEIN_STRIP;
-    const int64_t share     = strips / (4 * params->nth);
-    const int64_t size      = share > 0 ? share : 1;
+// A product of `m` rows of weights, `weight_stride` bytes apart, and `n` of activations, of `k` blocks each.
+struct skein_shape {
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    int64_t weight_stride;
+};
+
+// Who computes what: jobs of several strips side by side, as threads are not equally quick.
+struct skein_share {
+    int64_t                   first;   // Of this thread.
+    int64_t                   stride;  // To its next one, where nothing hands them out.
+    struct ggml_threadpool *  pool;    // Whose counter hands out all but the first ones, or NULL.
+};
+
+SKEIN_INLINE int64_t skein_next(const struct skein_share * share, int64_t job) {
+    return share->pool ? ggml_threadpool_chunk_add(share->pool, 1) : job + share->stride;
+}
+
+// A thread's part of it. There is room for SKEIN_PREPARED bytes and SKEIN_MOST addresses.
+SKEIN_INLINE void skein_multiply_type(int type, const struct skein_shape * shape, const char * matrix,
+                                      const struct skein_places * places, const struct skein_share * share,
+                                      char * prepared, float ** outs) {
+    const int64_t strips    = (shape->m + SKEIN_STRIP - 1) / SKEIN_STRIP;
+    const int64_t size      = strips / (4 * share->stride) > 0 ? strips / (4 * share->stride) : 1;  // Of a job.
     const int64_t jobs      = (strips + size - 1) / size;
-    const int64_t row_bytes = k * skein_prepared_bytes(type);  // Prepared.
+    const int64_t row_bytes = shape->k * skein_prepared_bytes(type);  // Prepared.
     const int64_t fitting   = SKEIN_PREPARED / row_bytes < SKEIN_MOST ? SKEIN_PREPARED / row_bytes : SKEIN_MOST;
     const int64_t most      = fitting < SKEIN_TILE ? fitting : fitting / SKEIN_TILE * SKEIN_TILE;
 
-    _Alignas(64) char    prepared[SKEIN_PREPARED];
-    float *              outs[SKEIN_MOST];
-    struct skein_product in = { weights, weight_stride, k, prepared, outs };
-    for (int64_t job = params->ith, next; job < jobs; job = next) {
-        next = is_counted ? ggml_threadpool_chunk_add(params->threadpool, 1) : job + params->nth;
+    struct skein_product in = { matrix, shape->weight_stride, shape->k, prepared, outs };
+    for (int64_t job = share->first, next; job < jobs; job = next) {
+        next              = skein_next(share, job);
         const int64_t end = (job + 1) * size < strips ? (job + 1) * size : strips;
-        for (int64_t group = 0; group < n; group += most) {
-            const int64_t rows = n - group < most ? n - group : most;
+        for (int64_t group = 0; group < shape->n; group += most) {
+            const int64_t count = shape->n - group < most ? shape->n - group : most;
             // What was prepared for one job serves the next one.
-            if (job == params->ith || rows < n) {
-                for (int64_t row = 0; row < rows; row += SKEIN_TILE) {
-                    const int count = rows - row < SKEIN_TILE ? (int) (rows - row) : SKEIN_TILE;
-                    skein_prepare(type, prepared + row * row_bytes, places, group + row, count, k);
-                    for (int index = 0; index < count; index++) {
+            if (job == share->first || count < shape->n) {
+                for (int64_t row = 0; row < count; row += SKEIN_TILE) {
+                    const int part = count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE;
+                    skein_prepare(type, prepared + row * row_bytes, places, group + row, part, shape->k);
+                    for (int index = 0; index < part; index++) {
                         outs[row + index] = skein_out_of(places, group + row + index);
                     }
                 }
             }
             for (int64_t strip = job * size; strip < end; strip++) {
                 // Behind a job comes the next one of this thread.
-                const int64_t later = strip + SKEIN_AHEAD < end ? strip + SKEIN_AHEAD
-                                                                : next * size + strip + SKEIN_AHEAD - end;
-                const char *  ahead = later < strips ? weights + later * SKEIN_STRIP * weight_stride : NULL;
+                const int64_t beyond = strip + SKEIN_AHEAD - end;
+                const int64_t later  = beyond < 0 ? strip + SKEIN_AHEAD
+                                                  : next * size + (beyond < size ? beyond : size - 1);
+                const char *  ahead  = later < strips ? matrix + later * SKEIN_STRIP * shape->weight_stride : NULL;
                 // The last strip ends with the matrix, and begins with rows of the one before.
                 const int64_t   start   = strip * SKEIN_STRIP;
-                const int64_t   first   = start + SKEIN_STRIP > m ? m - SKEIN_STRIP : start;
+                const int64_t   first   = start + SKEIN_STRIP > shape->m ? shape->m - SKEIN_STRIP : start;
                 const __mmask16 written = (__mmask16) (0xFFFF << (start - first));
-                skein_strip(type, &in, first, written, rows, ahead);
+                skein_strip(type, &in, first, written, count, ahead);
             }
         }
     }
 }
 
-// The same of weights of any type that is multiplied here. All threads call it. When the library's counter of chunks
-// was set for this product, it hands out the jobs; otherwise each thread has its share.
-static void skein_multiply(int type, const struct ggml_compute_params * params, int64_t m, int64_t n, int64_t k,
-                           const void * weights, int64_t stride, const struct skein_places * places,
-                           bool is_counted) {
+// The same of weights of any type that is multiplied here. All threads call it. Takes a third of a megabyte of the
+// thread's stack, once.
+static __attribute__((noinline)) void skein_multiply(int type, const struct skein_shape * shape, const void * matrix,
+                                                     const struct skein_places * places,
+                                                     const struct skein_share *  share) {
+    _Alignas(64) char prepared[SKEIN_PREPARED];
+    float *           outs[SKEIN_MOST];
     switch (type) {
 #define SKEIN_CASE(t) \
-    case t: skein_multiply_type(t, params, m, n, k, (const char *) weights, stride, places, is_counted); break;
+    case t: skein_multiply_type(t, shape, (const char *) matrix, places, share, prepared, outs); break;
         SKEIN_CASE(SKEIN_TYPE_Q8_0) SKEIN_CASE(SKEIN_TYPE_Q4_K) SKEIN_CASE(SKEIN_TYPE_Q5_K) SKEIN_CASE(SKEIN_TYPE_Q6_K)
 #undef SKEIN_CASE
     }

@@ -42,6 +42,13 @@ package enum Limits {
     package static let schemaBytes = 256 << 10
     /// Most different references in a JSON Schema.
     package static let schemaReferences = 500
+    /// Longest reference in a JSON Schema. **Units:** bytes.
+    package static let schemaReferenceBytes = 1024
+    /// Longest name of a property in a JSON Schema. **Units:** bytes.
+    package static let schemaNameBytes = 256
+    /// Most properties of an object that are not required. What a grammar for them takes grows with the third power, so
+    /// all objects of a request together may have as many cubed.
+    package static let schemaOptionals = 256
     /// Most comparisons when an answer is held against a schema; references may go in circles.
     package static let schemaSteps = 100_000
     /// Most schemas inside each other that an answer is held against.

@@ -46,8 +46,10 @@ import Vocabulary
     private(set) var isFirst = true
     private var wished: Duration = .zero
     private var began = ContinuousClock.now
-    /// When its first layer was entered.
+    /// When its first layer was entered; of the first part, when it began.
     private var started = ContinuousClock.now
+    /// What it took to get there, latest.
+    private var entering: Duration = .zero
     private var layers = 0
     private var isGoingOn = false
     private var hasStopped = false
@@ -104,7 +106,7 @@ import Vocabulary
         let layersLeft = layerCount - layersDone
         guard layersLeft > 1 else { return true }
         guard let layerTime else { return false }
-        return layerTime * layersLeft <= duration
+        return entering + layerTime * layersLeft <= duration
     }
 
     /// Ends a part, when the library has come back: gives the graph's nodes back what they do.
@@ -162,6 +164,7 @@ import Vocabulary
             unsafe residual.withUnsafeBytes { unsafe ggml_backend_tensor_set(node, $0.baseAddress, 0, $0.count) }
             isGoingOn = false
             started = .now
+            entering = started - began
             aim(at: layersDone)
             return true
         }

@@ -23,7 +23,8 @@ package enum WeightPacking {
     /// Whether a file's weights are better packed. A file that cannot be read says nothing; loading it will.
     ///
     /// For tiles they are, where they can be: matrices one behind the other in one tensor cannot, as the library packs
-    /// only the first of them and reads on behind its memory. Experts' are never packed for tiles.
+    /// only the first of them and reads on behind its memory. Experts' are never packed for tiles, but in q4_K as they
+    /// are without.
     ///
     /// Without tiles they are not where most of what would be packed is multiplied by strips as it is: several rows
     /// take half as long, and the file needs no memory beside itself

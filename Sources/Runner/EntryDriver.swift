@@ -1,6 +1,5 @@
 import FoundationEssentials
 import NIOCore
-import NIOPosix
 package import Serving
 import Transport
 import Vocabulary
@@ -32,11 +31,11 @@ actor EntryDriver {
     private let tools: EntryTools
     private let draft: (any Drafting)?
     /// Reads requests, so that the deadline of one is known while it waits for others to be prepared.
-    private let reading = NIOThreadPool(numberOfThreads: 1)
-    private let preparation = NIOThreadPool(numberOfThreads: 1)
+    private let reading = PreparationThread()
+    private let preparation = PreparationThread()
     /// Where prompts with images are prepared: encoding one takes long, and other prompts are not to wait behind it.
     /// Without a projector there is none, as all that is left to do is to refuse them.
-    private let imaging: NIOThreadPool?
+    private let imaging: PreparationThread?
     private var preparing = Preparations()
     private var preparingTimer: Scheduled<Void>?
     private var links: LinkTable
@@ -86,10 +85,7 @@ actor EntryDriver {
         self.lost = lost
         links = LinkTable(identity)
         brain = EngineCore(settings: settings, tokenizer: tools.tokenizer, renderer: tools.renderer)
-        imaging = identity.configuration.projectorPath.map { _ in NIOThreadPool(numberOfThreads: 1) }
-        reading.start()
-        preparation.start()
-        imaging?.start()
+        imaging = identity.configuration.projectorPath.map { _ in PreparationThread() }
     }
 
     private var isAlone: Bool { identity.configuration.stages.count == 1 }
@@ -222,13 +218,14 @@ actor EntryDriver {
     private func prepare(_ id: RequestID, _ body: [UInt8], _ link: FrameLink) {
         guard clients[id] == nil else { return }
         clients[id] = Client(link: link)
-        guard let ticket = preparing.begin(id) else {
-            return emit(
-                id, .failed(.overloaded(queued: preparing.count, limit: Preparations.limit, retryAfterSeconds: 1)))
+        let ticket: Preparations.Ticket
+        let caller = RequestCoding.caller(in: body)
+        switch preparing.begin(id, of: caller, retryAfterSeconds: preparationRetrySeconds) {
+        case .success(let taken): ticket = taken
+        case .failure(let refusal): return emit(id, .failed(refusal))
         }
         let arrival = now
-        reading.submit { [self, tools, eventLoop, preparation, imaging] state in
-            guard case .active = state else { return }
+        reading.submit(ticket) { [self, tools, eventLoop, preparation, imaging] in
             let done: @Sendable (Result<Preparation, GenerationError>) -> Void = { outcome in
                 eventLoop.execute { self.assumeIsolated { $0.prepared(id, ticket, outcome, arrival) } }
             }
@@ -242,13 +239,17 @@ actor EntryDriver {
             if let deadline = Preparations.Deadline(of: request, arrival: arrival) {
                 eventLoop.execute { self.assumeIsolated { $0.note(deadline, of: id, ticket) } }
             }
-            let pool = request.hasImages ? imaging ?? preparation : preparation
-            pool.submit { state in
-                guard case .active = state else { return }
+            let thread = request.hasImages ? imaging ?? preparation : preparation
+            thread.submit(ticket) {
                 guard !ticket.isCancelled else { return done(.failure(.cancelled)) }
                 done(Self.prepare(request, with: tools))
             }
         }
+    }
+
+    /// When the thread with most work is expected to be done with what it has. **Units:** whole seconds.
+    private var preparationRetrySeconds: Int {
+        max(reading.retryAfterSeconds, preparation.retryAfterSeconds, imaging?.retryAfterSeconds ?? 0)
     }
 
     private func note(_ deadline: Preparations.Deadline, of id: RequestID, _ ticket: Preparations.Ticket) {

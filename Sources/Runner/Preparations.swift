@@ -3,11 +3,16 @@ import Synchronization
 import Vocabulary
 
 /// Requests that are being templated and tokenised, or wait for it. A place is taken until the thread is done with it,
-/// so that clients who come and go cannot make a line of work that nobody waits for.
+/// so that clients who come and go cannot make a line of work that nobody waits for. One caller leaves places to others
+/// as in the waiting line (`FairOrder`).
 struct Preparations {
     /// One request's way through the threads; what it stands for may be over before its turn comes.
     final class Ticket: Sendable {
+        /// Whose request it is; nil for those who cannot be told apart.
+        let caller: String?
         private let cancelled = Atomic(false)
+
+        fileprivate init(of caller: String?) { self.caller = caller }
 
         /// Nobody waits for the outcome any more.
         var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
@@ -42,14 +47,27 @@ struct Preparations {
     private var places: [RequestID: Place] = [:]
     /// Places that are taken, those of cancelled requests included.
     private(set) var count = 0
+    /// The same by caller.
+    private var held: [String?: Int] = [:]
 
-    /// Takes a place; nil when there is none.
-    mutating func begin(_ id: RequestID) -> Ticket? {
-        guard count < Self.limit else { return nil }
-        let ticket = Ticket()
+    /// Takes a place. Fails with `overloaded` when there is none, or when the caller has its share of them; it is told
+    /// to come back after `retryAfterSeconds`.
+    mutating func begin(
+        _ id: RequestID, of caller: String?, retryAfterSeconds: Int
+    ) -> Result<Ticket, GenerationError> {
+        let own = held[caller, default: 0]
+        let isFull = count >= Self.limit
+        guard !isFull, own < FairOrder.places(of: caller, taken: count, limit: Self.limit) else {
+            return .failure(
+                .overloaded(
+                    queued: isFull ? count : own, limit: isFull ? Self.limit : own,
+                    retryAfterSeconds: retryAfterSeconds))
+        }
+        let ticket = Ticket(of: caller)
         places[id] = Place(ticket: ticket)
         count += 1
-        return ticket
+        held[caller] = own + 1
+        return .success(ticket)
     }
 
     /// Nobody waits for the request any more; false when it is not being prepared.
@@ -81,6 +99,8 @@ struct Preparations {
     /// its way a second time under the same id by then.
     mutating func end(_ id: RequestID, _ ticket: Ticket) -> Bool {
         count -= 1
+        let own = held[ticket.caller, default: 1] - 1
+        held[ticket.caller] = own > 0 ? own : nil
         guard places[id]?.ticket === ticket else { return false }
         places[id] = nil
         return true

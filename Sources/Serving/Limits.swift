@@ -107,8 +107,8 @@ package enum Limits {
     /// with, an empty cache, does not show it. Where the engine computes attention itself any number is as good.
     /// **Source:** `GGML_FA_TILE_Q` of llama.cpp, docs/decisions/0028-attention-over-the-cells-that-rows-see.md.
     package static let attentionTile = 64
-    /// Rows that products take at a time. Deferred rows are a multiple of it and of nothing more: a layer of whole
-    /// tiles of attention leaves up to half of the time unused that they may take.
+    /// Rows that products take at a time. Deferred rows are a multiple of it, but for a prompt's last ones, and of
+    /// nothing more: a layer of whole tiles of attention leaves up to half of the time unused that they may take.
     /// **Source:** `SKEIN_TILE`, docs/decisions/0030-products-by-strips.md.
     static let productTile = 16
     /// Rows of a prompt from which on its attention costs more than its weights where it goes one row at a time: behind

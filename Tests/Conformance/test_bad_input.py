@@ -177,6 +177,27 @@ def test_a_schema_whose_references_lead_nowhere_else_is_refused(server):
         saying=["$ref: #/$defs/a"])
 
 
+def test_a_schema_of_many_optional_properties_is_refused_also_when_tools_have_them_together(server):
+    def schema(count):
+        return {"type": "object", "properties": {f"p{n}": {"type": "null"} for n in range(count)}}
+
+    refused(
+        server, request(CAPITAL, max_tokens=4, response_format={
+            "type": "json_schema", "json_schema": {"name": "x", "schema": schema(300)}}),
+        param="response_format.json_schema.schema", saying=["300 properties", "256"])
+    tools = [{"type": "function", "function": {"name": f"f{n}", "parameters": schema(128)}} for n in range(9)]
+    refused(server, request(CAPITAL, max_tokens=4, tools=tools), param="tools", saying=["required"])
+
+
+def test_a_name_that_the_library_does_not_survive_is_refused(server):
+    for name in ["x" * 50_000, "ä" * 50_000]:
+        schema = {"type": "object", "properties": {name: {"type": "null"}}, "additionalProperties": True}
+        refused(
+            server, request(CAPITAL, max_tokens=4, response_format={
+                "type": "json_schema", "json_schema": {"name": "x", "schema": schema}}),
+            param="response_format.json_schema.schema", saying=["bytes", "256"])
+
+
 def test_a_schema_nested_beyond_the_limit_of_bodies_is_refused(server):
     refused(server, request(CAPITAL, max_tokens=4, response_format={
         "type": "json_schema", "json_schema": {"name": "x", "schema": nested(400)}}),

@@ -56,14 +56,24 @@ def test_guessing_can_be_switched_off_and_on_for_all(own_node):
     assert some_start_guesses(guesses)
 
 
+def assert_same_logprobs(found, expected):
+    """Each token with those of its own row. Processors may round the rows of a window otherwise than single ones."""
+    assert expected and [entry.token for entry in found] == [entry.token for entry in expected]
+    for one, other in zip(found, expected):
+        assert len(one.top_logprobs) == len(other.top_logprobs) == 2
+        for candidate, same in zip([one, *one.top_logprobs], [other, *other.top_logprobs]):
+            assert candidate.logprob == pytest.approx(same.logprob, abs=1e-3), (candidate, same)
+
+
 def assert_same_answers(node, plain):
     """Greedy, and drawn with a seed."""
     client, other = client_of(node), client_of(plain)
     for question in QUESTIONS:
         for fields in [{"temperature": 0}, {"temperature": 0.8, "seed": 11}]:
-            expected = ask(other, question, max_tokens=60, **fields)
-            found = ask(client, question, max_tokens=60, **fields)
+            fields |= {"max_tokens": 60, "logprobs": True, "top_logprobs": 2}
+            expected, found = ask(other, question, **fields), ask(client, question, **fields)
             assert found.choices[0].message.content == expected.choices[0].message.content
+            assert_same_logprobs(found.choices[0].logprobs.content, expected.choices[0].logprobs.content)
             assert found.usage.completion_tokens == expected.usage.completion_tokens
 
 

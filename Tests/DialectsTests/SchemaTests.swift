@@ -40,6 +40,48 @@ import Vocabulary
         #expect(error.field == "s" && error.description.contains("$ref: #"), "\(error)")
     }
 
+    /// Objects, each with so many properties that are not required.
+    private static func optionals(_ counts: [Int], _ rest: String = "") -> String {
+        let objects = counts.enumerated().map { index, count in
+            let parts = (0..<count).map { #""p\#($0)":{"type":"null"}"# }
+            return #""o\#(index)":{"type":"object","properties":{"# + parts.joined(separator: ",") + "}}"
+        }
+        return #"{"$defs":{"# + objects.joined(separator: ",") + "}\(rest)}"
+    }
+
+    /// What the library would take minutes for, or more stack than there is.
+    @Test(arguments: [
+        (optionals([256]), nil), (optionals([257]), "257 properties"),
+        (optionals(Array(repeating: 128, count: 8)), nil),
+        (optionals(Array(repeating: 128, count: 9)), "objects of many properties"),
+        // Components bring their properties, by reference, too.
+        (
+            optionals([200, 100], ##","allOf":[{"$ref":"#/$defs/o0"},{"anyOf":[{"$ref":"#/$defs/o1"}]}]"##),
+            "300 properties"
+        ),
+        (#"{"properties":{"\#(String(repeating: "n", count: 256))":{}}}"#, nil),
+        (#"{"properties":{"\#(String(repeating: "n", count: 257))":{}}}"#, "name of 257 bytes"),
+        (##"{"$ref":"#/\##(String(repeating: "n", count: 1100))"}"##, "$ref of 1102 bytes"),
+    ])
+    func `schemas that keep the library busy for long are refused`(schema: String, word: String?) throws {
+        let field = Field(node: try Self.node(schema), path: .member(.body, "s"))
+        guard let word else {
+            #expect(try field.schema() == schema)
+            return
+        }
+        let error = try #require(throws: DialectError.self) { try field.schema() }
+        #expect(error.field == "s" && error.description.contains(word), "\(error)")
+    }
+
+    @Test func `properties that are required cost nothing`() throws {
+        let names = (0..<4000).map { #""p\#($0)""# }
+        let parts = names.map { $0 + #":{"type":"null"}"# }
+        let schema =
+            #"{"type":"object","properties":{"# + parts.joined(separator: ",") + #"},"required":["#
+            + names.joined(separator: ",") + "]}"
+        #expect(try Field(node: try Self.node(schema), path: .member(.body, "s")).schema() == schema)
+    }
+
     @Test func `so many different references are taken and no more`() throws {
         func schema(_ count: Int) -> String {
             let parts = (0..<count).map { ##""a\##($0)":{"items":{"$ref":"#/$defs/a\##($0 + 1)"}}"## }

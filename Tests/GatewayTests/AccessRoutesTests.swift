@@ -88,6 +88,28 @@ final class TestKeys: KeyProviding {
         }
     }
 
+    /// Waiting requests take fair turns by it.
+    @Test func `a request says by whose key it came, in every dialect`() async throws {
+        let (first, second) = (APIKey.of("first"), APIKey.of("second"))
+        #expect(first.id != second.id)
+        let senders: [([String: String], String?)] = [
+            (["x-api-key": "first"], first.id), (["Authorization": "Bearer second"], second.id),
+            (["Authorization": "Bearer first"], first.id), ([:], nil), (["x-api-key": "no key of ours"], nil),
+        ]
+        let node = ScriptedNode { _ in .hello }
+        // It demands no key, but knows those that it has.
+        try await LoopbackServer.with(node, keys: TestKeys(first, second)) { server in
+            for (path, body) in Self.routes {
+                for (headers, caller) in senders {
+                    let count = node.requests.count
+                    let answer = try await server.send("POST", path, body, headers)
+                    #expect(answer.status == 200, "\(path) \(headers)")
+                    #expect(node.requests.dropFirst(count).map(\.caller) == [caller], "\(path) \(headers)")
+                }
+            }
+        }
+    }
+
     @Test func `a key over its rate is told when to come back, in every dialect`() async throws {
         for (path, body) in Self.routes {
             let keys = TestKeys(.of("user", requestsPerMinute: 1))

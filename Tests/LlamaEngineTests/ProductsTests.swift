@@ -17,15 +17,24 @@ extension `The engine` {
             let rows: UnsafeMutablePointer<ggml_tensor>
             let node: UnsafeMutablePointer<ggml_tensor>
 
-            private static func makeContext() -> OpaquePointer {
-                unsafe ggml_init(ggml_init_params(mem_size: 128 << 20, mem_buffer: nil, no_alloc: false))
+            private static func makeContext(bytes: Int = 128 << 20) -> OpaquePointer {
+                unsafe ggml_init(ggml_init_params(mem_size: bytes, mem_buffer: nil, no_alloc: false))
             }
 
-            /// Of `count` matrices with as many of rows.
-            init(type: ggml_type, height: Int, width: Int, rows rowCount: Int, count: Int = 1) {
+            /// Of `count` matrices, each with `shared` of rows. Rows of weights are `apart` times as far from each
+            /// other as they are long.
+            init(
+                type: ggml_type, height: Int, width: Int, rows rowCount: Int, count: Int = 1, shared: Int = 1,
+                apart: Int = 1
+            ) {
                 unsafe context = Self.makeContext()
-                unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(count))
-                unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(rowCount), Int64(count))
+                let all: UnsafeMutablePointer<ggml_tensor> = unsafe ggml_new_tensor_3d(
+                    context, type, Int64(width * apart), Int64(height), Int64(count))
+                unsafe weights =
+                    apart == 1
+                    ? all : ggml_view_2d(context, all, Int64(width), Int64(height), all.pointee.nb.1, 0)
+                unsafe rows = ggml_new_tensor_3d(
+                    context, GGML_TYPE_F32, Int64(width), Int64(rowCount), Int64(count * shared))
                 unsafe node = ggml_mul_mat(context, weights, rows)
             }
 
@@ -36,7 +45,8 @@ extension `The engine` {
                 let tokens = Int64(chosen.count)
                 unsafe weights = ggml_new_tensor_3d(context, type, Int64(width), Int64(height), Int64(experts))
                 unsafe rows = ggml_new_tensor_3d(context, GGML_TYPE_F32, Int64(width), Int64(slots), tokens)
-                let choices = unsafe ggml_new_tensor_2d(context, GGML_TYPE_I32, Int64(chosen[0].count), tokens)!
+                let choices: UnsafeMutablePointer<ggml_tensor> = unsafe ggml_new_tensor_2d(
+                    context, GGML_TYPE_I32, Int64(chosen[0].count), tokens)
                 for (index, expert) in chosen.joined().enumerated() {
                     unsafe choices.pointee.data.assumingMemoryBound(to: Int32.self)[index] = expert
                 }
@@ -48,15 +58,20 @@ extension `The engine` {
             /// Computes it for these rows, and answers what came out: by matrix, then by row; or by token, then by
             /// choice.
             func run(_ values: [[Float]], threads: Int32) -> [[Float]] {
+                let made = unsafe Self.makeContext(bytes: ggml_graph_overhead())
+                defer { unsafe ggml_free(made) }
                 for (index, row) in values.enumerated() {
                     for (column, value) in row.enumerated() {
                         unsafe rows.pointee.data.assumingMemoryBound(to: Float.self)[index * row.count + column] = value
                     }
                 }
-                let graph = unsafe ggml_new_graph(context)
+                let graph = unsafe ggml_new_graph(made)
                 unsafe ggml_build_forward_expand(graph, node)
-                let status = unsafe ggml_graph_compute_with_ctx(context, graph, threads)
-                #expect(status == GGML_STATUS_SUCCESS)
+                var plan = unsafe ggml_graph_plan(graph, threads, nil)
+                let work = UnsafeMutableRawBufferPointer.allocate(byteCount: plan.work_size + 1, alignment: 64)
+                defer { unsafe work.deallocate() }
+                unsafe plan.work_data = work.baseAddress?.assumingMemoryBound(to: UInt8.self)
+                #expect(unsafe ggml_graph_compute(graph, &plan) == GGML_STATUS_SUCCESS)
                 let height = unsafe Int(node.pointee.ne.0)
                 let out = unsafe node.pointee.data.assumingMemoryBound(to: Float.self)
                 return (0..<(unsafe Int(ggml_nrows(node)))).map { row in
@@ -122,17 +137,23 @@ extension `The engine` {
             }
         }
 
-        /// More rows than are prepared at a time, too: of 28,672 values that is nine.
-        @Test(arguments: types, [(48, 1024), (33, 28_672)])
-        func `give a row the bits it has alone`(typeNumber: UInt32, shape: (height: Int, width: Int)) throws {
+        /// More rows than are prepared at a time, too: of 256 values that is 512, of 8,192 it is 32, of 28,672 nine.
+        @Test(
+            arguments: types,
+            [
+                (48, 1024, [2, 5, 16, 19, 70]), (17, 256, [600]), (48, 8192, [32, 70]), (33, 28_672, [9, 19]),
+            ])
+        func `give a row the bits it has alone`(
+            typeNumber: UInt32, shape: (height: Int, width: Int, counts: [Int])
+        ) throws {
             guard extras_multiplies_by_strips(typeNumber) else { return }
             let type = ggml_type(typeNumber)
             var random = SeededRandom(seed: 8)
             let alone = Product(type: type, height: shape.height, width: shape.width, rows: 1)
             _ = alone.fill(&random)
-            let rows = Self.rows(70, width: shape.width, &random)
+            let rows = Self.rows(shape.counts.max() ?? 0, width: shape.width, &random)
             let expected = rows.map { alone.run([$0], threads: 1)[0] }
-            for count in [2, 5, 16, 19, 70] {
+            for count in shape.counts {
                 let product = Product(type: type, height: shape.height, width: shape.width, rows: count)
                 unsafe memcpy(product.weights.pointee.data, alone.weights.pointee.data, ggml_nbytes(alone.weights))
                 for threads in [1, 2, 3] as [Int32] {
@@ -188,21 +209,43 @@ extension `The engine` {
             #expect(abs(Double(values[1][3]) - sum) / size < 1e-6)
         }
 
-        @Test func `of several matrices are those of each`() {
+        /// Two matrices of rows for each of weights.
+        @Test(arguments: types)
+        func `of several matrices are those of each`(typeNumber: UInt32) {
             var random = SeededRandom(seed: 13)
-            let (height, width, count) = (80, 128, 5)
-            let many = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count, count: 3)
+            let type = ggml_type(typeNumber)
+            let (height, width, count) = (80, 256, 5)
+            let many = Product(type: type, height: height, width: width, rows: count, count: 3, shared: 2)
             _ = many.fill(&random)
-            let rows = Self.rows(3 * count, width: width, &random)
+            let rows = Self.rows(6 * count, width: width, &random)
             let values = many.run(rows, threads: 2)
-            let one = Product(type: GGML_TYPE_Q8_0, height: height, width: width, rows: count)
+            let one = Product(type: type, height: height, width: width, rows: count)
             let bytes = unsafe ggml_nbytes(one.weights)
-            for index in 0..<3 {
-                unsafe memcpy(one.weights.pointee.data, many.weights.pointee.data + index * bytes, bytes)
+            for index in 0..<6 {
+                unsafe memcpy(one.weights.pointee.data, many.weights.pointee.data + index / 2 * bytes, bytes)
                 let part = index * count..<(index + 1) * count
                 let expected = one.run(Array(rows[part]), threads: 1)
                 #expect(zip(values[part], expected).allSatisfy { $0.isIdentical(to: $1) }, "matrix \(index)")
             }
+        }
+
+        /// As of keys and values that several lanes share.
+        @Test(arguments: types)
+        func `of rows of weights that are apart are those of the same side by side`(typeNumber: UInt32) {
+            var random = SeededRandom(seed: 34)
+            let (height, width, count) = (40, 512, 7)
+            let type = ggml_type(typeNumber)
+            let dense = Product(type: type, height: height, width: width, rows: count)
+            _ = dense.fill(&random)
+            let apart = Product(type: type, height: height, width: width, rows: count, apart: 3)
+            let (near, far) = unsafe (dense.weights.pointee.nb.1, apart.weights.pointee.nb.1)
+            #expect(far == 3 * near)
+            for row in 0..<height {
+                unsafe memcpy(apart.weights.pointee.data + row * far, dense.weights.pointee.data + row * near, near)
+            }
+            let rows = Self.rows(count, width: width, &random)
+            let (values, expected) = (apart.run(rows, threads: 2), dense.run(rows, threads: 1))
+            #expect(zip(values, expected).allSatisfy { $0.isIdentical(to: $1) })
         }
     }
 }

@@ -56,7 +56,52 @@ import Wire
                 }
             }
             #expect(ended == [RequestID(1), RequestID(4)])
-            #expect(renderer.preparedCount == 2)
+            #expect(renderer.prepared == [RequestID(1), RequestID(4)])
+        }
+    }
+
+    @Test func `callers take turns in being prepared`() async throws {
+        let renderer = ScriptedRenderer(isGated: true)
+        try await EntryRig.with(renderer) { entry in
+            try entry.generate(1, "ab", caller: "busy")
+            for await _ in renderer.starts { break }
+            for id in [2, 3] as [UInt64] { try entry.generate(id, "ab", caller: "busy") }
+            try entry.generate(4, "ab", caller: "other")
+            // It is read behind all others, and ends then: they wait to be prepared.
+            try entry.generate(5, "ab", seconds: 0, caller: "busy")
+            guard case .event(RequestID(5), sequence: 0, .failed(.deadlineExceeded)) = try await entry.node.next()
+            else {
+                Issue.record("the last request did not end by its deadline")
+                return
+            }
+            for _ in 0..<4 { renderer.gate.signal() }
+            #expect(try await entry.finished(of: 4) == 4)
+            #expect(renderer.prepared.map(\.value) == [1, 2, 4, 3])
+        }
+    }
+
+    @Test func `who has its share of the places is refused, and others are not`() async throws {
+        let renderer = ScriptedRenderer(isGated: true)
+        try await EntryRig.with(renderer) { entry in
+            let share = 192 as UInt64
+            for id in 1...(share + 1) { try entry.generate(id, "ab", caller: "busy") }
+            guard
+                case .event(RequestID(193), sequence: 0, .failed(.overloaded(queued: 192, limit: 192, let retry))) =
+                    try await entry.node.next()
+            else {
+                Issue.record("the caller was not refused")
+                return
+            }
+            #expect((1...60).contains(retry))
+            try entry.generate(share + 2, "ab", caller: "other")
+            for id in 2...share {
+                try entry.send { writer throws(WireError) in try writer.cancelRequest(RequestID(id)) }
+            }
+            #expect(try await entry.finished(of: Int(share) - 1) == 0)
+            // For the first and the last.
+            for _ in 0..<2 { renderer.gate.signal() }
+            #expect(try await entry.finished(of: 2) == 2)
+            #expect(renderer.prepared == [RequestID(1), RequestID(share + 2)])
         }
     }
 
@@ -135,6 +180,38 @@ import Wire
         #expect(!isOldAwaited && isNewAwaited && preparations.count == 3)
     }
 
+    @Test func `one caller leaves places to others`() {
+        var preparations = Preparations()
+        var tickets: [Preparations.Ticket] = []
+        func takeAll(of caller: String?) -> Int {
+            let before = tickets.count
+            while let ticket = preparations.begin(RequestID(UInt64(tickets.count)), of: caller) {
+                tickets.append(ticket)
+            }
+            return tickets.count - before
+        }
+        func refusal(of caller: String?) -> GenerationError? {
+            switch preparations.begin(RequestID(999), of: caller, retryAfterSeconds: 7) {
+            case .success: nil
+            case .failure(let refusal): refusal
+            }
+        }
+        let shares = ["a", "b", "c", "d"].map { takeAll(of: $0) }
+        #expect(shares == [192, 48, 12, 3])
+        let own = refusal(of: "b")
+        #expect(own == .overloaded(queued: 48, limit: 48, retryAfterSeconds: 7))
+        let last = takeAll(of: "e")
+        let others = [refusal(of: "f"), refusal(of: nil)]
+        #expect(last == 1)
+        for other in others { #expect(other == .overloaded(queued: 256, limit: 256, retryAfterSeconds: 7)) }
+        // A place that is free again is nobody's who has more than others.
+        let isAwaited = preparations.end(RequestID(0), tickets[0])
+        let again = refusal(of: "a")
+        #expect(isAwaited && again == .overloaded(queued: 191, limit: 191, retryAfterSeconds: 7))
+        let newcomer = takeAll(of: "f")
+        #expect(newcomer == 1 && preparations.count == Preparations.limit)
+    }
+
     @Test func `a place is taken until the thread is done with it`() throws {
         var preparations = Preparations()
         var tickets: [Preparations.Ticket] = []
@@ -191,6 +268,13 @@ import Wire
 
     @Test func `a grammar that is admitted travels`() {
         #expect(Serving.Limits.grammarBytes == Wire.Limits.grammarBytes)
+    }
+}
+
+extension Preparations {
+    /// Takes a place; nil when there is none.
+    fileprivate mutating func begin(_ id: RequestID, of caller: String? = nil) -> Ticket? {
+        try? begin(id, of: caller, retryAfterSeconds: 1).get()
     }
 }
 
@@ -293,10 +377,11 @@ private struct EntryRig {
     }
 
     /// Sends a request for a few tokens.
-    func generate(_ id: UInt64, _ text: String, seconds: Double? = nil) throws {
+    func generate(_ id: UInt64, _ text: String, seconds: Double? = nil, caller: String? = nil) throws {
         var request = GenerationRequest(id: RequestID(id), model: "tiny", prompt: .text(text))
         request.maxOutputTokens = 2
         request.timeoutSeconds = seconds
+        request.caller = caller
         let body = try RequestCoding.encode(request)
         try send { writer throws(WireError) in try writer.generate(RequestID(id), body: body.span.bytes) }
     }
@@ -362,7 +447,7 @@ private final class ScriptedRenderer: PromptRenderer, Sendable {
     let gate = DispatchSemaphore(value: 0)
     private let isGated: Bool
     private let callCount: Int
-    private let prepared = Mutex(0)
+    private let begun = Mutex<[RequestID]>([])
 
     init(isGated: Bool = false, callCount: Int = 0) {
         self.isGated = isGated
@@ -370,10 +455,11 @@ private final class ScriptedRenderer: PromptRenderer, Sendable {
         (starts, start) = AsyncStream.makeStream(of: Void.self)
     }
 
-    var preparedCount: Int { prepared.withLock { $0 } }
+    /// What was prepared, in order.
+    var prepared: [RequestID] { begun.withLock { $0 } }
 
     func prepare(_ request: GenerationRequest) throws(GenerationError) -> PreparedPrompt {
-        prepared.withLock { $0 += 1 }
+        begun.withLock { $0.append(request.id) }
         start.yield()
         if isGated { gate.wait() }
         guard case .text(let text) = request.prompt else {

@@ -38,6 +38,7 @@ extension Anthropic {
                 }
                 tools.append(Tool(name: name, summary: draft.summary, parameters: schema, strict: draft.isStrict))
             }
+            try field.requireBoundedSchemas()
             return tools
         }
 

@@ -139,10 +139,18 @@ struct Field: Sendable {
         guard text.utf8.count <= Limits.schemaBytes else {
             throw .tooLong(field: name, bytes: text.utf8.count, limit: Limits.schemaBytes)
         }
+        try requireBoundedSchemas()
         if let fault = SchemaReferences.fault(of: node) {
             throw .invalidValue(field: name, value: clipped(fault.value), expected: fault.expected)
         }
         return text
+    }
+
+    /// Refuses schemas that would keep the engine's library busy for long, all that stand in it together.
+    func requireBoundedSchemas() throws(DialectError) {
+        if let fault = SchemaBounds.fault(of: node) {
+            throw .invalidValue(field: name, value: fault.value, expected: fault.expected)
+        }
     }
 
     /// A name of a tool or schema: letters, digits, underscores and dashes.

@@ -31,6 +31,7 @@ extension OpenAI {
                 }
                 tools.append(tool)
             }
+            try field.requireBoundedSchemas()
             return tools
         }
 

@@ -29,6 +29,7 @@ extension Responses {
                 case let type: drop(type, warnings: &draft.warnings)
                 }
             }
+            try field.requireBoundedSchemas()
             writer.endArray()
             draft.responses.tools = writer.bytes
         }

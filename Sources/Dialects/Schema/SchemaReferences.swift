@@ -21,7 +21,7 @@ enum SchemaReferences {
     /// Why the engine's library would not survive to follow the references of a schema; nil when it would. They may
     /// lead back from within what they point to: so lists and trees are described.
     static func fault(of root: JSONNode) -> (value: String, expected: String)? {
-        let references = Set(all(in: root))
+        let references = Set(SchemaBounds.schemas(in: root).compactMap { $0["$ref"]?.string })
         // One resolved within the other, each takes two kilobytes of a thread's stack.
         guard references.count <= Limits.schemaReferences else {
             return ("\(references.count) different $ref", "at most \(Limits.schemaReferences)")
@@ -64,18 +64,4 @@ enum SchemaReferences {
         if digits.first == "+" { digits = digits.dropFirst() }
         return Int(digits.prefix { $0.isASCII && $0.isNumber })
     }
-
-    /// All references, wherever a schema may stand.
-    private static func all(in root: JSONNode) -> [String] {
-        var found: [String] = []
-        var rest = [root]
-        while let node = rest.popLast() {
-            if let reference = node["$ref"]?.string { found.append(reference) }
-            rest += node.array ?? (node.members ?? []).filter { !dataWords.contains($0.key) }.map(\.value)
-        }
-        return found
-    }
-
-    /// Members whose values are no schemas.
-    private static let dataWords: Set<String> = ["const", "enum", "default", "examples"]
 }

@@ -1,7 +1,7 @@
 /// The order in which waiting requests get lanes: first what began elsewhere and goes on here, for its client has the
 /// beginning; then whoever holds the fewest lanes is next, and of one caller's requests the oldest. So a caller with a
 /// hundred requests holds up nobody who has one.
-enum FairOrder {
+package enum FairOrder {
     /// One caller may take so many times the places that are free, so the first takes three quarters of them at most,
     /// and there is always one for somebody else.
     private static let placeShare = 3
@@ -33,7 +33,7 @@ enum FairOrder {
 
     /// Places one caller may have taken in a line of `limit` places before it gets no more, by those that are taken;
     /// who has no name shares the whole line with everybody.
-    static func places(of caller: String?, taken: Int, limit: Int) -> Int {
+    package static func places(of caller: String?, taken: Int, limit: Int) -> Int {
         caller == nil ? limit : max(1, placeShare * (limit - taken))
     }
 }

@@ -60,10 +60,19 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// What the slowest stage takes for a step: it sets the pace of a full pipe.
     private func pace(rows: Int) -> Double { stages.reduce(0) { max($0, $1.nanoseconds(rows: rows)) } }
 
-    /// Corrects what steps cost: no stage takes longer than the way through all of them. Of a stage that is alone that
-    /// is what it takes; of several it finds those that were timed far too long.
+    /// Corrects what steps cost: all stages together take no longer than the way through them. Of a stage that is alone
+    /// that is what it takes; of several those were timed too long that seem dearest, as far as it takes.
     package mutating func observe(rows: Int, nanoseconds: Double) {
-        for index in stages.indices { stages[index].see(rows: rows, took: nanoseconds) }
+        var (left, bound) = (nanoseconds, Double.infinity)
+        for (index, time) in stages.map({ $0.boundNanoseconds(rows: rows) }).sorted().enumerated() {
+            let share = left / Double(stages.count - index)
+            guard time <= share else {
+                bound = share
+                break
+            }
+            left -= time
+        }
+        for index in stages.indices { stages[index].see(rows: rows, took: bound) }
         seenCount += 1
         if seenCount % Self.trialPeriod == 0 { seen = [:] }
         seen[rows, default: 0] += 1
@@ -85,10 +94,13 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
     package func quota(for load: BatchLoad) -> BatchQuota {
         let group = isTrial(load) ? max(1, load.readyDecodes) : groupSize(for: load)
         var decodes = min(load.readyDecodes, group)
-        // The stages behind have work for now: rather a whole group in a moment than a part of one at once.
-        if decodes < group, load.inFlight >= (load.isDeferring ? 1 : max(2, load.stageCount)) { decodes = 0 }
+        let grouping = Grouping(lanes: load.decodingLanes, size: group)
+        // The stages behind have work for now: rather a whole group in a moment than a part of one at once. While
+        // nothing but tokens is on its way, as many groups as are meant are enough: else two would never become one.
+        let enough = load.isTimed ? min(grouping.groups, max(2, load.stageCount)) : max(2, load.stageCount)
+        if decodes < group, load.inFlight >= (load.isDeferring ? 1 : enough) { decodes = 0 }
         var quota = BatchQuota(decodeLanes: decodes, prefillLanes: load.readyPrefills, prefillRows: 0)
-        quota.grouping = Grouping(lanes: load.decodingLanes, size: group)
+        quota.grouping = grouping
         if load.overtakes {
             // Before a short prompt nobody else's rows.
             var short = load
@@ -268,8 +280,8 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
         let step = Limits.productTile
         var rows = min(step, room)
         while rows + step <= room, deepNanoseconds(rows: rows + step, of: load) <= slice { rows += step }
-        // The rest of a prompt that is less than a tile would cost one.
-        return load.firstPromptRows - rows < tile && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
+        // The rest of a prompt that is less than a tile of products would cost one.
+        return load.firstPromptRows - rows < step && load.firstPromptRows <= load.rowLimit ? load.firstPromptRows : rows
     }
 
     /// See the type.
