@@ -28,6 +28,8 @@ package struct EngineCore {
         let isBesideDeferred: Bool
         /// Rows.
         let rowCount: Int
+        /// Cells in use when it was sent, its own included.
+        let usedCells: Int
         let startedAt: Instant
         /// Nothing else was in flight when it started.
         let wasAlone: Bool

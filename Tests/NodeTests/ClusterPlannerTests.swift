@@ -286,6 +286,7 @@ import Vocabulary
             #expect(reason.contains(part), "\(part) is missing in: \(reason)")
         }
         #expect(reason.utf8.count <= Cluster.Limits.textBytes)
+        #expect(!reason.contains("--cache-type"), "no flag that deploying does not have: \(reason)")
     }
 
     @Test func `a model nobody can read is refused with its reason`() async {

@@ -140,6 +140,36 @@ import Vocabulary
         }
     }
 
+    /// The second one to fail was sent while the first one's cells were in use.
+    @Test func `steps that run out of cells together take no more room away than one`() throws {
+        let options = LocalPipeline.Options(stageCount: 2, laneCount: 2, window: 64)
+        let prompts = (1...2 as ClosedRange<UInt64>).map {
+            Requests.text($0, String(repeating: "ab", count: 10), limit: 4)
+        }
+        var undisturbed = LocalPipeline(options)
+        for request in prompts { try undisturbed.submit(request) }
+        undisturbed.run()
+        var tried = 0
+        for failing in 1..<UInt64(undisturbed.microbatches.count) {
+            var pipeline = LocalPipeline(options)
+            pipeline.fault = { stage, microbatch in
+                let isMeant = microbatch.id == StepID(failing) || microbatch.id == StepID(failing + 1)
+                return stage == 1 && isMeant ? .outOfCells(rows: 1, cellCount: 64) : nil
+            }
+            for request in prompts { try pipeline.submit(request) }
+            pipeline.run()
+            pipeline.checkQuiescence()
+            // Both are answering: the limit is what both had together, less one, and enough for each.
+            let steps = pipeline.microbatches.filter { [failing, failing + 1].map(StepID.init).contains($0.id) }
+            guard steps.allSatisfy({ $0.rows.count == 1 }), Set(steps.map(\.rows[0].lane)).count == 2 else { continue }
+            tried += 1
+            for request in prompts {
+                #expect(pipeline.failure(request.id) == nil, "steps \(failing) and \(failing + 1)")
+            }
+        }
+        #expect(tried > 0)
+    }
+
     @Test func `a step that always fails is given up after three repeats`() throws {
         var pipeline = LocalPipeline(.init(stageCount: 2))
         pipeline.fault = { stage, microbatch in stage == 1 && !microbatch.rows.isEmpty ? .cancelled : nil }

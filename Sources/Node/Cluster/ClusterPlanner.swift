@@ -278,7 +278,14 @@ package struct ClusterPlanner: Sendable {
         if question.deployment.usesHeads {
             reason += " The model's own head for several tokens is part of it; without it, deploy with --draft auto."
         }
-        let remedies = shortfall.remedies.filter { projector?.isWhole != true || $0 != .anyStages }
+        let remedies = shortfall.remedies.filter { remedy in
+            switch remedy {
+            case .anyStages: projector?.isWhole != true
+            // A deployment does not choose how its cache is stored.
+            case .smallerCache: false
+            case .smallerContext, .oneMoreNode, .noPins: true
+            }
+        }
         if let remedy = remedies.first { reason += " Next step: \(remedy)." }
         let unknown = question.candidates.count { $0.reading?.usableBytes == nil }
         if unknown > 0 { reason += " \(unknown) nodes have not told their memory yet." }

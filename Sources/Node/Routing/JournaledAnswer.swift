@@ -13,6 +13,8 @@ import Vocabulary
 actor JournaledAnswer {
     /// Placements one answer may lose before its client is told.
     private static let lossLimit = 8
+    /// ... and one after the other without a token: it may be the request that they do not survive.
+    private static let barrenLossLimit = 2
 
     private var request: GenerationRequest
     private let connect: Connect
@@ -22,6 +24,8 @@ actor JournaledAnswer {
     private nonisolated let current = Mutex<Current>(Current())
     private var events: AsyncStream<GenerationEvent>.Iterator?
     private var losses = 0
+    /// Since the latest token.
+    private var barrenLosses = 0
     private var hasStarted = false
     private var isOver = false
 
@@ -79,12 +83,14 @@ actor JournaledAnswer {
             switch event {
             case .failed(.stageLost(let stage, let reason)):
                 losses += 1
+                barrenLosses += 1
                 events = nil
-                guard losses <= Self.lossLimit, !isCancelled else {
+                guard losses <= Self.lossLimit, barrenLosses <= Self.barrenLossLimit, !isCancelled else {
                     return end(.failed(.stageLost(stage: stage, reason: reason)))
                 }
             case .output(var delta):
                 note(delta)
+                barrenLosses = 0
                 delta.journal = []
                 return .output(delta)
             case .started:

@@ -209,6 +209,9 @@ package struct CostBatchPolicy: BatchPolicy, Hashable {
             let rate = rate(load, tokens, width: index + 1)
             // A hundredth faster is worth no longer step.
             if rate > best.rate * (best.width == 0 ? 1 : 1.01) { best = (index + 1, rate) }
+            // This is asked several times for each token. If all others were right, and cost nothing, it would not pay.
+            let others = Double(load.chances.count - index - 1)
+            guard rate * (tokens + all * others) > best.rate * tokens else { break }
         }
         return best.width
     }

@@ -67,8 +67,7 @@ extension EngineCore {
         steps.append(
             StepInFlight(
                 id: id, passengers: passengers, isDeferred: true, isBesideDeferred: true, rowCount: count,
-                startedAt: now, wasAlone: false,
-                makesGuesses: false, grouping: nil))
+                usedCells: usedCells, startedAt: now, wasAlone: false, makesGuesses: false, grouping: nil))
         effects.list.append(
             .run(Microbatch(id: id, operations: [], rows: rows, slice: load.slice, isDeferred: true)))
     }

@@ -20,8 +20,8 @@ extension EngineCore {
             settings.pausableLayers = 0
             isWorthRepeating = true
         case .outOfCells:
-            // The engine holds less than its shape said: believe what was seen.
-            cellLimit = max(1, min(cellLimit, usedCells - 1))
+            // The engine holds less than its shape said: believe what was seen. Others may have ended since.
+            cellLimit = max(1, min(cellLimit, step.usedCells - 1))
             makeRoom()
             isWorthRepeating = true
         case .cancelled:

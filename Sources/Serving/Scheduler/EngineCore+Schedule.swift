@@ -61,7 +61,7 @@ extension EngineCore {
         steps.append(
             StepInFlight(
                 id: id, passengers: passengers, isDeferred: false, isBesideDeferred: isDeferring, rowCount: rows.count,
-                startedAt: now, wasAlone: steps.isEmpty, makesGuesses: isGuessing,
+                usedCells: usedCells, startedAt: now, wasAlone: steps.isEmpty, makesGuesses: isGuessing,
                 grouping: isGuessing ? nil : load.grouping))
         effects.list.append(.run(Microbatch(id: id, operations: operations, rows: rows, slice: load.slice)))
         operations.removeAll(keepingCapacity: true)
