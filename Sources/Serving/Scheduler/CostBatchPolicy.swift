@@ -6,7 +6,7 @@ import Vocabulary
 /// **Source:** docs/internals/serving.md, Costs.
 package struct CostBatchPolicy: BatchPolicy, Hashable {
     /// For each prompt that waits, a round of decoding may take longer by this many times one without prefill.
-    package static let prefillStretch = 1.2
+    package static let prefillStretch = 1.1
     /// ... or take this long for each of them, whichever is longer: small steps prefill badly on slow machines.
     /// **Units:** nanoseconds.
     package static let prefillRound = 250e6
