@@ -59,14 +59,15 @@ static inline bool skein_sgemm(const struct ggml_compute_params * params, int64_
 #if defined(SKEIN_STRIP)
 bool ggml_compute_forward_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst);
 
+// Blocks of a row of weights that go by strips, beside rows as the library rounds them; 0 of others.
+static inline int64_t skein_blocks_by_strips(const struct ggml_tensor * weights) {
+    const int64_t k = weights->ne[0] / ggml_blck_size(weights->type);
+    return skein_multiplies(weights->type, skein_activation_type(weights->type), weights->ne[1], k) ? k : 0;
+}
+
 // The same of a whole node. What goes by strips is left to them.
 static inline bool skein_mul_mat_tiled(const struct ggml_compute_params * params, struct ggml_tensor * dst) {
-    const struct ggml_tensor * weights = dst->src[0];
-    const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
-    if (skein_multiplies(weights->type, skein_activation_type(weights->type), weights->ne[1], k)) {
-        return false;
-    }
-    return ggml_compute_forward_mul_mat_tiled(params, dst);
+    return skein_blocks_by_strips(dst->src[0]) == 0 && ggml_compute_forward_mul_mat_tiled(params, dst);
 }
 
 #define ggml_compute_forward_mul_mat_tiled skein_mul_mat_tiled
@@ -79,13 +80,13 @@ static inline bool skein_mul_mat_id_tiled(const struct ggml_compute_params * par
                                           int64_t cur_a, int64_t cne1, const int32_t * expert_rows, char * scratch) {
     const struct ggml_tensor * weights = dst->src[0];
     const struct ggml_tensor * rows    = dst->src[1];
-    const int                  other   = skein_activation_type(weights->type);  // As the library rounds rows to.
-    const int64_t              k       = weights->ne[0] / ggml_blck_size(weights->type);
-    if (!skein_multiplies(weights->type, other, weights->ne[1], k) || rows->type != GGML_TYPE_F32) {
+    const int64_t              k       = skein_blocks_by_strips(weights);
+    if (k == 0 || rows->type != GGML_TYPE_F32) {
         return ggml_compute_forward_mul_mat_id_tiled(params, dst, cur_a, cne1, expert_rows, scratch);
     }
     const struct skein_shape  shape  = { weights->ne[1], cne1, k, (int64_t) weights->nb[1] };
-    const struct skein_places places = { (const char *) params->wdata, k * skein_block_bytes(other), (char *) dst->data,
+    const int64_t             stride = k * skein_block_bytes(skein_activation_type(weights->type));
+    const struct skein_places places = { (const char *) params->wdata, stride, (char *) dst->data,
                                          (int64_t) dst->nb[1], expert_rows, rows->ne[1], (int64_t) dst->nb[2] };
     // Nothing hands these out. Each expert begins with another thread, so that what is left over goes round.
     const struct skein_share share = { (params->ith + cur_a) % params->nth, params->nth, NULL };
