@@ -11,7 +11,8 @@ namespace {
 
 constexpr int block_size  = 16;    // Cells that are weighed at a time.
 constexpr int widest_head = 1024;  // Values of a head, at most.
-constexpr int together    = 8;     // Heads of rows that are computed together, at most.
+constexpr int together    = 64;    // Heads of rows that are computed together, at most.
+constexpr int few_heads   = 8;     // From so many on that share keys, cells are unpacked once for them.
 
 // Cells that a row sees, in a list of them.
 struct row_view {
@@ -33,6 +34,13 @@ struct head_state {
     int     left;  // Cells it sees from the block's first one on.
 };
 
+// What a thread computes in. The floats of a block's keys and values begin at lines of the cache.
+struct workspace {
+    head_state * states;
+    float *      keys;
+    float *      values;
+};
+
 // The rows of a batch, and what attention reads and writes. Strides in bytes.
 struct attention_rows {
     const char *     queries;
@@ -48,6 +56,8 @@ struct attention_rows {
     int              key_bytes, value_bytes;
     int              sharing;  // Heads of queries for each of keys and values.
     float            scale;
+    float            cap;    // That products are bounded by, smoothly; 0: none.
+    const float *    sinks;  // A head's part of what its cells' weights are divided by; NULL: none.
     const int32_t *  cells;
     const row_view * rows;
 };
@@ -55,19 +65,21 @@ struct attention_rows {
 #if defined(__x86_64__)
 #pragma clang diagnostic ignored "-Wpsabi"  // No vector leaves this file.
 namespace wide {
+constexpr int register_count = 32;
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \
                              apply_to = function)
 #include "attention_kernel.h"
 #pragma clang attribute pop
 }  // namespace wide
 namespace narrow {
+constexpr int register_count = 8;  // Sixteen of half the size.
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "attention_kernel.h"
 #pragma clang attribute pop
 }  // namespace narrow
 #endif
 
-using attend_function = void (*)(const attention_rows &, row_range, int first, int end, head_state *);
+using attend_function = void (*)(const attention_rows &, row_range, int first, int end, const workspace &);
 
 // What this processor runs; NULL where the library's own attention is better.
 attend_function kernel() {
@@ -148,10 +160,9 @@ bool extras_attention_see(extras_attention * attention, const struct ggml_tensor
 
 bool extras_attention_fits(const struct ggml_tensor * node) {
     const ggml_tensor *queries = node->src[0], *keys = node->src[1], *values = node->src[2], *mask = node->src[3];
-    float              bias, softcap;
+    float              bias;
     memcpy(&bias, (const float *) node->op_params + 1, sizeof(bias));
-    memcpy(&softcap, (const float *) node->op_params + 2, sizeof(softcap));
-    return kernel() != nullptr && bias == 0 && softcap == 0 && node->src[4] == nullptr && fits(keys) && fits(values) &&
+    return kernel() != nullptr && bias == 0 && fits(keys) && fits(values) &&
            queries->type == GGML_TYPE_F32 && queries->nb[0] == sizeof(float) && queries->ne[3] == 1 &&
            queries->ne[2] % keys->ne[2] == 0 && keys->ne[2] == values->ne[2] && queries->ne[0] == keys->ne[0] &&
            node->type == GGML_TYPE_F32 && node->nb[0] == sizeof(float) && node->ne[0] == values->ne[0] &&
@@ -184,7 +195,11 @@ static void attend_rows(struct ggml_tensor * node, int thread, int thread_count,
     in.key_bytes         = (int) ggml_row_size(keys->type, keys->ne[0]);
     in.value_bytes       = (int) ggml_row_size(values->type, values->ne[0]);
     in.sharing           = (int) (queries->ne[2] / keys->ne[2]);
-    memcpy(&in.scale, (const char *) node->op_params + sizeof(ggml_custom_op_params), sizeof(in.scale));
+    float own[3];  // The factor of products, the bias by distance, the cap.
+    memcpy(own, (const char *) node->op_params + sizeof(ggml_custom_op_params), sizeof(own));
+    in.cap   = own[2];
+    in.scale = in.cap == 0 ? own[0] : own[0] / in.cap;
+    in.sinks = node->src[4] == nullptr ? nullptr : (const float *) node->src[4]->data;
     in.cells = attention->cells.data();
     in.rows  = attention->rows.data();
 
@@ -217,22 +232,25 @@ static void attend_rows(struct ggml_tensor * node, int thread, int thread_count,
     struct line {
         alignas(64) float values[16];
     };
-    static thread_local std::vector<line>       floats;
+    static thread_local std::vector<line>       lines;
     static thread_local std::vector<head_state> states;
     // A line between them, or all would lie in the same few sets of the cache.
     const size_t width = (in.key_width + in.value_width) / 16 + 1;
-    states.resize(std::max(states.size(), (size_t) heads * most));
-    floats.resize(std::max(floats.size(), width * states.size()));
-    for (size_t index = 0; index < (size_t) heads * most; index++) {
-        states[index].query = floats[index * width].values;
+    const size_t count = (size_t) heads * most;
+    states.resize(std::max(states.size(), count));
+    lines.resize(std::max(lines.size(), width * (count + block_size)));
+    for (size_t index = 0; index < count; index++) {
+        states[index].query = lines[index * width].values;
         states[index].sums  = states[index].query + in.key_width;
     }
+    float * const   keys_unpacked = lines[count * width].values;
+    const workspace work{ states.data(), keys_unpacked, keys_unpacked + block_size * in.key_width };
     const auto attend = kernel();
     turn              = 0;
     for (row_range range = next(0); range.first < rows; range = next(range.end)) {
         for (int part = 0; part < parts; part++, turn++) {
             if (turn % thread_count == thread) {
-                attend(in, range, heads * part / parts, heads * (part + 1) / parts, states.data());
+                attend(in, range, heads * part / parts, heads * (part + 1) / parts, work);
             }
         }
     }

@@ -106,7 +106,6 @@ extension `The engine` {
             }
         }
 
-        /// Models with caps and sinks stay the library's, wherever that is asked.
         @Test(arguments: SynthesisArchitecture.allCases)
         func `computes in every family what the library does`(architecture: SynthesisArchitecture) throws {
             var shape = ModelShape(architecture)
@@ -135,19 +134,24 @@ extension `The engine` {
 
         /// A node of attention. **Shape:** four heads of queries, two of keys, 256 cells.
         @safe private final class Node {
+            static let cellCount = 256
             let context: OpaquePointer
             let node: UnsafeMutablePointer<ggml_tensor>
+            let rowCount: Int
+            let width: Int
 
             init(
-                rows: Int64 = 3, width: Int64 = 64, keys keyType: ggml_type = GGML_TYPE_F16,
+                rows: Int = 3, width: Int = 64, keys keyType: ggml_type = GGML_TYPE_F16,
                 values valueType: ggml_type? = nil, bias: Float = 0, cap: Float = 0, hasSinks: Bool = false
             ) {
+                (rowCount, self.width) = (rows, width)
                 let parameters = unsafe ggml_init_params(mem_size: 16 << 20, mem_buffer: nil, no_alloc: false)
                 unsafe context = ggml_init(parameters)
+                let (rows, width, cells) = (Int64(rows), Int64(width), Int64(Self.cellCount))
                 let queries = unsafe ggml_new_tensor_3d(context, GGML_TYPE_F32, width, rows, 4)
-                let keys = unsafe ggml_new_tensor_3d(context, keyType, width, 256, 2)
-                let values = unsafe ggml_new_tensor_3d(context, valueType ?? keyType, width, 256, 2)
-                let mask = unsafe ggml_new_tensor_2d(context, GGML_TYPE_F16, 256, rows)
+                let keys = unsafe ggml_new_tensor_3d(context, keyType, width, cells, 2)
+                let values = unsafe ggml_new_tensor_3d(context, valueType ?? keyType, width, cells, 2)
+                let mask = unsafe ggml_new_tensor_2d(context, GGML_TYPE_F16, cells, rows)
                 unsafe node = ggml_flash_attn_ext(context, queries, keys, values, mask, 0.5, bias, cap)
                 guard hasSinks else { return }
                 unsafe ggml_flash_attn_ext_add_sinks(node, ggml_new_tensor_1d(context, GGML_TYPE_F32, 4))
@@ -156,42 +160,65 @@ extension `The engine` {
             deinit { unsafe ggml_free(context) }
 
             var fits: Bool { unsafe extras_attention_fits(node) }
+
+            func source(_ index: Int) throws -> UnsafeMutablePointer<ggml_tensor> {
+                let sources = unsafe [
+                    node.pointee.src.0, node.pointee.src.1, node.pointee.src.2, node.pointee.src.3, node.pointee.src.4,
+                ]
+                return unsafe try #require(sources[index])
+            }
+
+            /// Fills what it reads, always the same with a seed; answers queries, keys, values and sinks.
+            func fill(seed: UInt64) throws -> [[Float]] {
+                var random = SeededRandom(seed: seed)
+                return try [0, 1, 2, 4].filter { unsafe $0 < 4 || node.pointee.src.4 != nil }.map {
+                    unsafe RandomTensor.fill(try source($0), &random)
+                }
+            }
+
+            /// What comes out when these rows, and no others, see these cells. **Shape:** `[rows, heads, width]`.
+            func run(seen: [Int: [Int]], threads: Int32 = 2) throws -> [Float] {
+                let mask = unsafe try source(3).pointee.data.assumingMemoryBound(to: UInt16.self)
+                for row in 0..<rowCount {
+                    let cells = Set(seen[row] ?? [])
+                    for cell in 0..<Self.cellCount {
+                        unsafe mask[row * Self.cellCount + cell] = cells.contains(cell) ? 0 : 0xFC00
+                    }
+                }
+                let view = unsafe try #require(extras_attention_new())
+                defer { unsafe extras_attention_free(view) }
+                let isPlain = unsafe extras_attention_see(view, try source(3))
+                #expect(isPlain && fits)
+                unsafe extras_attention_take(view, node)
+                let graph = unsafe ggml_new_graph(context)
+                unsafe ggml_build_forward_expand(graph, node)
+                let status = unsafe ggml_graph_compute_with_ctx(context, graph, threads)
+                unsafe extras_attention_give_back(node)
+                #expect(status == GGML_STATUS_SUCCESS)
+                #expect(unsafe node.pointee.op == GGML_OP_FLASH_ATTN_EXT)
+                let out = unsafe node.pointee.data.assumingMemoryBound(to: Float.self)
+                return unsafe Array(UnsafeBufferPointer(start: out, count: rowCount * 4 * width))
+            }
         }
 
         private static let types = [GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0]
+        private static let pairs = types.flatMap { keys in types.map { [keys.rawValue, $0.rawValue] } }
 
-        /// Against what the formula says, in doubles: softmax(q · k / 2) · v over the cells that each row sees.
-        @Test(arguments: types.map(\.rawValue), types.map(\.rawValue))
-        func `is what the formula says`(keyType: UInt32, valueType: UInt32) throws {
+        /// Against what the formula says, in doubles: softmax(q · k / 2) · v over the cells that each row sees, with
+        /// products bounded by a cap and a head's sink among what weights are divided by.
+        @Test(arguments: pairs, [(0, false), (3, false), (0, true)] as [(Float, Bool)])
+        func `is what the formula says`(types: [UInt32], kind: (cap: Float, hasSinks: Bool)) throws {
             guard try Self.isKnown() else { return }
-            let (rows, width, cells) = (16, 96, 256)
-            var random = SeededRandom(seed: 3)
-            let one = Node(
-                rows: Int64(rows), width: Int64(width), keys: ggml_type(keyType), values: ggml_type(valueType))
-            let node = unsafe one.node
-            let queries = unsafe RandomTensor.fill(try #require(node.pointee.src.0), &random)
-            let keys = unsafe RandomTensor.fill(try #require(node.pointee.src.1), &random)
-            let values = unsafe RandomTensor.fill(try #require(node.pointee.src.2), &random)
+            let (rows, width, cells) = (16, 96, Node.cellCount)
+            let node = Node(
+                rows: rows, width: width, keys: ggml_type(types[0]), values: ggml_type(types[1]), cap: kind.cap,
+                hasSinks: kind.hasSinks)
+            let inputs = try node.fill(seed: 3)
             // Of one row nothing is seen, of one a single cell, of one all; and a prompt's rows see one more each.
             let seen =
                 [[], [201], Array(0..<cells), [0, 1, 2, 63, 64, 255], Array(40..<73) + Array(150..<190)]
                 + (0..<11).map { Array(7..<30) + Array(60..<75 + $0) }
-            let mask = unsafe try #require(node.pointee.src.3).pointee.data.assumingMemoryBound(to: UInt16.self)
-            for row in 0..<rows {
-                for cell in 0..<cells { unsafe mask[row * cells + cell] = seen[row].contains(cell) ? 0 : 0xFC00 }
-            }
-            let view = unsafe try #require(extras_attention_new())
-            defer { unsafe extras_attention_free(view) }
-            let isPlain = unsafe extras_attention_see(view, node.pointee.src.3)
-            #expect(isPlain && one.fits)
-            unsafe extras_attention_take(view, node)
-            let graph = unsafe ggml_new_graph(one.context)
-            unsafe ggml_build_forward_expand(graph, node)
-            let status = unsafe ggml_graph_compute_with_ctx(one.context, graph, 2)
-            unsafe extras_attention_give_back(node)
-            #expect(status == GGML_STATUS_SUCCESS)
-            #expect(unsafe node.pointee.op == GGML_OP_FLASH_ATTN_EXT)
-            let out = unsafe node.pointee.data.assumingMemoryBound(to: Float.self)
+            let out = try node.run(seen: Dictionary(uniqueKeysWithValues: seen.enumerated().map { ($0, $1) }))
             for row in 0..<rows {
                 for head in 0..<4 {
                     func slice(_ floats: [Float], _ index: Int) -> [Double] {
@@ -199,10 +226,11 @@ extension `The engine` {
                     }
                     let first = head / 2 * cells
                     let expected = Self.attention(
-                        slice(queries, head * rows + row), keys: seen[row].map { slice(keys, first + $0) },
-                        values: seen[row].map { slice(values, first + $0) })
+                        slice(inputs[0], head * rows + row), keys: seen[row].map { slice(inputs[1], first + $0) },
+                        values: seen[row].map { slice(inputs[2], first + $0) }, cap: Double(kind.cap),
+                        sink: kind.hasSinks ? Double(inputs[3][head]) : nil)
                     for d in 0..<width {
-                        let value = unsafe Double(out[(row * 4 + head) * width + d])
+                        let value = Double(out[(row * 4 + head) * width + d])
                         #expect(abs(value - expected[d]) < 2e-6, "row \(row), head \(head), \(d)")
                     }
                 }
@@ -210,22 +238,49 @@ extension `The engine` {
         }
 
         /// softmax(query · keys / 2) · values; zeros of nothing.
-        private static func attention(_ query: [Double], keys: [[Double]], values: [[Double]]) -> [Double] {
-            var (sums, total) = ([Double](repeating: 0, count: query.count), 0.0)
+        private static func attention(
+            _ query: [Double], keys: [[Double]], values: [[Double]], cap: Double, sink: Double?
+        ) -> [Double] {
+            var (sums, total) = ([Double](repeating: 0, count: query.count), sink.map(exp) ?? 0)
             for (key, value) in zip(keys, values) {
                 var product = 0.0
-                for d in query.indices { product += query[d] * key[d] }
-                let weight = exp(product / 2)
+                for d in query.indices { product += query[d] * key[d] / 2 }
+                let weight = exp(cap == 0 ? product : cap * tanh(product / cap))
                 total += weight
                 for d in query.indices { sums[d] += weight * value[d] }
             }
             return total == 0 ? sums : sums.map { $0 / total }
         }
 
+        /// Heads of few rows read cells as they are stored, of many cells that are unpacked for all of them. What comes
+        /// out has the same bits, and so has a row at the end of four heads, of 32 rows or of a block of 16 cells.
+        @Test(arguments: types.map(\.rawValue), [(0, false), (3, true)] as [(Float, Bool)])
+        func `computes a row of a prompt as it does the row alone`(
+            type: UInt32, kind: (cap: Float, hasSinks: Bool)
+        ) throws {
+            guard try Self.isKnown() else { return }
+            for width in [32, 96, 128] {
+                let node = Node(
+                    rows: 70, width: width, keys: ggml_type(type), cap: kind.cap, hasSinks: kind.hasSinks)
+                _ = try node.fill(seed: 5)
+                let seen = Dictionary(uniqueKeysWithValues: (0..<70).map { ($0, Array(9...20 + 3 * $0)) })
+                let size = 4 * width
+                for threads: Int32 in [1, 3] {
+                    let together = try node.run(seen: seen, threads: threads)
+                    for row in [0, 1, 2, 31, 32, 33, 62, 69] {
+                        let alone = try node.run(seen: [row: seen[row] ?? []], threads: 1)
+                        let slice = row * size..<(row + 1) * size
+                        #expect(
+                            Array(together[slice]).isIdentical(to: Array(alone[slice])), "row \(row), width \(width)")
+                    }
+                }
+            }
+        }
+
         @Test func `leaves what it does not know to the library`() throws {
             guard try Self.isKnown() else { return }
             #expect(Node().fits && Node(keys: GGML_TYPE_Q8_0).fits && Node(keys: GGML_TYPE_F32).fits)
-            #expect(!Node(bias: 8).fits && !Node(cap: 50).fits && !Node(hasSinks: true).fits)
+            #expect(Node(cap: 50).fits && Node(hasSinks: true).fits && !Node(bias: 8).fits)
             #expect(!Node(width: 48).fits && !Node(width: 2048).fits && !Node(keys: GGML_TYPE_Q4_0).fits)
         }
     }
