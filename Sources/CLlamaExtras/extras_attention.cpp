@@ -62,8 +62,8 @@ struct attention_rows {
     const row_view * rows;
 };
 
-#if defined(__x86_64__)
 #pragma clang diagnostic ignored "-Wpsabi"  // No vector leaves this file.
+#if defined(__x86_64__)
 namespace wide {
 constexpr int register_count = 32;
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), \
@@ -76,6 +76,11 @@ constexpr int register_count = 8;  // Sixteen of half the size.
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "attention_kernel.h"
 #pragma clang attribute pop
+}  // namespace narrow
+#elif defined(__aarch64__)
+namespace narrow {
+constexpr int register_count = 8;  // 32 of a quarter of the size.
+#include "attention_kernel.h"
 }  // namespace narrow
 #endif
 
@@ -93,6 +98,8 @@ attend_function kernel() {
         return is_wide ? (attend_function) wide::attend : is_narrow ? (attend_function) narrow::attend : nullptr;
     }();
     return chosen;
+#elif defined(__aarch64__)
+    return narrow::attend;
 #else
     return nullptr;
 #endif

@@ -14,16 +14,16 @@ package struct ContextOptions: Sendable, Hashable {
     /// Compute threads.
     package var threads: Int
     /// Type of the K cache.
-    package var keyType: CacheType
+    package var keyType: CacheFormat
     /// Type of the V cache.
-    package var valueType: CacheType
+    package var valueType: CacheFormat
     /// Flash attention; nil lets the library decide.
     package var flashAttention: Bool?
 
     /// Makes options; one thread, f16 cache.
     package init(
-        cellCount: Int, laneCount: Int, rowLimit: Int = 512, threads: Int = 1, keyType: CacheType = .f16,
-        valueType: CacheType = .f16, flashAttention: Bool? = nil
+        cellCount: Int, laneCount: Int, rowLimit: Int = 512, threads: Int = 1, keyType: CacheFormat = .f16,
+        valueType: CacheFormat = .f16, flashAttention: Bool? = nil
     ) {
         self.cellCount = cellCount
         self.laneCount = laneCount
@@ -45,27 +45,7 @@ extension ContextOptions {
     }
 }
 
-/// Types the KV cache can have; the names are those of the command line and of llama.cpp.
-package enum CacheType: String, Sendable, Codable, CaseIterable {
-    /// 32-bit floats.
-    case f32
-    /// 16-bit floats.
-    case f16
-    /// 16-bit brain floats.
-    case bf16
-    /// 8-bit blocks of 32.
-    case q8_0
-    /// 4-bit blocks of 32.
-    case q4_0
-    /// 4-bit blocks of 32 with offset.
-    case q4_1
-    /// 5-bit blocks of 32.
-    case q5_0
-    /// 5-bit blocks of 32 with offset.
-    case q5_1
-    /// 4-bit non-linear blocks of 32.
-    case iq4_nl
-
+extension CacheFormat {
     var ggmlType: ggml_type {
         switch self {
         case .f32: GGML_TYPE_F32

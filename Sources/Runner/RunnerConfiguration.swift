@@ -48,9 +48,9 @@ package struct RunnerConfiguration: Sendable, Codable {
     /// Compute threads.
     package var threads: Int
     /// Type of the K cache.
-    package var keyType: CacheType
+    package var keyType: CacheFormat
     /// Type of the V cache.
-    package var valueType: CacheType
+    package var valueType: CacheFormat
     /// Layers on the GPU; negative is all.
     package var gpuLayers: Int32
     /// Devices layers may be moved to, by the engine's names; nil leaves it to the engine.

@@ -172,6 +172,9 @@ extension RunnerMain {
         guard configuration.isEntry, configuration.speculation.usesModel, let path = configuration.draftPath else {
             return nil
         }
+        // Its own heads may not fill the blocks that the model's do, and its cache is small.
+        var context = context
+        (context.keyType, context.valueType) = (.f16, .f16)
         var engine = try LlamaStageEngine.draft(
             path: path, beside: model, options: context, model: options)
         let memory = engine.memory

@@ -91,6 +91,21 @@ import Vocabulary
         #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(seeing))
     }
 
+    @Test func `a wish tells what its cache is stored in, and one that does not is written as before`() throws {
+        var stored = deployment(3)
+        (stored.wish, stored.digest) = (stored.stamp, "ab")
+        let before = entry(1, [.deploymentSet(stored)]).encodedBytes
+        for (keys, values) in [(.q8_0, .f16), (nil, .q4_0), (.bf16, nil)] as [(CacheFormat?, CacheFormat?)] {
+            (stored.cacheKeys, stored.cacheValues) = (keys, values)
+            let bytes = entry(1, [.deploymentSet(stored)]).encodedBytes
+            #expect(try LogEntry(bytes: bytes).events[0].event == .deploymentSet(stored))
+            #expect(bytes.count > before.count)
+        }
+        (stored.cacheKeys, stored.cacheValues) = (nil, nil)
+        #expect(entry(1, [.deploymentSet(stored)]).encodedBytes == before)
+        #expect(try LogEntry(bytes: before).events[0].event == .deploymentSet(stored))
+    }
+
     @Test func `a reader that knows no projectors reads the rest of a wish with one`() throws {
         // The fields of the release before, in their order, behind which such a reader skips.
         struct Earlier: Recordable {

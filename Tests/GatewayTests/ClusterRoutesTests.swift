@@ -94,6 +94,20 @@ import Vocabulary
         }
     }
 
+    @Test func `a deployment says what its cache is stored in`() async throws {
+        try await Self.with { server, _ in
+            let made = try await server.post(
+                "/cluster/v1/deployments", #"{"model":"m","cache_type_k":"q8_0","cache_type_v":"auto"}"#)
+            #expect(made.status == 200)
+            let list = try await server.get("/cluster/v1/deployments").object()["deployments"] as? [[String: Any]]
+            #expect(list?.first?["cache_type_k"] as? String == "q8_0")
+            #expect(list?.first?["cache_type_v"] == nil)
+            let wrong = try await server.post("/cluster/v1/deployments", #"{"model":"m","cache_type_k":"q9"}"#)
+            let message = try #require(try wrong.error()["message"] as? String)
+            #expect(message.contains("cache_type_k") && message.contains("q9") && message.contains("q8_0"))
+        }
+    }
+
     @Test(
         arguments: [
             "{", "[]", "{}", #"{"model":7}"#, #"{"model":"m","replicas":0}"#, #"{"model":"m","replicas":1.5}"#,
@@ -102,6 +116,7 @@ import Vocabulary
             #"{"model":"m","sources":["norepo"]}"#, #"{"model":"m","sources":["a/b@.."]}"#,
             #"{"model":"m","aliases":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]}"#,
             #"{"model":"m","colour":"blue"}"#, #"{"model":"m","projector":7}"#, #"{"model":"m","projector":""}"#,
+            #"{"model":"m","cache_type_v":"f8"}"#, #"{"model":"m","cache_type_k":8}"#,
             #"{"model":"m","pinned":["x"]}"#, #"{"model":"m","required_tags":[1]}"#,
         ])
     func `a wish that is none is refused with the field`(body: String) async throws {

@@ -7,7 +7,7 @@ import Vocabulary
 
 extension `The engine` {
     @Suite struct `What attention sees of the cells` {
-        private static func stage(_ types: [CacheType] = [.f16, .f16], isOff: Bool) throws -> EngineStage {
+        private static func stage(_ types: [CacheFormat] = [.f16, .f16], isOff: Bool) throws -> EngineStage {
             let stage = try EngineStage(
                 LlamaStageConfiguration(
                     path: BuiltinModel.path, layers: LayerRange(first: 0, end: 8), layerCount: 8,
@@ -71,8 +71,8 @@ extension `The engine` {
             return (logits, hidden)
         }
 
-        @Test(arguments: [[CacheType.f16, .f16], [.q8_0, .q8_0], [.f32, .f32], [.f32, .f16]])
-        func `leaves out other lanes' cells and keeps every bit`(types: [CacheType]) throws {
+        @Test(arguments: [[CacheFormat.f16, .f16], [.q8_0, .q8_0], [.f32, .f32], [.f32, .f16]])
+        func `leaves out other lanes' cells and keeps every bit`(types: [CacheFormat]) throws {
             let plain = try Self.script(try Self.stage(types, isOff: true))
             let windowed = try Self.script(try Self.stage(types, isOff: false))
             #expect(plain.hidden == [0])

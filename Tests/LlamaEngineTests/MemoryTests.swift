@@ -36,8 +36,7 @@ extension `The engine` {
                     path: path, layers: layers, layerCount: model.layerCount, recipe: recipe,
                     context: ContextOptions(
                         cellCount: settings.cells, laneCount: settings.lanes + settings.kept, rowLimit: settings.rows,
-                        keyType: try #require(CacheType(rawValue: settings.keys.rawValue)),
-                        valueType: try #require(CacheType(rawValue: settings.values.rawValue))),
+                        keyType: settings.keys, valueType: settings.values),
                     model: options))
             return Compared(formula: model.stage(layers, settings), library: engine.memory)
         }

@@ -12,7 +12,7 @@ import Vocabulary
 extension `The engine` {
     @Suite struct `Attention over the cells that rows see` {
         private static func stage(
-            _ types: [CacheType] = [.f16, .f16], threads: Int = 2, isOff: Bool = false
+            _ types: [CacheFormat] = [.f16, .f16], threads: Int = 2, isOff: Bool = false
         ) throws -> EngineStage {
             let stage = try EngineStage(
                 LlamaStageConfiguration(
@@ -60,8 +60,8 @@ extension `The engine` {
         }
 
         /// Kernels differ in the last bits, and eight-bit activations make more of that.
-        @Test(arguments: [[CacheType.f16, .f16], [.q8_0, .q8_0], [.f32, .f32], [.f16, .q8_0]])
-        func `answers like the library's`(types: [CacheType]) throws {
+        @Test(arguments: [[CacheFormat.f16, .f16], [.q8_0, .q8_0], [.f32, .f32], [.f16, .q8_0]])
+        func `answers like the library's`(types: [CacheFormat]) throws {
             guard try Self.isKnown() else { return }
             let library = try Self.script(try Self.stage(types, isOff: true))
             let stage = try Self.stage(types)
@@ -70,8 +70,8 @@ extension `The engine` {
             #expect(distance > 0 && distance < 0.05)
         }
 
-        @Test(arguments: [[CacheType.f16, .f16], [.q8_0, .q8_0]], [1, 2])
-        func `gives a row the bits it has alone`(types: [CacheType], threads: Int) throws {
+        @Test(arguments: [[CacheFormat.f16, .f16], [.q8_0, .q8_0]], [1, 2])
+        func `gives a row the bits it has alone`(types: [CacheFormat], threads: Int) throws {
             let counts = [320, 75, 190]
             func read(_ stage: EngineStage, _ lane: Int) throws {
                 let text = try Self.text(400, lane: lane)

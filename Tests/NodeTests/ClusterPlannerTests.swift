@@ -286,7 +286,32 @@ import Vocabulary
             #expect(reason.contains(part), "\(part) is missing in: \(reason)")
         }
         #expect(reason.utf8.count <= Cluster.Limits.textBytes)
-        #expect(!reason.contains("--cache-type"), "no flag that deploying does not have: \(reason)")
+    }
+
+    @Test func `the cache is planned as it will be stored`() async throws {
+        func bytes(_ keys: CacheFormat?, _ values: CacheFormat?) async throws -> UInt64 {
+            var question = Self.question([Self.candidate(1, usable: 1 << 40)])
+            (question.deployment.cacheKeys, question.deployment.cacheValues) = (keys, values)
+            return try Self.stages(try await Self.planner().plan(question)).map(\.bytes.bytes).reduce(0, +)
+        }
+        // 2 heads of 64 for keys and for values, 12 layers, 512 cells: in f16 two bytes a value, in q8_0 34 per 32.
+        let half: UInt64 = 12 * 512 * 128
+        let standard = try await bytes(nil, nil)
+        #expect(try await bytes(.q8_0, .q8_0) == standard)
+        #expect(try await bytes(.f16, nil) == standard + half * (64 - 34) / 32)
+        #expect(try await bytes(.f16, .f16) == standard + 2 * half * (64 - 34) / 32)
+    }
+
+    @Test func `a deployment that lacks room is told how to store its cache smaller, where that helps`() async throws {
+        let whole = try await Self.whole()
+        var question = Self.question([Self.candidate(1, usable: whole)])
+        question.deployment.cacheKeys = .f32
+        question.deployment.cacheValues = .f32
+        guard case .refused(let reason) = try await Self.planner().plan(question) else {
+            Issue.record("it fits")
+            return
+        }
+        #expect(reason.contains("--cache-type-k q8_0 --cache-type-v q8_0"), "\(reason)")
     }
 
     @Test func `a model nobody can read is refused with its reason`() async {

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import ModelStore
 import Runner
 import Serving
@@ -35,6 +36,42 @@ import Vocabulary
             #expect(configurations.allSatisfy { $0.stages == plan.cut.stages && $0.modelDigest == plan.card.digest })
             #expect(Set(configurations.map(\.listen)).count == count)
             #expect(configurations.allSatisfy { $0.cellCount == 512 && $0.threads == 1 })
+        }
+    }
+
+    @Test func `the cache is stored as asked, in q8_0 where nobody says, and in f16 where heads fill no blocks`()
+        async throws
+    {
+        try await Fixture.withFolder { folder in
+            func stored(_ change: (inout DeploymentSpec) -> Void) throws -> [CacheFormat] {
+                let told = try Fixture.plan(in: folder) {
+                    $0.cutting = .stages(2)
+                    change(&$0)
+                }.runnerConfigurations(
+                    cluster: "c", placement: "p", epoch: Epoch(term: 1, number: 4), folder: "/tmp/f")
+                #expect(told.count == 2)
+                #expect(told.allSatisfy { $0.keyType == told[0].keyType && $0.valueType == told[0].valueType })
+                return [told[0].keyType, told[0].valueType]
+            }
+            #expect(try stored { _ in } == [.q8_0, .q8_0])
+            #expect(try stored { $0.keyType = .f16 } == [.f16, .q8_0])
+            #expect(try stored { ($0.keyType, $0.valueType) = (.bf16, .q4_0) } == [.bf16, .q4_0])
+            var shape = ModelShape(.llama)
+            (shape.headSize, shape.width, shape.headCount, shape.headCountKV) = (48, 192, 4, 2)
+            let narrow = "\(folder)/narrow.gguf"
+            try ModelSynthesis.write(shape, seed: 1, to: narrow)
+            #expect(try stored { $0.path = narrow } == [.f16, .f16])
+            // Together the heads of a cell would fill them.
+            do throws(DeploymentError) {
+                _ = try Fixture.plan(in: folder) { ($0.path, $0.valueType) = (narrow, .q8_0) }
+                Issue.record("heads of 48 are stored in blocks of 32")
+            } catch {
+                guard case .setting("cache-type-v", "q8_0", let limit) = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+                #expect(limit.contains("48") && limit.contains("32"))
+            }
         }
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Etcd
 import Node
 import Testing
+import Vocabulary
 
 @testable import skein
 
@@ -129,10 +130,11 @@ import Testing
         let wish = DeployWish(
             model: "a\"b", name: "n", replicas: 2, context: 4096, lanes: 3, pinned: ["a1"], excluded: ["b2", "c3"],
             tags: ["llama-cuda"], preferredTags: ["llama-metal"], keepAliveSeconds: 1800, draft: "ngram",
-            projector: "/data/mmproj.gguf")
+            projector: "/data/mmproj.gguf", cacheTypeK: .q8_0, cacheTypeV: .f16)
         #expect(
             String(decoding: wish.body, as: UTF8.self)
-                == #"{"model":"a\"b","name":"n","draft":"ngram","projector":"/data/mmproj.gguf","replicas":2,"#
+                == #"{"model":"a\"b","name":"n","draft":"ngram","projector":"/data/mmproj.gguf","#
+                + #""cache_type_k":"q8_0","cache_type_v":"f16","replicas":2,"#
                 + #""context_tokens":4096,"lanes":3,"#
                 + #""keep_alive_seconds":1800,"pinned":["a1"],"excluded":["b2","c3"],"required_tags":["llama-cuda"],"#
                 + #""preferred_tags":["llama-metal"]}"#)

@@ -1,3 +1,5 @@
+package import Vocabulary
+
 /// What the user wants served.
 package struct Deployment: Hashable, Sendable, Recordable {
     /// The name clients use, unique in the cluster.
@@ -48,6 +50,10 @@ package struct Deployment: Hashable, Sendable, Recordable {
     package var projector: String = ""
     /// Root of the digests of the projector's blocks, as `blocks` is of the model's.
     package var projectorBlocks: String = ""
+    /// What keys are stored in; nil takes what the model allows.
+    package var cacheKeys: CacheFormat?
+    /// What values are stored in; nil as for keys.
+    package var cacheValues: CacheFormat?
 
     /// What `draft` can be beside a digest.
     package static let draftWords = ["off", "ngram", headsWord]
@@ -84,16 +90,21 @@ package struct Deployment: Hashable, Sendable, Recordable {
         writer.put(texts: preferredTags)
         writer.put(wish)
         // Written only where it is known, as older nodes would.
-        let isNamed = !aliases.isEmpty || !sources.isEmpty || !quantization.isEmpty || !projector.isEmpty
+        let isStored = cacheKeys != nil || cacheValues != nil
+        let sees = isStored || !projector.isEmpty
+        let isNamed = sees || !aliases.isEmpty || !sources.isEmpty || !quantization.isEmpty
         guard isNamed || !blocks.isEmpty else { return }
         writer.put(blocks)
         guard isNamed else { return }
         writer.put(texts: aliases)
         writer.put(texts: sources)
         writer.put(quantization)
-        guard !projector.isEmpty else { return }
+        guard sees else { return }
         writer.put(projector)
         writer.put(projectorBlocks)
+        guard isStored else { return }
+        writer.put(cacheKeys?.rawValue ?? "")
+        writer.put(cacheValues?.rawValue ?? "")
     }
 
     init(from reader: inout RecordReader) throws(CodecError) {
@@ -120,6 +131,9 @@ package struct Deployment: Hashable, Sendable, Recordable {
         quantization = reader.isAtEnd ? "" : try reader.text("deployment.quantization")
         projector = reader.isAtEnd ? "" : try reader.text("deployment.projector")
         projectorBlocks = reader.isAtEnd ? "" : try reader.text("deployment.projectorBlocks")
+        // What a newer node may store a cache in is, to this one, what the model allows.
+        cacheKeys = reader.isAtEnd ? nil : CacheFormat(rawValue: try reader.text("deployment.cacheKeys"))
+        cacheValues = reader.isAtEnd ? nil : CacheFormat(rawValue: try reader.text("deployment.cacheValues"))
     }
 }
 

@@ -378,6 +378,8 @@ enum ClusterJSON {
         writer.bool(deployment.isAutomatic)
         if !deployment.draft.isEmpty { writer.field("draft", deployment.draft) }
         if !deployment.projector.isEmpty { writer.field("projector", deployment.projector) }
+        if let keys = deployment.cacheKeys { writer.field("cache_type_k", keys.rawValue) }
+        if let values = deployment.cacheValues { writer.field("cache_type_v", values.rawValue) }
         for (key, texts) in [("aliases", deployment.aliases), ("sources", deployment.sources)] where !texts.isEmpty {
             writer.key(key)
             writer.list(texts) { $1.string($0) }

@@ -7,6 +7,7 @@ enum DeploymentWish {
     private static let keys = [
         "name", "model", "replicas", "context_tokens", "lanes", "stages", "pinned", "excluded", "required_tags",
         "preferred_tags", "keep_alive_seconds", "draft", "projector", "aliases", "sources",
+        "cache_type_k", "cache_type_v",
     ]
 
     static func read(_ body: JSONNode) throws(ClusterRefusal) -> Deployment {
@@ -31,7 +32,18 @@ enum DeploymentWish {
         try check(deployment)
         if let draft = try text("draft", body), draft != "auto" { deployment.draft = draft }
         if let projector = try text("projector", body), projector != "auto" { deployment.projector = projector }
+        deployment.cacheKeys = try format("cache_type_k", body)
+        deployment.cacheValues = try format("cache_type_v", body)
         return deployment
+    }
+
+    /// What the cache is stored in; nil where nothing is said, or `auto`.
+    private static func format(_ key: String, _ body: JSONNode) throws(ClusterRefusal) -> CacheFormat? {
+        guard let text = try text(key, body), text != "auto" else { return nil }
+        guard let format = CacheFormat(rawValue: text) else {
+            throw invalid("'\(key)' is '\(text.prefix(80))'; allowed: auto, \(CacheFormat.names).")
+        }
+        return format
     }
 
     /// Names that clients could not ask by, and origins that mean nothing, are refused.

@@ -1,5 +1,6 @@
 import LlamaEngine
 import ModelStore
+import Vocabulary
 
 extension Benchmarks {
     /// Tokens each stream decodes before anything is measured.

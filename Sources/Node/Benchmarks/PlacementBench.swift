@@ -93,7 +93,9 @@ package enum PlacementBench {
             model: model,
             inventory: Inventory(nodes: names.map { NodeInventory(name: $0, devices: [device]) }, links: links),
             policy: policy)
-        var request = PlacementRequest(context: one.window, lanes: one.lanes, rows: one.rows)
+        let cache = model.stores.chosen(keys: nil, values: nil)
+        var request = PlacementRequest(
+            context: one.window, lanes: one.lanes, rows: one.rows, keys: cache.keys, values: cache.values)
         let boundaries = cut.stages.dropFirst().map(\.first)
         if boundaries.isEmpty { request.stages = 1 } else { request.boundaries = Array(boundaries) }
         switch try planner.plan(request) {

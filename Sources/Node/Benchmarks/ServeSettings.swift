@@ -1,4 +1,4 @@
-package import LlamaEngine
+package import Vocabulary
 
 /// What `skein bench serve` is told to do.
 package struct ServeSettings: Sendable {
@@ -13,7 +13,7 @@ package struct ServeSettings: Sendable {
     /// Tokens of each answer.
     package var decodeTokens = 64
     /// Type of both caches.
-    package var cacheType = CacheType.f16
+    package var cacheType = CacheFormat.f16
     /// Tokens of a prompt that arrives beside the streams; nil measures throughput instead.
     package var longPrompt: Int?
     /// Tokens of ended conversations that stay in the cache; a server without any is measured beside it then.

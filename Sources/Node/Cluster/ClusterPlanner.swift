@@ -93,7 +93,7 @@ package struct ClusterPlanner: Sendable {
         _ serving: PlacedReplica, _ deployment: Deployment, _ planner: Planner, _ projector: ProjectorNeed?
     ) throws -> PlacementPlan? {
         var request = request(
-            for: deployment, context: serving.contextTokens, lanes: serving.lanes, projector)
+            for: deployment, of: planner.model, context: serving.contextTokens, lanes: serving.lanes, projector)
         request.stages = serving.stages.count
         request.boundaries = serving.stages.dropFirst().map(\.layers.first)
         request.pins = serving.stages.map { .init(layers: $0.layers, node: "\($0.node)") }
@@ -103,9 +103,13 @@ package struct ClusterPlanner: Sendable {
 
     /// What is asked of the planner for a deployment.
     private static func request(
-        for deployment: Deployment, context: UInt64?, lanes: UInt64, _ projector: ProjectorNeed?
+        for deployment: Deployment, of model: ModelFootprint, context: UInt64?, lanes: UInt64,
+        _ projector: ProjectorNeed?
     ) -> PlacementRequest {
-        var request = PlacementRequest(context: context.map { Int(clamping: $0) }, lanes: Int(clamping: lanes))
+        let cache = model.stores.chosen(keys: deployment.cacheKeys, values: deployment.cacheValues)
+        var request = PlacementRequest(
+            context: context.map { Int(clamping: $0) }, lanes: Int(clamping: lanes), keys: cache.keys,
+            values: cache.values)
         request.projector = projector?.footprint.total ?? request.projector
         request.kept = DeploymentSpec.keptUnasked
         if deployment.usesHeads { request.head = .ofEngine }
@@ -137,7 +141,7 @@ package struct ClusterPlanner: Sendable {
         _ planner: Planner, _ question: PlanQuestion, beside draft: ModelFootprint?, _ projector: ProjectorNeed?
     ) throws -> Outcome {
         var request = Self.request(
-            for: question.deployment, context: question.deployment.contextTokens,
+            for: question.deployment, of: planner.model, context: question.deployment.contextTokens,
             lanes: question.deployment.lanes ?? Self.lanes, projector)
         // As many as the user asked for, but more when nodes refused for memory.
         let asked = question.deployment.stages.map { Int(clamping: $0) }
@@ -281,9 +285,7 @@ package struct ClusterPlanner: Sendable {
         let remedies = shortfall.remedies.filter { remedy in
             switch remedy {
             case .anyStages: projector?.isWhole != true
-            // A deployment does not choose how its cache is stored.
-            case .smallerCache: false
-            case .smallerContext, .oneMoreNode, .noPins: true
+            case .smallerContext, .smallerCache, .oneMoreNode, .noPins: true
             }
         }
         if let remedy = remedies.first { reason += " Next step: \(remedy)." }

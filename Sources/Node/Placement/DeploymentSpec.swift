@@ -1,4 +1,3 @@
-package import LlamaEngine
 import ModelStore
 package import Runner
 package import Transport
@@ -59,10 +58,10 @@ package struct DeploymentSpec: Sendable {
     package var threads: Int?
     /// Rows per microbatch.
     package var rowLimit = 512
-    /// Type of the K cache.
-    package var keyType = CacheType.f16
-    /// Type of the V cache.
-    package var valueType = CacheType.f16
+    /// What keys are stored in; nil takes what the model allows, see `CacheStores`.
+    package var keyType: CacheFormat?
+    /// What values are stored in; nil as for keys.
+    package var valueType: CacheFormat?
     /// Layers on the GPU; negative is all.
     package var gpuLayers: Int32 = -1
     /// Devices layers may be moved to, by the engine's names; nil leaves it to the engine.

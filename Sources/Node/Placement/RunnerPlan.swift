@@ -23,6 +23,8 @@ struct RunnerPlan: Sendable {
     private let isRecurrent: Bool
     private let isWindowed: Bool
     private let isEncoder: Bool
+    /// What the cache is stored in.
+    private let cache: (keys: CacheFormat, values: CacheFormat)
     /// The file of the draft model; nil without one.
     private let draftPath: String?
     /// The digest of the projector's file; nil without one.
@@ -54,6 +56,11 @@ struct RunnerPlan: Sendable {
     ) throws(DeploymentError) {
         try Self.check(spec)
         isEncoder = file.isEncoder
+        // An encoder keeps nothing.
+        cache =
+            isEncoder
+            ? (spec.keyType ?? .f16, spec.valueType ?? .f16)
+            : try cutter.cache(keys: spec.keyType, values: spec.valueType)
         let window = spec.window ?? file.unaskedWindow
         guard window >= 2, window <= Self.windowLimit else {
             throw .setting(name: "ctx", value: "\(window)", limit: "2 … \(Self.windowLimit) tokens are allowed")
@@ -141,8 +148,7 @@ struct RunnerPlan: Sendable {
             configuration.speculation = .off
         }
         configuration.threads = spec.threads ?? max(1, MachineInventory.coreCount / runners)
-        configuration.keyType = spec.keyType
-        configuration.valueType = spec.valueType
+        (configuration.keyType, configuration.valueType) = cache
         configuration.gpuLayers = spec.gpuLayers
         configuration.devices = spec.devices
         configuration.wire = spec.wire.description

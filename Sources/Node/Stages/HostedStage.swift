@@ -146,6 +146,7 @@ actor HostedStage {
         spec.threads = host.threads
         spec.devices = host.devices
         spec.archive = host.archive
+        (spec.keyType, spec.valueType) = (deployment.cacheKeys, deployment.cacheValues)
         spec.drafting = try await drafting(deployment)
         let plan: RunnerPlan
         let cutter = try model.cutter()

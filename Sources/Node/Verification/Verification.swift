@@ -2,7 +2,7 @@ import GGUF
 import LlamaEngine
 import ModelStore
 import Serving
-import Vocabulary
+package import Vocabulary
 package import Wire
 
 /// How a model's staged execution is compared with its unstaged one.
@@ -28,6 +28,10 @@ package struct VerificationSpec: Sendable {
     package var tokenCount = 64
     /// Prompt length of the first lane; the others are shorter. **Units:** tokens.
     package var promptLength = 48
+    /// What keys are stored in; nil as a deployment of the model would.
+    package var keyType: CacheFormat?
+    /// What values are stored in; nil as for keys.
+    package var valueType: CacheFormat?
 
     /// Verifies the file at `path`.
     package init(path: String) { self.path = path }
@@ -163,18 +167,21 @@ package struct Verification: Sendable {
         }
     }
 
-    private func wholeModel(_ cutter: ModelCutter) throws(EngineError) -> EngineChain {
+    private func wholeModel(_ cutter: ModelCutter) throws -> EngineChain {
         let layers = LayerRange(first: 0, end: cutter.layerCount)
         return try EngineChain(
-            [stage(path: spec.path, layers, cutter, recipe: cutter.wholeRecipe)], wire: spec.wire)
+            [try stage(path: spec.path, layers, cutter, recipe: cutter.wholeRecipe)], wire: spec.wire)
     }
 
     private func stage(
         path: String, _ layers: LayerRange, _ cutter: ModelCutter, recipe: StageRecipe
-    ) -> LlamaStageConfiguration {
-        LlamaStageConfiguration(
+    ) throws -> LlamaStageConfiguration {
+        let cache = try cutter.cache(keys: spec.keyType, values: spec.valueType)
+        return LlamaStageConfiguration(
             path: path, layers: layers, layerCount: cutter.layerCount, recipe: recipe,
-            context: ContextOptions(cellCount: 512, laneCount: VerificationScript.laneCount, rowLimit: 128))
+            context: ContextOptions(
+                cellCount: 512, laneCount: VerificationScript.laneCount, rowLimit: 128, keyType: cache.keys,
+                valueType: cache.values))
     }
 
     /// Prompts that go through the layers one by one, against those that go at once.
@@ -205,7 +212,7 @@ package struct Verification: Sendable {
                 let plan = try cutter.plan(layers)
                 let pin = try cache.materialise(plan, of: spec.path, digest: digest)
                 pins.append(pin)
-                stages.append(stage(path: pin.path, layers, cutter, recipe: plan.recipe))
+                stages.append(try stage(path: pin.path, layers, cutter, recipe: plan.recipe))
             }
             let chain = try EngineChain(stages, wire: spec.wire)
             let pauses = chain.pauses()

@@ -27,6 +27,8 @@ package struct ModelFootprint: Sendable {
     let work: ModelWork
     let caches: [LayerCache]
     let window: UInt64
+    /// What the cache can be stored in.
+    package let stores: CacheStores
     /// Bytes of the layers before each index, padded as the library lays tensors out.
     let weightsBefore: [UInt64]
     /// The same when they are packed for tiles.
@@ -64,6 +66,7 @@ package struct ModelFootprint: Sendable {
         let rules = CacheRules(cutter, numbers)
         caches = rules.layers()
         window = rules.window
+        stores = CacheStores(rules, architecture: cutter.architecture)
         let tensors = cutter.layerTensors
         work = ModelWork(cutter, numbers, rules: rules, tensors: tensors, vocabularySize: vocabularySize)
         let tiles = Tiles(cutter.file.tensors)

@@ -62,6 +62,8 @@ extension Planner {
         var request = request
         request.projector = ByteCount(0)
         request.head = nil
+        // As runners keep it for draft models, whatever the model's is stored in.
+        (request.keys, request.values) = (.f16, .f16)
         let entrants = Entrants(draft, inventory, request, without: [], occupied: occupied)
         let links = LinkTable(inventory)
         let entry = inventory.nodes.firstIndex { $0.name == plan.stages.first?.node }

@@ -117,8 +117,7 @@ extension Planner {
     }
 
     private func isSmaller(_ format: CacheFormat, _ request: PlacementRequest) -> Bool {
-        let elements = format.tensorType.blockElementCount
-        guard model.caches.allSatisfy({ $0.keys % elements == 0 && $0.values % elements == 0 }) else { return false }
+        guard model.stores.obstacle(keys: format, values: format) == nil else { return false }
         return format.byteCount(elements: 1024) < request.keys.byteCount(elements: 1024)
             || format.byteCount(elements: 1024) < request.values.byteCount(elements: 1024)
     }

@@ -189,15 +189,8 @@ extension PlacementRequest {
             throw .invalid(
                 field: "pin", value: "\(pin.layers)", limit: "the model has \(model.layerCount) layers")
         }
-        if values.isQuantized, model.caches.contains(where: { $0.values % values.tensorType.blockElementCount != 0 }) {
-            throw .invalid(
-                field: "cache-type-v", value: values.rawValue,
-                limit: "this model's values do not fill blocks of \(values.tensorType.blockElementCount); use f16")
-        }
-        if keys.isQuantized, model.caches.contains(where: { $0.keys % keys.tensorType.blockElementCount != 0 }) {
-            throw .invalid(
-                field: "cache-type-k", value: keys.rawValue,
-                limit: "this model's keys do not fill blocks of \(keys.tensorType.blockElementCount); use f16")
+        if let obstacle = model.stores.obstacle(keys: keys, values: values) {
+            throw .invalid(field: obstacle.field, value: obstacle.value, limit: obstacle.limit)
         }
     }
 }

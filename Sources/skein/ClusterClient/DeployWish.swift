@@ -1,5 +1,6 @@
 import Dialects
 import FoundationEssentials
+import Vocabulary
 
 /// What `skein deploy` asks for, as the API reads it.
 struct DeployWish: Hashable, Sendable {
@@ -19,6 +20,10 @@ struct DeployWish: Hashable, Sendable {
     var draft: String?
     /// `auto`, `off` or a projector.
     var projector: String?
+    /// What keys are stored in.
+    var cacheTypeK: CacheFormat?
+    /// What values are stored in.
+    var cacheTypeV: CacheFormat?
     var aliases: [String] = []
     /// As in `org/repo@revision:quantisation`.
     var sources: [String] = []
@@ -37,7 +42,11 @@ struct DeployWish: Hashable, Sendable {
     var body: [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        for (key, value) in [("model", model as String?), ("name", name), ("draft", draft), ("projector", projector)] {
+        let texts = [
+            ("model", model), ("name", name), ("draft", draft), ("projector", projector),
+            ("cache_type_k", cacheTypeK?.rawValue), ("cache_type_v", cacheTypeV?.rawValue),
+        ]
+        for (key, value) in texts {
             guard let value else { continue }
             writer.key(key)
             writer.string(value)

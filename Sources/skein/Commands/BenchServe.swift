@@ -1,6 +1,6 @@
 import ArgumentParser
-import LlamaEngine
 import Node
+import Vocabulary
 
 /// `skein bench serve`.
 struct BenchServe: AsyncParsableCommand {
@@ -31,7 +31,7 @@ struct BenchServe: AsyncParsableCommand {
     var decode = 64
 
     @Option(help: "Type of the K and V cache of both servers.")
-    var kv = CacheType.f16
+    var kv = CacheFormat.f16
 
     @Option(help: "Tokens of a prompt that arrives while the streams answer.")
     var longPrompt: Int?

@@ -1,5 +1,4 @@
 import ArgumentParser
-import LlamaEngine
 
 extension Plan {
     /// What the cluster decides by itself cannot be asked for.
@@ -13,7 +12,6 @@ extension Plan {
         guard model != nil else { throw ValidationError("--on-cluster needs a MODEL.") }
         let local = [
             ("--stages", stages != "auto"), ("--cut", cut != nil), ("--nodes", nodes != nil),
-            ("--cache-type-k", cacheTypeK != .f16), ("--cache-type-v", cacheTypeV != .f16),
         ]
         if let (option, _) = local.first(where: { $0.1 }) {
             throw ValidationError("\(option) does not go with --on-cluster, where the cluster decides it.")
@@ -29,7 +27,8 @@ extension Plan {
             let wish = DeployWish(
                 model: file.model, name: file.name, replicas: replicas, context: ctx, lanes: lanes,
                 pinned: Array(ids.prefix(pinned.count)), excluded: Array(ids.dropFirst(pinned.count)),
-                draft: draft.map(DeployWish.draft), projector: mmproj.map(DeployWish.projector))
+                draft: draft.map(DeployWish.draft), projector: mmproj.map(DeployWish.projector),
+                cacheTypeK: cache.cacheTypeK, cacheTypeV: cache.cacheTypeV)
             let answer = try await client.send(.post, "/cluster/v1/plan", body: wish.body)
             let preview = try client.reading { () throws(MissingField) in try SeenPreview(answer.json) }
             if json {

@@ -35,11 +35,7 @@ struct Plan: AsyncParsableCommand {
     @Option(help: "Requests answered at once. Default: 4, or what the cluster decides.")
     var lanes: Int?
 
-    @Option(help: "Type of the K cache: \(CacheType.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var cacheTypeK = CacheType.f16
-
-    @Option(help: "Type of the V cache.")
-    var cacheTypeV = CacheType.f16
+    @OptionGroup var cache: CacheOptions
 
     @Option(help: "The model's projector (GGUF), which takes its room beside the first stage.")
     var mmproj: String?
@@ -128,9 +124,9 @@ struct Plan: AsyncParsableCommand {
         }
         let inventory = try nodes.map { try InventoryFile.read($0) } ?? Self.thisMachine()
         let planner = try Planner(model: ModelFootprint(cutter), inventory: inventory)
+        let store = planner.model.stores.chosen(keys: cache.cacheTypeK, values: cache.cacheTypeV)
         var request = PlacementRequest(
-            context: ctx, lanes: lanes ?? 4, keys: CacheFormat(rawValue: cacheTypeK.rawValue) ?? .f16,
-            values: CacheFormat(rawValue: cacheTypeV.rawValue) ?? .f16, stages: cut == nil ? count : nil,
+            context: ctx, lanes: lanes ?? 4, keys: store.keys, values: store.values, stages: cut == nil ? count : nil,
             boundaries: cut?.numbers, on: names(on), exclude: names(exclude), replicas: replicas)
         if let mmproj { try DeploymentPlan.count(projector: mmproj, of: file, in: &request) }
         let drafting = try draft.map(DraftOptions.read) ?? .off

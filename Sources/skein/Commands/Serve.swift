@@ -191,11 +191,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "Layers on the GPU; -1 is all.")
     var gpuLayers = -1
 
-    @Option(help: "Type of the K cache: \(CacheType.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var cacheTypeK = CacheType.f16
-
-    @Option(help: "Type of the V cache.")
-    var cacheTypeV = CacheType.f16
+    @OptionGroup var cache: CacheOptions
 
     static func checked(threads: Int?) throws -> Int? {
         if let threads, !(1...1024).contains(threads) {
@@ -211,9 +207,7 @@ struct EngineOptions: ParsableArguments {
         spec.drafting = draft.draft
         spec.threads = try Self.checked(threads: threads)
         spec.gpuLayers = Int32(clamping: gpuLayers)
-        spec.keyType = cacheTypeK
-        spec.valueType = cacheTypeV
+        spec.keyType = cache.cacheTypeK
+        spec.valueType = cache.cacheTypeV
     }
 }
-
-extension CacheType: ExpressibleByArgument {}

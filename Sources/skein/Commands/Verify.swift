@@ -21,6 +21,8 @@ struct Verify: ParsableCommand {
     @Option(help: "How activations travel between stages.")
     var wire = "f32"
 
+    @OptionGroup var cache: CacheOptions
+
     @Option(help: "Tokens decoded per sequence.")
     var tokens = 64
 
@@ -36,6 +38,7 @@ struct Verify: ParsableCommand {
         }
         spec.wire = format
         spec.tokenCount = max(1, tokens)
+        (spec.keyType, spec.valueType) = (cache.cacheTypeK, cache.cacheTypeV)
         if let stages { spec.cuts = .stages(stages) }
         if cuts != "all" {
             guard let list = NumberList(argument: cuts) else {

@@ -77,6 +77,8 @@ struct Deploy: AsyncParsableCommand {
             valueName: "auto|off|projector"))
     var mmproj: String?
 
+    @OptionGroup var cache: CacheOptions
+
     @Option(
         help: ArgumentHelp(
             """
@@ -110,7 +112,8 @@ struct Deploy: AsyncParsableCommand {
                 preferredTags: preferredTags, keepAliveSeconds: keepAlive?.seconds,
                 draft: draft.map(DeployWish.draft),
                 projector: mmproj.map(DeployWish.projector),
-                aliases: names.aliases, sources: names.sources)
+                cacheTypeK: cache.cacheTypeK, cacheTypeV: cache.cacheTypeV, aliases: names.aliases,
+                sources: names.sources)
             try await deploy(wish, client)
         }
     }
