@@ -20,6 +20,8 @@ enum {
     SKEIN_MOST     = 512,         // … prepared at a time, at most.
     SKEIN_PREPARED = 320 * 1024,  // Bytes of activations that a thread prepares at a time, on its stack.
     SKEIN_AHEAD    = 2,           // Strips that weights are fetched ahead.
+    SKEIN_TOGETHER = 4,           // Rows whose sums do not wait for each other.
+    SKEIN_KEPT     = 64 * 1024,   // Bytes of weights that are put side by side for many rows, on the thread's stack.
 };
 
 // Where a product's rows of activations are, and where what comes of them goes. Strides in bytes. Those of an expert's
@@ -55,7 +57,8 @@ struct skein_q8_K {
 struct skein_product {
     const char * weights;
     int64_t      weight_stride;
-    int64_t      block_count;  // Of a row.
+    int64_t      start;        // Of a row's blocks the first one, …
+    int64_t      block_count;  // … and how many are multiplied now. Sums go on where those before ended.
     const char * prepared;
     float **     outs;
 };
@@ -145,13 +148,13 @@ SKEIN_INLINE float * skein_out_of(const struct skein_places * places, int64_t in
                       (chosen ? chosen[1] * places->token_stride : 0));
 }
 
-// Prepares up to SKEIN_TILE rows of `k` blocks each, from the `first` on.
+// Prepares `blocks` blocks, from the `start` on, of up to SKEIN_TILE rows from the `first` on.
 static void skein_prepare(int type, char * out, const struct skein_places * places, int64_t first, int count,
-                          int64_t k) {
+                          int64_t start, int64_t blocks) {
     const int64_t bytes = skein_block_bytes(skein_activation_type(type));
     for (int index = 0; index < count; index++) {
-        const char * row = skein_row_of(places, first + index);
-        for (int64_t b = 0; b < k; b++) {
+        const char * row = skein_row_of(places, first + index) + start * bytes;
+        for (int64_t b = 0; b < blocks; b++) {
             char *       place = out + (b * count + index) * skein_prepared_bytes(type);
             const char * block = row + b * bytes;
             if (type == SKEIN_TYPE_Q8_0) {
@@ -257,14 +260,24 @@ SKEIN_INLINE __m512i skein_bits(__m512i bytes, int shift, int mask) {
 
 // --- products -----------------------------------------------------------------------------------------------------
 
-// Adds up `groups` times four of the weights' values with those of one row.
-SKEIN_INLINE __m512i skein_add(__m512i sum, const __m512i * values, const int8_t * row, int groups) {
+// Adds up `groups` times four of the weights' values with those of `count` rows, at most SKEIN_TOGETHER. One row's sum
+// after the other would wait for itself eight times.
+SKEIN_INLINE void skein_add(__m512i * sums, const __m512i * values, const int8_t * row, int64_t stride, int count,
+                            int groups) {
+#pragma clang loop unroll(full)
     for (int group = 0; group < groups; group++) {
-        int32_t four;
-        memcpy(&four, row + 4 * group, sizeof(four));
-        sum = _mm512_dpbusd_epi32(sum, values[group], _mm512_set1_epi32(four));
+#pragma clang loop unroll(full)
+        for (int index = 0; index < count; index++) {
+            int32_t four;
+            memcpy(&four, row + index * stride + 4 * group, sizeof(four));
+            sums[index] = _mm512_dpbusd_epi32(sums[index], values[group], _mm512_set1_epi32(four));
+        }
     }
-    return sum;
+}
+
+// How many of `count` rows are computed together from row `start` on.
+SKEIN_INLINE int skein_few(int count, int start) {
+    return count - start < SKEIN_TOGETHER ? count - start : SKEIN_TOGETHER;
 }
 
 // A strip usually is one piece of memory, so it is fetched in its own order: bytes of a strip further on, if there is
@@ -277,43 +290,67 @@ SKEIN_INLINE void skein_fetch(const char * ahead, int64_t start, int64_t end) {
     }
 }
 
-SKEIN_INLINE void skein_block_q8_0(const struct skein_weights * weights, const struct skein_activations * activations,
-                                   __m512 * sums, const char * ahead) {
-    skein_fetch(ahead, 0, SKEIN_STRIP * skein_block_bytes(SKEIN_TYPE_Q8_0));
-    const __m512 factors = skein_read_halves(weights, 0);
-    __m512i      values[8];
-    skein_interleave(weights, sizeof(uint16_t), values);
-    for (int group = 0; group < 8; group++) {
-        values[group] = _mm512_xor_si512(values[group], _mm512_set1_epi8((char) 0x80));
-    }
-    for (int index = 0; index < activations->count; index++) {
-        const struct skein_q8_0 * row    = (const struct skein_q8_0 *) activations->block + index;
-        const __m512i             sum    = skein_add(_mm512_set1_epi32(row->low), values, row->values, 8);
-        const __m512              factor = _mm512_mul_ps(factors, _mm512_set1_ps(row->factor));
-        sums[index] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), sums[index]);
+// 32 of a strip's weights side by side, and their factors: one, or for q6_K one for 16 each.
+struct skein_part {
+    __m512i values[8];
+    __m512  factors[2];
+};
+
+SKEIN_INLINE void skein_part_q8_0(const struct skein_part * part, const struct skein_activations * activations,
+                                  __m512 * sums) {
+#pragma clang loop unroll(full)
+    for (int start = 0; start < activations->count; start += SKEIN_TOGETHER) {
+        const struct skein_q8_0 * rows = (const struct skein_q8_0 *) activations->block + start;
+        const int                 few  = skein_few(activations->count, start);
+        __m512i                   whole[SKEIN_TOGETHER];
+        for (int index = 0; index < few; index++) {
+            whole[index] = _mm512_set1_epi32(rows[index].low);
+        }
+        skein_add(whole, part->values, rows->values, sizeof(*rows), few, 8);
+        for (int index = 0; index < few; index++) {
+            const __m512 factor = _mm512_mul_ps(part->factors[0], _mm512_set1_ps(rows[index].factor));
+            sums[start + index] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(whole[index]), sums[start + index]);
+        }
     }
 }
 
-// The 32 values of a block of q4_K or q5_K from the `part` times 32nd on.
-SKEIN_INLINE void skein_part_q4_K(const __m512i * values, int part, __m512 factors,
+// The 32 values of a block of q4_K or q5_K from the `place` times 32nd on.
+SKEIN_INLINE void skein_part_q4_K(const struct skein_part * part, int place,
                                   const struct skein_activations * activations, __m512 * sums) {
-    for (int index = 0; index < activations->count; index++) {
-        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
-        const __m512i             sum = skein_add(_mm512_setzero_si512(), values, row->values + 32 * part, 8);
-        sums[index]                   = _mm512_fmadd_ps(factors, _mm512_cvtepi32_ps(sum), sums[index]);
+#pragma clang loop unroll(full)
+    for (int start = 0; start < activations->count; start += SKEIN_TOGETHER) {
+        const struct skein_q8_K * rows = (const struct skein_q8_K *) activations->block + start;
+        const int                 few  = skein_few(activations->count, start);
+        __m512i                   whole[SKEIN_TOGETHER];
+        for (int index = 0; index < few; index++) {
+            whole[index] = _mm512_setzero_si512();
+        }
+        skein_add(whole, part->values, rows->values + 32 * place, sizeof(*rows), few, 8);
+        for (int index = 0; index < few; index++) {
+            sums[start + index] =
+                _mm512_fmadd_ps(part->factors[0], _mm512_cvtepi32_ps(whole[index]), sums[start + index]);
+        }
     }
 }
 
-// The same of q6_K, whose weights have a factor for 16 values each.
-SKEIN_INLINE void skein_part_q6_K(const __m512i * values, int part, const __m512 * factors,
+// The same of q6_K.
+SKEIN_INLINE void skein_part_q6_K(const struct skein_part * part, int place,
                                   const struct skein_activations * activations, __m512 * sums) {
-    for (int index = 0; index < activations->count; index++) {
-        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
+#pragma clang loop unroll(full)
+    for (int start = 0; start < activations->count; start += SKEIN_TOGETHER) {
+        const struct skein_q8_K * rows = (const struct skein_q8_K *) activations->block + start;
+        const int                 few  = skein_few(activations->count, start);
         for (int half = 0; half < 2; half++) {
-            const int     place = 2 * part + half;  // Of the sixteens.
-            const __m512i sum   = skein_add(_mm512_set1_epi32(row->lows[place]), values + 4 * half,
-                                            row->values + 16 * place, 4);
-            sums[index]         = _mm512_fmadd_ps(factors[half], _mm512_cvtepi32_ps(sum), sums[index]);
+            const int sixteen = 2 * place + half;
+            __m512i   whole[SKEIN_TOGETHER];
+            for (int index = 0; index < few; index++) {
+                whole[index] = _mm512_set1_epi32(rows[index].lows[sixteen]);
+            }
+            skein_add(whole, part->values + 4 * half, rows->values + 16 * sixteen, sizeof(*rows), few, 4);
+            for (int index = 0; index < few; index++) {
+                sums[start + index] =
+                    _mm512_fmadd_ps(part->factors[half], _mm512_cvtepi32_ps(whole[index]), sums[start + index]);
+            }
         }
     }
 }
@@ -324,10 +361,59 @@ SKEIN_INLINE void skein_fetch_part(int type, const char * ahead, int part) {
     skein_fetch(ahead, part * bytes, (part + 1) * bytes);
 }
 
+// A block of a strip's weights, put side by side: of q8_0 the first part alone.
+struct skein_kept {
+    struct skein_part parts[8];
+    __m512i           floors[4];  // q4_K, q5_K: least values of two parts each.
+    __m512            factor;     // Of those; q6_K: of the block.
+};
+
+SKEIN_INLINE int64_t skein_kept_bytes(int type) {
+    return type == SKEIN_TYPE_Q8_0 ? sizeof(struct skein_part) : sizeof(struct skein_kept);
+}
+
+// From so many rows on a strip's weights are put side by side once for all of them.
+SKEIN_INLINE int64_t skein_many(int type) { return type == SKEIN_TYPE_Q8_0 ? 64 : 32; }
+
+// Of each type a block of weights is either multiplied while it is put side by side, or `kept` for many rows.
+SKEIN_INLINE void skein_block_q8_0(const struct skein_weights * weights, const struct skein_activations * activations,
+                                   __m512 * sums, const char * ahead, struct skein_kept * kept) {
+    skein_fetch(ahead, 0, SKEIN_STRIP * skein_block_bytes(SKEIN_TYPE_Q8_0));
+    struct skein_part part;
+    part.factors[0] = skein_read_halves(weights, 0);
+    skein_interleave(weights, sizeof(uint16_t), part.values);
+    for (int group = 0; group < 8; group++) {
+        part.values[group] = _mm512_xor_si512(part.values[group], _mm512_set1_epi8((char) 0x80));
+    }
+    if (kept) {
+        memcpy(kept->parts[0].values, part.values, sizeof(part.values));
+        kept->parts[0].factors[0] = part.factors[0];
+    } else {
+        skein_part_q8_0(&part, activations, sums);
+    }
+}
+
+// Ends a block of q4_K or q5_K: takes away least values, and multiplies with the rows' factors.
+SKEIN_INLINE void skein_end_q4_K(const __m512i * floors, __m512 least, const struct skein_activations * activations,
+                                 const __m512 * parts, __m512 * sums) {
+    for (int index = 0; index < activations->count; index++) {
+        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
+        __m512i                   sum = _mm512_setzero_si512();
+        for (int pair = 0; pair < 4; pair++) {
+            int32_t two_sums;
+            memcpy(&two_sums, row->sums + 2 * pair, sizeof(two_sums));
+            sum = _mm512_dpwssd_epi32(sum, floors[pair], _mm512_set1_epi32(two_sums));
+        }
+        const __m512 whole = _mm512_fnmadd_ps(least, _mm512_cvtepi32_ps(sum), parts[index]);
+        sums[index]        = _mm512_fmadd_ps(_mm512_set1_ps(row->factor), whole, sums[index]);
+    }
+}
+
 // A block of q4_K or q5_K: factors and least values in six bits for 32 values each, and the values in four bits, the
 // fifth elsewhere. A weight is its factor times its value, less its least value.
 SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_weights * weights,
-                                   const struct skein_activations * activations, __m512 * sums, const char * ahead) {
+                                   const struct skein_activations * activations, __m512 * sums, const char * ahead,
+                                   struct skein_kept * kept) {
     __m512i words[4];
     skein_interleave_few(weights, 0, words);
     const __m512  factor = skein_floats(words[0]);
@@ -355,17 +441,23 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_weights * weight
         __m512i both[8];
         skein_interleave(weights, start + 32 * pair, both);
         for (int half = 0; half < 2; half++) {
-            const int part = 2 * pair + half;
-            __m512i   values[8];
+            const int         place = 2 * pair + half;
+            struct skein_part part;
             for (int group = 0; group < 8; group++) {
-                values[group] = skein_bits(both[group], 4 * half, 0x0F);
+                part.values[group] = skein_bits(both[group], 4 * half, 0x0F);
                 if (type == SKEIN_TYPE_Q5_K) {
-                    values[group] = _mm512_or_si512(values[group], skein_bits(fifths[group], part - 4, 0x10));
+                    const __m512i fifth = skein_bits(fifths[group], place - 4, 0x10);
+                    part.values[group]  = _mm512_or_si512(part.values[group], fifth);
                 }
             }
-            skein_fetch_part(type, ahead, part);
-            const __m512 factors = _mm512_mul_ps(factor, skein_byte(steps[part / 4], part % 4, false));
-            skein_part_q4_K(values, part, factors, activations, parts);
+            skein_fetch_part(type, ahead, place);
+            part.factors[0] = _mm512_mul_ps(factor, skein_byte(steps[place / 4], place % 4, false));
+            if (kept) {
+                memcpy(kept->parts[place].values, part.values, sizeof(part.values));
+                kept->parts[place].factors[0] = part.factors[0];
+            } else {
+                skein_part_q4_K(&part, place, activations, parts);
+            }
         }
     }
     const __m512i low      = _mm512_set1_epi16(0xFF);
@@ -373,22 +465,27 @@ SKEIN_INLINE void skein_block_q4_K(int type, const struct skein_weights * weight
         _mm512_and_si512(floors[0], low), _mm512_and_si512(_mm512_srli_epi32(floors[0], 8), low),
         _mm512_and_si512(floors[1], low), _mm512_and_si512(_mm512_srli_epi32(floors[1], 8), low),
     };
+    if (kept) {
+        memcpy(kept->floors, pairs, sizeof(pairs));
+        kept->factor = least;
+    } else {
+        skein_end_q4_K(pairs, least, activations, parts, sums);
+    }
+}
+
+// Ends a block of q6_K.
+SKEIN_INLINE void skein_end_q6_K(__m512 factor, const struct skein_activations * activations, const __m512 * parts,
+                                 __m512 * sums) {
     for (int index = 0; index < activations->count; index++) {
-        const struct skein_q8_K * row = (const struct skein_q8_K *) activations->block + index;
-        __m512i                   sum   = _mm512_setzero_si512();
-        for (int pair = 0; pair < 4; pair++) {
-            int32_t two_sums;
-            memcpy(&two_sums, row->sums + 2 * pair, sizeof(two_sums));
-            sum = _mm512_dpwssd_epi32(sum, pairs[pair], _mm512_set1_epi32(two_sums));
-        }
-        const __m512 whole = _mm512_fnmadd_ps(least, _mm512_cvtepi32_ps(sum), parts[index]);
-        sums[index]        = _mm512_fmadd_ps(_mm512_set1_ps(row->factor), whole, sums[index]);
+        const struct skein_q8_K * row     = (const struct skein_q8_K *) activations->block + index;
+        const __m512              factors = _mm512_mul_ps(factor, _mm512_set1_ps(row->factor));
+        sums[index]                       = _mm512_fmadd_ps(factors, parts[index], sums[index]);
     }
 }
 
 // A block of q6_K: values in four bits and two elsewhere, and a factor in eight bits for 16 values each.
 SKEIN_INLINE void skein_block_q6_K(const struct skein_weights * weights, const struct skein_activations * activations,
-                                   __m512 * sums, const char * ahead) {
+                                   __m512 * sums, const char * ahead, struct skein_kept * kept) {
     __m512i steps[4];
     skein_interleave_few(weights, 192, steps);
     __m512 parts[SKEIN_TILE];
@@ -403,48 +500,92 @@ SKEIN_INLINE void skein_block_q6_K(const struct skein_weights * weights, const s
             __m512i both[8];
             skein_interleave(weights, 64 * half + 32 * pair, both);
             for (int high = 0; high < 2; high++) {
-                const int quarter = pair + 2 * high, part = 4 * half + quarter;
-                __m512i   values[8];
+                const int         quarter = pair + 2 * high, place = 4 * half + quarter;
+                struct skein_part part;
                 for (int group = 0; group < 8; group++) {
-                    values[group] = _mm512_or_si512(skein_bits(both[group], 4 * high, 0x0F),
-                                                    skein_bits(twos[group], 2 * quarter - 4, 0x30));
+                    part.values[group] = _mm512_or_si512(skein_bits(both[group], 4 * high, 0x0F),
+                                                         skein_bits(twos[group], 2 * quarter - 4, 0x30));
                 }
-                skein_fetch_part(SKEIN_TYPE_Q6_K, ahead, part);
-                const __m512 factors[2] = {
-                    skein_byte(steps[part / 2], 2 * (part % 2), true),
-                    skein_byte(steps[part / 2], 2 * (part % 2) + 1, true),
-                };
-                skein_part_q6_K(values, part, factors, activations, parts);
+                skein_fetch_part(SKEIN_TYPE_Q6_K, ahead, place);
+                part.factors[0] = skein_byte(steps[place / 2], 2 * (place % 2), true);
+                part.factors[1] = skein_byte(steps[place / 2], 2 * (place % 2) + 1, true);
+                if (kept) {
+                    memcpy(&kept->parts[place], &part, sizeof(part));
+                } else {
+                    skein_part_q6_K(&part, place, activations, parts);
+                }
             }
         }
     }
     const __m512 factor = skein_read_halves(weights, 208);
-    for (int index = 0; index < activations->count; index++) {
-        const struct skein_q8_K * row   = (const struct skein_q8_K *) activations->block + index;
-        const __m512              factors = _mm512_mul_ps(factor, _mm512_set1_ps(row->factor));
-        sums[index]                       = _mm512_fmadd_ps(factors, parts[index], sums[index]);
+    if (kept) {
+        kept->factor = factor;
+    } else {
+        skein_end_q6_K(factor, activations, parts, sums);
     }
+}
+
+SKEIN_INLINE void skein_block(int type, const struct skein_weights * weights,
+                              const struct skein_activations * activations, __m512 * sums, const char * ahead,
+                              struct skein_kept * kept) {
+    switch (type) {
+        case SKEIN_TYPE_Q8_0: skein_block_q8_0(weights, activations, sums, ahead, kept); break;
+        case SKEIN_TYPE_Q6_K: skein_block_q6_K(weights, activations, sums, ahead, kept); break;
+        default: skein_block_q4_K(type, weights, activations, sums, ahead, kept); break;
+    }
+}
+
+// What `skein_block` does with weights that were kept. Parts come in the order they were put there.
+SKEIN_INLINE void skein_block_kept(int type, const struct skein_kept * kept,
+                                   const struct skein_activations * activations, __m512 * sums) {
+    if (type == SKEIN_TYPE_Q8_0) {
+        skein_part_q8_0(&kept->parts[0], activations, sums);
+        return;
+    }
+    __m512 parts[SKEIN_TILE];
+    for (int index = 0; index < activations->count; index++) {
+        parts[index] = _mm512_setzero_ps();
+    }
+    for (int step = 0; step < 8; step++) {
+        if (type == SKEIN_TYPE_Q6_K) {
+            // 0 2 1 3, 4 6 5 7.
+            const int place = step / 4 * 4 + step % 4 / 2 + 2 * (step % 2);
+            skein_part_q6_K(&kept->parts[place], place, activations, parts);
+        } else {
+            skein_part_q4_K(&kept->parts[step], step, activations, parts);
+        }
+    }
+    if (type == SKEIN_TYPE_Q6_K) {
+        skein_end_q6_K(kept->factor, activations, parts, sums);
+    } else {
+        skein_end_q4_K(kept->floors, kept->factor, activations, parts, sums);
+    }
+}
+
+// What was summed up of a row before, of those of a strip's rows that are `written`.
+SKEIN_INLINE __m512 skein_sum_before(const struct skein_product * in, int64_t row, int64_t first, __mmask16 written) {
+    return in->start == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(written, in->outs[row] + first);
+}
+
+SKEIN_INLINE struct skein_weights skein_strip_at(int type, const struct skein_product * in, int64_t first) {
+    return skein_weights_at(in->weights + first * in->weight_stride + in->start * skein_block_bytes(type),
+                            in->weight_stride);
 }
 
 // A strip's weights, from row `first` on, times `count` rows of activations. Of a strip that begins before the last
 // one ends, only the rows in `written` are new. `ahead` is what is fetched meanwhile, or NULL.
 SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t first, __mmask16 written, int64_t row,
                              int count, const char * ahead) {
-    const int64_t       bytes  = skein_block_bytes(type);
-    struct skein_weights weights = skein_weights_at(in->weights + first * in->weight_stride, in->weight_stride);
+    const int64_t            bytes       = skein_block_bytes(type);
+    struct skein_weights     weights     = skein_strip_at(type, in, first);
     struct skein_activations activations = { in->prepared + row * in->block_count * skein_prepared_bytes(type), count };
-    __m512              sums[SKEIN_TILE];
+    __m512                   sums[SKEIN_TILE];
     for (int index = 0; index < count; index++) {
-        sums[index] = _mm512_setzero_ps();
+        sums[index] = skein_sum_before(in, row + index, first, written);
     }
 #pragma clang loop unroll(disable)
     for (int64_t b = 0; b < in->block_count; b++) {
-        const char * fetched = ahead ? ahead + b * SKEIN_STRIP * bytes : NULL;
-        switch (type) {
-            case SKEIN_TYPE_Q8_0: skein_block_q8_0(&weights, &activations, sums, fetched); break;
-            case SKEIN_TYPE_Q6_K: skein_block_q6_K(&weights, &activations, sums, fetched); break;
-            default: skein_block_q4_K(type, &weights, &activations, sums, fetched); break;
-        }
+        skein_block(type, &weights, &activations, sums, ahead ? ahead + b * SKEIN_STRIP * bytes : NULL, NULL);
         skein_step(&weights, bytes);
         activations.block += count * skein_prepared_bytes(type);
     }
@@ -453,10 +594,50 @@ SKEIN_INLINE void skein_tile(int type, const struct skein_product * in, int64_t 
     }
 }
 
-// The same of any number of rows, as many at a time as there are registers for.
+// The same of SKEIN_TILE rows and weights that were kept.
+SKEIN_INLINE void skein_tile_kept(int type, const struct skein_product * in, const char * kept, int64_t first,
+                                  __mmask16 written, int64_t row) {
+    struct skein_activations activations = { in->prepared + row * in->block_count * skein_prepared_bytes(type),
+                                             SKEIN_TILE };
+    __m512                   sums[SKEIN_TILE];
+    for (int index = 0; index < SKEIN_TILE; index++) {
+        sums[index] = skein_sum_before(in, row + index, first, written);
+    }
+#pragma clang loop unroll(disable)
+    for (int64_t b = 0; b < in->block_count; b++) {
+        skein_block_kept(type, (const struct skein_kept *) (kept + b * skein_kept_bytes(type)), &activations, sums);
+        activations.block += SKEIN_TILE * skein_prepared_bytes(type);
+    }
+    for (int index = 0; index < SKEIN_TILE; index++) {
+        _mm512_mask_storeu_ps(in->outs[row + index] + first, written, sums[index]);
+    }
+}
+
+// Whole tiles of many rows: answers how many rows those are.
+SKEIN_INLINE int64_t skein_strip_of_many(int type, const struct skein_product * in, int64_t first, __mmask16 written,
+                                         int64_t rows, const char * ahead) {
+    _Alignas(64) char              kept[SKEIN_KEPT];
+    const int64_t                  bytes   = skein_block_bytes(type);
+    const struct skein_activations none    = { NULL, 0 };
+    struct skein_weights           weights = skein_strip_at(type, in, first);
+#pragma clang loop unroll(disable)
+    for (int64_t b = 0; b < in->block_count; b++) {
+        skein_block(type, &weights, &none, NULL, ahead ? ahead + b * SKEIN_STRIP * bytes : NULL,
+                    (struct skein_kept *) (kept + b * skein_kept_bytes(type)));
+        skein_step(&weights, bytes);
+    }
+    int64_t row = 0;
+    for (; row + SKEIN_TILE <= rows; row += SKEIN_TILE) {
+        skein_tile_kept(type, in, kept, first, written, row);
+    }
+    return row;
+}
+
+// A strip times any number of rows, as many at a time as there are registers for.
 SKEIN_INLINE void skein_strip(int type, const struct skein_product * in, int64_t first, __mmask16 written,
                               int64_t count, const char * ahead) {
-    for (int64_t row = 0; row < count; row += SKEIN_TILE) {
+    int64_t row = count < skein_many(type) ? 0 : skein_strip_of_many(type, in, first, written, count, ahead);
+    for (; row < count; row += SKEIN_TILE) {
         const char * fetched = row == 0 ? ahead : NULL;
         switch (count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE) {
 #define SKEIN_CASE(n) \
@@ -488,44 +669,58 @@ SKEIN_INLINE int64_t skein_next(const struct skein_share * share, int64_t job) {
     return share->pool ? ggml_threadpool_chunk_add(share->pool, 1) : job + share->stride;
 }
 
+// Prepares the blocks of `count` rows that are multiplied next, from the `first` on.
+SKEIN_INLINE void skein_prepare_rows(int type, const struct skein_product * in, char * prepared,
+                                     const struct skein_places * places, int64_t first, int64_t count) {
+    for (int64_t row = 0; row < count; row += SKEIN_TILE) {
+        const int part = count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE;
+        skein_prepare(type, prepared + row * in->block_count * skein_prepared_bytes(type), places, first + row, part,
+                      in->start, in->block_count);
+        for (int index = 0; index < part; index++) {
+            in->outs[row + index] = skein_out_of(places, first + row + index);
+        }
+    }
+}
+
 // A thread's part of it. There is room for SKEIN_PREPARED bytes and SKEIN_MOST addresses.
 SKEIN_INLINE void skein_multiply_type(int type, const struct skein_shape * shape, const char * matrix,
                                       const struct skein_places * places, const struct skein_share * share,
                                       char * prepared, float ** outs) {
-    const int64_t strips    = (shape->m + SKEIN_STRIP - 1) / SKEIN_STRIP;
-    const int64_t size      = strips / (4 * share->stride) > 0 ? strips / (4 * share->stride) : 1;  // Of a job.
-    const int64_t jobs      = (strips + size - 1) / size;
-    const int64_t row_bytes = shape->k * skein_prepared_bytes(type);  // Prepared.
-    const int64_t fitting   = SKEIN_PREPARED / row_bytes < SKEIN_MOST ? SKEIN_PREPARED / row_bytes : SKEIN_MOST;
-    const int64_t most      = fitting < SKEIN_TILE ? fitting : fitting / SKEIN_TILE * SKEIN_TILE;
+    const int64_t strips = (shape->m + SKEIN_STRIP - 1) / SKEIN_STRIP;
+    const int64_t size   = strips / (4 * share->stride) > 0 ? strips / (4 * share->stride) : 1;  // Of a job.
+    const int64_t jobs   = (strips + size - 1) / size;
+    // Of few rows all blocks at a time; of many as many as are kept, and so many rows that they find room.
+    const int64_t kept    = SKEIN_KEPT / skein_kept_bytes(type);
+    const int64_t blocks  = shape->n < skein_many(type) || shape->k < kept ? shape->k : kept;
+    const int64_t fitting = SKEIN_PREPARED / (blocks * skein_prepared_bytes(type));
+    const int64_t most    = fitting < SKEIN_TILE ? fitting
+                            : fitting < SKEIN_MOST ? fitting / SKEIN_TILE * SKEIN_TILE
+                                                   : SKEIN_MOST;
 
-    struct skein_product in = { matrix, shape->weight_stride, shape->k, prepared, outs };
+    struct skein_product in = { matrix, shape->weight_stride, 0, blocks, prepared, outs };
     for (int64_t job = share->first, next; job < jobs; job = next) {
         next              = skein_next(share, job);
         const int64_t end = (job + 1) * size < strips ? (job + 1) * size : strips;
         for (int64_t group = 0; group < shape->n; group += most) {
             const int64_t count = shape->n - group < most ? shape->n - group : most;
-            // What was prepared for one job serves the next one.
-            if (job == share->first || count < shape->n) {
-                for (int64_t row = 0; row < count; row += SKEIN_TILE) {
-                    const int part = count - row < SKEIN_TILE ? (int) (count - row) : SKEIN_TILE;
-                    skein_prepare(type, prepared + row * row_bytes, places, group + row, part, shape->k);
-                    for (int index = 0; index < part; index++) {
-                        outs[row + index] = skein_out_of(places, group + row + index);
-                    }
+            for (in.start = 0; in.start < shape->k; in.start += blocks) {
+                in.block_count = shape->k - in.start < blocks ? shape->k - in.start : blocks;
+                // What was prepared for one job serves the next one.
+                if (job == share->first || count < shape->n || blocks < shape->k) {
+                    skein_prepare_rows(type, &in, prepared, places, group, count);
                 }
-            }
-            for (int64_t strip = job * size; strip < end; strip++) {
-                // Behind a job comes the next one of this thread.
-                const int64_t beyond = strip + SKEIN_AHEAD - end;
-                const int64_t later  = beyond < 0 ? strip + SKEIN_AHEAD
-                                                  : next * size + (beyond < size ? beyond : size - 1);
-                const char *  ahead  = later < strips ? matrix + later * SKEIN_STRIP * shape->weight_stride : NULL;
-                // The last strip ends with the matrix, and begins with rows of the one before.
-                const int64_t   start   = strip * SKEIN_STRIP;
-                const int64_t   first   = start + SKEIN_STRIP > shape->m ? shape->m - SKEIN_STRIP : start;
-                const __mmask16 written = (__mmask16) (0xFFFF << (start - first));
-                skein_strip(type, &in, first, written, count, ahead);
+                for (int64_t strip = job * size; strip < end; strip++) {
+                    // Behind a job comes the next one of this thread.
+                    const int64_t beyond = strip + SKEIN_AHEAD - end;
+                    const int64_t later  = beyond < 0 ? strip + SKEIN_AHEAD
+                                                      : next * size + (beyond < size ? beyond : size - 1);
+                    const char *  ahead  = later < strips ? matrix + later * SKEIN_STRIP * shape->weight_stride : NULL;
+                    // The last strip ends with the matrix, and begins with rows of the one before.
+                    const int64_t   start   = strip * SKEIN_STRIP;
+                    const int64_t   first   = start + SKEIN_STRIP > shape->m ? shape->m - SKEIN_STRIP : start;
+                    const __mmask16 written = (__mmask16) (0xFFFF << (start - first));
+                    skein_strip(type, &in, first, written, count, ahead);
+                }
             }
         }
     }

@@ -137,11 +137,13 @@ extension `The engine` {
             }
         }
 
-        /// More rows than are prepared at a time, too: of 256 values that is 512, of 8,192 it is 32, of 28,672 nine.
+        /// More rows than are prepared at a time, too: of 256 values that is 512, of 1,024 or more 80, and of less than
+        /// many 32 with 8,192 values and nine with 28,672. Of many rows longer ones go in parts.
         @Test(
             arguments: types,
             [
-                (48, 1024, [2, 5, 16, 19, 70]), (17, 256, [600]), (48, 8192, [32, 70]), (33, 28_672, [9, 19]),
+                (48, 1024, [2, 5, 16, 19, 33, 70, 170]), (17, 256, [600]), (48, 8192, [31, 32, 70]),
+                (33, 28_672, [9, 19, 70]),
             ])
         func `give a row the bits it has alone`(
             typeNumber: UInt32, shape: (height: Int, width: Int, counts: [Int])
