@@ -148,8 +148,8 @@ void               extras_attention_free(extras_attention * attention);
 // Reads which cells each row sees. Shape of the mask: [rows, cells], f16, in memory. False when it says more than that.
 bool extras_attention_see(extras_attention * attention, const struct ggml_tensor * mask);
 
-// Whether a node of flash attention with a mask can be computed so: the processor is known, and there are no biases,
-// caps or sinks. That its tensors are in memory is the caller's business.
+// Whether a node of flash attention with a mask can be computed so: the processor and the types of the cache are
+// known, and there are no biases by distance. That its tensors are in memory is the caller's business.
 bool extras_attention_fits(const struct ggml_tensor * node);
 
 // Makes the node compute so what it would have computed, until `extras_attention_give_back`. What was seen MUST be its
