@@ -33,16 +33,30 @@ enum BuiltinModel {
     }
 }
 
+extension ContextOptions {
+    /// With the cache as a deployment of the built-in model has it, or in another format.
+    static func deployed(
+        cellCount: Int, laneCount: Int, rowLimit: Int, threads: Int = 1, cache: CacheFormat = .q8_0
+    ) -> ContextOptions {
+        ContextOptions(
+            cellCount: cellCount, laneCount: laneCount, rowLimit: rowLimit, threads: threads, keyType: cache,
+            valueType: cache)
+    }
+}
+
 /// A stage with its output, and the few steps the tests are made of.
 final class EngineStage {
     var engine: LlamaStageEngine
     var output = StageOutput()
 
     /// The whole built-in model in one stage.
-    init(lanes: Int = 4, cells: Int = 1024, rows: Int = 128, threads: Int = 1) throws {
+    init(
+        lanes: Int = 4, cells: Int = 1024, rows: Int = 128, threads: Int = 1, cache: CacheFormat = .q8_0
+    ) throws {
         let configuration = LlamaStageConfiguration(
             path: BuiltinModel.path, layers: LayerRange(first: 0, end: 8), layerCount: 8, recipe: .whole(width: 256),
-            context: ContextOptions(cellCount: cells, laneCount: lanes, rowLimit: rows, threads: threads))
+            context: .deployed(
+                cellCount: cells, laneCount: lanes, rowLimit: rows, threads: threads, cache: cache))
         engine = try LlamaStageEngine(configuration, model: try BuiltinModel.shared)
     }
 
@@ -64,7 +78,7 @@ final class EngineStage {
             return try EngineStage(
                 LlamaStageConfiguration(
                     path: pin.path, layers: layers, layerCount: cutter.layerCount, recipe: plan.recipe,
-                    context: ContextOptions(cellCount: 1024, laneCount: 4, rowLimit: 128)))
+                    context: .deployed(cellCount: 1024, laneCount: 4, rowLimit: 128)))
         }
         return (stages, pins)
     }

@@ -79,7 +79,7 @@ extension `The engine` {
                 BuiltinModel.path, lab.path, "Look: \(marker) and \(marker)\nWhat do you see?",
                 [.stripes, .red])
             #expect(rows == tokens.count)
-            let stage = try EngineStage()
+            let stage = try EngineStage(cache: .f16)
             stage.leaveAttentionToLibrary()
             try stage.apply(.open(lane: Lane(0), sampling: Self.sampling(tokens, images)))
             try stage.execute(EngineStage.rows(tokens))

@@ -58,7 +58,7 @@ extension `The engine` {
             pooling: Pooling, number: Int32
         ) throws {
             let library = try LibraryVectors(BuiltinModel.path, pooling: llama_pooling_type(rawValue: number))
-            let stage = try EngineStage(rows: 256)
+            let stage = try EngineStage(rows: 256, cache: .f16)
             stage.leaveAttentionToLibrary()
             for text in Self.texts {
                 let tokens = try BuiltinModel.tokens(text)
